@@ -1,0 +1,86 @@
+# Two commands are all that a new user needs: `make demo` and `make test`.
+# They need Python 3.11 or newer and make; no root, no Docker, no database installed.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lab down clean notebooks readme constraints
+
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
+ARGS ?=
+LAB_ARGS ?=
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.ready ## make .venv with the exact versions of constraints.txt
+
+demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts and the report's path
+	@$(BIN)/sentinel-etl demo
+
+test: .venv/.ready ## run every test, in random order; ARGS="-k window" picks some
+	@$(BIN)/python -m pytest --nbval tests notebooks $(ARGS)
+
+lint: .venv/.ready-lint ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# Jupyter takes this environment's kernel, whatever kernels the user has; it refuses root unasked.
+lab: .venv/.ready ## open the notebooks in JupyterLab, the sample city ready where no databases are set
+	@SENTINEL_HOME='$(CURDIR)' $(BIN)/python -c "$$PREPARE_CITY"
+	@SENTINEL_HOME='$(CURDIR)' JUPYTER_PREFER_ENV_PATH=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/jupyter lab --notebook-dir=notebooks $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
+
+down: ## stop the local databases; their data stay
+	@test ! -x $(BIN)/sentinel-etl || $(BIN)/sentinel-etl local down
+
+clean: down ## remove .venv, the local databases and caches; reports under runs/ stay
+	@rm -rf .venv .sentinel .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find sentinel_etl tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+notebooks: .venv/.ready ## execute the notebooks in place over the pinned sample city
+	@$(BIN)/python tests/notebooks/store_outputs.py
+
+readme: .venv/.ready ## rewrite the parts of README.md that come from the code
+	@$(BIN)/python tests/docs/readme_blocks.py
+
+# The oldest Python that we support decides: what installs there installs on the newer ones.
+constraints: ## renew constraints.txt; needs python3.11
+	@rm -rf .venv/renew && python3.11 -m venv .venv/renew
+	@echo 'resolving afresh (some minutes)' && .venv/renew/bin/python -m pip install -q '.[test,lint]'
+	@.venv/renew/bin/python -m pip freeze --exclude sentinel-warehouse-etl > .venv/renew/versions
+	@{ sed -n '/^#/p' constraints.txt; LC_ALL=C sort -f .venv/renew/versions; } > .venv/renew/constraints.txt
+	@mv .venv/renew/constraints.txt constraints.txt && rm -rf .venv/renew build
+
+.venv/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { \
+	  for name in $(PYTHONS); do \
+	    if $$name -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	    then found=$$name; break; fi; \
+	  done; \
+	  test -n "$$found" || { \
+	    echo 'set-up: expected Python 3.11 or newer, with its venv module, on PATH; found none.' \
+	      'Install it (Debian, Ubuntu: python3 and python3-venv) and run make again.' >&2; \
+	    exit 1; }; \
+	  echo "set-up: $$($$found --version) into .venv" >&2; \
+	  $$found -m venv .venv; }
+	@echo 'set-up: packages into .venv (a few minutes, once)' >&2
+	@$(INSTALL) '.[test]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
+	@touch $@
+
+.venv/.ready-lint: .venv/.ready
+	@$(INSTALL) '.[lint]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
+	@touch $@
+
+define PREPARE_CITY
+from sentinel_etl.databases import open_databases
+from sentinel_etl.demo import prepare_city
+from sentinel_etl.settings import load_settings
+
+settings = load_settings()
+if settings.source_url is None and settings.warehouse_url is None:
+    print('sample city: 28 nights of history, and last night', flush=True)
+    prepare_city(open_databases(settings), settings)
+endef
+export PREPARE_CITY
