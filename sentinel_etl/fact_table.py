@@ -1,0 +1,167 @@
+"""The fact table `patrol_events`, defined once: DDL, Arrow schema and docs all come from here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import pyarrow as pa
+from clickhouse_sqlalchemy import Table, engines, types
+from sqlalchemy import Column, ColumnElement, MetaData, func, literal_column, text
+
+from sentinel_etl.errors import ConfigurationError
+
+__all__ = [
+    "ENGINE_COLUMNS",
+    "PARTITION_KEYS",
+    "PartitionBy",
+    "arrow_schema",
+    "build_patrol_events",
+    "content_columns",
+    "content_hash",
+    "is_nullable",
+]
+
+PartitionBy = Literal["month", "week", "day"]
+
+# Each expression is the text in which the server reports the key (system.tables.partition_key).
+PARTITION_KEYS: dict[PartitionBy, str] = {
+    "month": "toYYYYMM(shift_date)",
+    "week": "toMonday(shift_date)",
+    "day": "shift_date",
+}
+
+# What the engine itself needs of any fact table, whatever else a team keeps in its own.
+ENGINE_COLUMNS = ("event_id", "event_timestamp", "event_type", "shift_date", "run_id", "loaded_at")
+
+# Stamped by the run that wrote a row; all other columns are the row's content.
+RUN_COLUMNS = ("run_id", "loaded_at")
+
+TEXT = types.String
+INTEGER = types.Int64
+DECIMAL = types.Float64
+INSTANT = types.DateTime64(6, "UTC")
+KEYWORD = types.LowCardinality(types.String)
+
+
+def optional(column_type: Any) -> Any:
+    return types.Nullable(column_type)
+
+
+def optional_keyword() -> Any:
+    return types.LowCardinality(types.Nullable(types.String))
+
+
+def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None = None) -> Table:
+    """Build the fact table; ``comment`` of each column is its line in the docs."""
+    return Table(
+        "patrol_events",
+        MetaData(),
+        Column("event_id", TEXT, comment="TYPE:source key; the same event has the same id in every run"),
+        Column("patrol_id", INTEGER, comment="patrol during which it happened"),
+        Column("officer_id", INTEGER, comment="who reported it, or else who was assigned"),
+        Column("event_timestamp", INSTANT, comment="when it happened, by the phone's clock"),
+        Column("event_date", types.Date, comment="local calendar date of event_timestamp"),
+        Column("shift_date", types.Date, comment="operational night: local date of event_timestamp − 06:00"),
+        Column("event_type", KEYWORD, comment="entry of EVENT_CONFIG"),
+        Column("station_id", INTEGER, comment="station that sent the patrol"),
+        Column("vehicle_id", optional(INTEGER), comment="vehicle of the patrol"),
+        Column("latitude", optional(DECIMAL), comment="degrees north, WGS 84"),
+        Column("longitude", optional(DECIMAL), comment="degrees east, WGS 84"),
+        Column("accuracy", optional(DECIMAL), comment="radius of the position, m"),
+        Column("speed", optional(DECIMAL), comment="m/s"),
+        Column("heading", optional(DECIMAL), comment="degrees clockwise from north"),
+        Column("hotspot_id", optional(INTEGER), comment="hotspot concerned"),
+        Column("remark_text", optional(TEXT), comment="officer's words"),
+        Column("remark_length", optional(types.Int32), comment="characters in remark_text"),
+        Column("new_priority_ranking", optional(types.Int16), comment="hotspot's new priority, 1 is highest"),
+        Column("visited_hotspots", types.Array(INTEGER), comment="hotspots visited, once the patrol finished"),
+        Column("hotspots_to_visit", types.Array(INTEGER), comment="hotspots on the patrol's list"),
+        Column("assigned_crew_ids", types.Array(INTEGER), comment="officers of the crew"),
+        Column("vehicle_plate_number", optional(TEXT), comment="plate of the vehicle checked"),
+        Column("suspicious_activity", optional(types.Boolean), comment="whether the check found something"),
+        Column("suspicion_details", optional(TEXT), comment="what it found"),
+        Column("stranger_name", optional(TEXT), comment="name that the person gave"),
+        Column("stranger_purpose", optional(TEXT), comment="purpose that the person gave"),
+        Column("stranger_id_type", optional_keyword(), comment="kind of document shown"),
+        Column("stranger_id_details", optional(TEXT), comment="the document's number"),
+        Column("emergency_category", optional_keyword(), comment="kind of emergency"),
+        Column("feedback_text", optional(TEXT), comment="feedback on the patrol"),
+        Column("geofence_event_type", optional_keyword(), comment="ENTER, EXIT or DWELL"),
+        Column("patrol_status_at_event", optional_keyword(), comment="started, paused, resumed or finished"),
+        Column("base_risk_score", DECIMAL, comment="sum of RISK_WEIGHTS that apply, risk points, undecayed"),
+        Column("risk_reasons", types.Array(TEXT), comment="the weights that were added, one line each"),
+        Column("details_json", optional(TEXT), comment="source columns without a column here, as JSON"),
+        Column("media_ref", optional(TEXT), comment="key of a photo or recording"),
+        Column("run_id", TEXT, server_default=text("''"), comment="run that wrote the row"),
+        Column("loaded_at", INSTANT, server_default=text("now64(6)"), comment="when that run wrote it"),
+        engines.MergeTree(
+            partition_by=text(PARTITION_KEYS[partition_by]),
+            order_by=("shift_date", "station_id", "event_type", "event_timestamp", "event_id"),
+        ),
+        clickhouse_cluster=cluster,
+    )
+
+
+def content_columns(table: Table) -> list[str]:
+    """List the columns that depend on the source alone, not on the run that wrote them."""
+    return [column.name for column in table.columns if column.name not in RUN_COLUMNS]
+
+
+def content_hash(table: Table) -> ColumnElement[str]:
+    """Build the order-free checksum of a set of rows' content, as 16 hex digits.
+
+    A sum, not an exclusive or, so that a row standing twice does not cancel itself out.
+    """
+    columns: list[ColumnElement[Any]] = [literal_column(f'"{name}"') for name in content_columns(table)]
+    return func.hex(func.sumWithOverflow(func.cityHash64(func.tuple(*columns))))
+
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "Bool": pa.bool_(),
+    "Date": pa.date32(),
+    "Date32": pa.date32(),
+    "Float32": pa.float32(),
+    "Float64": pa.float64(),
+    "String": pa.string(),
+    **{f"Int{bits}": getattr(pa, f"int{bits}")() for bits in (8, 16, 32, 64)},
+    **{f"UInt{bits}": getattr(pa, f"uint{bits}")() for bits in (8, 16, 32, 64)},
+}
+
+
+def arrow_type(server_type: str) -> pa.DataType:
+    """Map a ClickHouse type's name to the Arrow type that carries it without loss.
+
+    Raises:
+        ConfigurationError: a type that this project does not load.
+    """
+    if wrapped := re.fullmatch(r"(?:Nullable|LowCardinality)\((.+)\)", server_type):
+        return arrow_type(wrapped[1])
+    if item := re.fullmatch(r"Array\((.+)\)", server_type):
+        return pa.list_(arrow_type(item[1]))
+    if instant := re.fullmatch(r"DateTime64\((\d)(?:, *'(.+)')?\)", server_type):
+        unit = {"0": "s", "3": "ms", "6": "us", "9": "ns"}.get(instant[1])
+        if unit:
+            return pa.timestamp(unit, tz=instant[2] or "UTC")
+    if instant := re.fullmatch(r"DateTime(?:\('(.+)'\))?", server_type):
+        return pa.timestamp("s", tz=instant[1] or "UTC")
+    if server_type in ARROW_TYPES:
+        return ARROW_TYPES[server_type]
+    raise ConfigurationError(
+        f"fact table: expected a type among {', '.join(ARROW_TYPES)}, DateTime, DateTime64(0|3|6|9), "
+        f"Nullable, LowCardinality and Array of these, found {server_type}"
+    )
+
+
+def server_type(column: Column[Any]) -> str:
+    """Name the column's type as ClickHouse writes it."""
+    return str(column.type.compile())
+
+
+def is_nullable(column: Column[Any]) -> bool:
+    return "Nullable(" in server_type(column) and not server_type(column).startswith("Array(")
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Give the Arrow schema of the table's rows; a field is nullable where the column is."""
+    return pa.schema([pa.field(c.name, arrow_type(server_type(c)), nullable=is_nullable(c)) for c in table.columns])

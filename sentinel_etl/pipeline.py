@@ -1,0 +1,135 @@
+"""What another team swaps: its config, its fact table, its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+from clickhouse_sqlalchemy import Table
+
+from sentinel_etl.ddl import cluster_of
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.event_config import COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
+from sentinel_etl.event_types import EventType, parse_event_config
+from sentinel_etl.fact_table import ENGINE_COLUMNS, arrow_schema, build_patrol_events
+from sentinel_etl.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
+from sentinel_etl.settings import Settings
+from sentinel_etl.window import CITY_ZONE
+
+__all__ = ["SENTINEL", "Pipeline", "load_pipeline"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One source database, one fact table, and the data that leads from one to the other.
+
+    Raises:
+        ConfigurationError: on `check`, everything that is wrong, before anything connects.
+    """
+
+    event_config: Mapping[str, Mapping[str, Any]]
+    fact_table: Table
+    risk_weights: RiskWeights = field(default_factory=dict)
+    common_columns: tuple[str, ...] = ()
+    coalesce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown_values: Mapping[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
+    text_lengths: Mapping[str, str] = field(default_factory=dict)
+    zone: ZoneInfo = CITY_ZONE
+
+    @cached_property
+    def event_types(self) -> dict[str, EventType]:
+        return parse_event_config(self.event_config, self.common_columns)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        return arrow_schema(self.fact_table)
+
+    def check(self) -> None:
+        """Check the whole pipeline without connecting to anything."""
+        missing = [name for name in ENGINE_COLUMNS if name not in self.fact_table.columns]
+        if missing:
+            raise ConfigurationError(
+                f"fact table {self.fact_table.name}: expected the columns {', '.join(ENGINE_COLUMNS)}; "
+                f"missing {', '.join(missing)}"
+            )
+        readable = {label for event_type in self.event_types.values() for label in event_type.labels}
+        for target, sources in self.coalesce.items():
+            if target not in self.fact_table.columns:
+                raise ConfigurationError(f"coalesce.{target}: expected a column of {self.fact_table.name}")
+            if not readable.intersection(sources):
+                raise ConfigurationError(
+                    f"coalesce.{target}: expected at least one of {', '.join(sources)} among the columns "
+                    "that EVENT_CONFIG reads, found none"
+                )
+        for group, values in self.unknown_values.items():
+            strangers = [name for name in group if name not in self.fact_table.columns]
+            if len(group) != len(values) or strangers:
+                raise ConfigurationError(
+                    f"unknown_values.{', '.join(group)}: expected columns of {self.fact_table.name} and a value for "
+                    f"each, found {values!r}"
+                )
+        for target in self.text_lengths:
+            if target not in self.fact_table.columns:
+                raise ConfigurationError(f"text_lengths.{target}: expected a column of {self.fact_table.name}")
+        check_risk_weights(self.risk_weights, self.fact_table)
+
+    def select_event_types(self, names: list[str] | None) -> dict[str, EventType]:
+        """Pick event types by name; all of them for an empty list.
+
+        Raises:
+            ConfigurationError: a name that EVENT_CONFIG does not have.
+        """
+        unknown = [name for name in names or [] if name not in self.event_types]
+        if unknown:
+            raise ConfigurationError(
+                f"event types: expected some of {', '.join(self.event_types)}; found {', '.join(unknown)}"
+            )
+        return {name: kind for name, kind in self.event_types.items() if not names or name in names}
+
+
+SENTINEL = Pipeline(
+    event_config=EVENT_CONFIG,
+    fact_table=build_patrol_events(),
+    risk_weights=RISK_WEIGHTS,
+    common_columns=COMMON_COLUMNS,
+    coalesce=COALESCE,
+    unknown_values=UNKNOWN_VALUES,
+    text_lengths={"remark_length": "remark_text"},
+)
+
+
+def load_pipeline(settings: Settings) -> Pipeline:
+    """Import the pipeline that the settings name and apply their time zone, partition and weights.
+
+    Raises:
+        ConfigurationError: it cannot be imported, is no Pipeline, or does not pass its check.
+    """
+    module, _, attribute = settings.pipeline.partition(":")
+    try:
+        pipeline = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"SENTINEL_PIPELINE: expected module:attribute, found {settings.pipeline!r}: {error}"
+        ) from error
+    if not isinstance(pipeline, Pipeline):
+        raise ConfigurationError(
+            f"SENTINEL_PIPELINE: expected {settings.pipeline} to be a Pipeline, found {type(pipeline).__name__}"
+        )
+    cluster = settings.warehouse_cluster or None
+    if pipeline is SENTINEL:
+        pipeline = replace(pipeline, fact_table=build_patrol_events(settings.partition_by, cluster))
+    elif cluster_of(pipeline.fact_table) != cluster:
+        raise ConfigurationError(
+            f"SENTINEL_WAREHOUSE_CLUSTER: expected {settings.pipeline} to define its fact table with "
+            f"clickhouse_cluster={cluster!r}, found {cluster_of(pipeline.fact_table)!r}"
+        )
+    pipeline = replace(pipeline, zone=settings.zone)
+    if settings.risk_weights is not None:
+        pipeline = replace(pipeline, risk_weights=read_risk_weights(settings.risk_weights))
+    pipeline.check()
+    return pipeline

@@ -1,0 +1,128 @@
+"""What a run gives back: counts, checks, timings and the verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from sentinel_etl.audit import Check
+from sentinel_etl.errors import AuditFailed
+from sentinel_etl.history import Measures
+from sentinel_etl.ledger import RunRecord
+from sentinel_etl.window import Window
+
+__all__ = ["RunResult", "Stopwatch", "describe_checks"]
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run did.
+
+    ``verdict``  PUBLISHED, PUBLISHED WITH WARNINGS, NOT PUBLISHED or DRY RUN; ``cause`` says why
+    ``counts``   event_type, and rows (int64): source (in the snapshot), staged, published, and
+                 source_now (when the run ended: more than source means late rows)
+    ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
+    ``how``      how each partition was published
+    ``preview``  the earliest fact row of each event type
+    ``limited``  whether the run was limited to some event types
+    ``tonight``  the window's counts, NULL shares and scores; ``before``: those of the nights before
+    """
+
+    run_id: str
+    window: Window
+    verdict: str
+    cause: str
+    counts: pd.DataFrame
+    checks: tuple[Check, ...]
+    timings: Mapping[str, float]
+    how: str
+    preview: pd.DataFrame
+    tonight: Measures
+    before: Measures
+    config_hash: str
+    code_version: str
+    zone: ZoneInfo
+    limited: bool = False
+
+    @property
+    def published(self) -> bool:
+        return self.verdict.startswith("PUBLISHED")
+
+    def raise_for_verdict(self) -> None:
+        """Raise where the run was to publish and did not.
+
+        Raises:
+            AuditFailed: with the failed checks and the next step.
+        """
+        if self.verdict == "NOT PUBLISHED":
+            raise AuditFailed(
+                f"{self.cause}. Nothing was published; the staged rows are kept in the warehouse, in "
+                f"the table that ends in {self.run_id}, until a later run of the window publishes",
+                stage="audit",
+                window=self.window,
+            )
+
+    def close_record(self, record: RunRecord) -> RunRecord:
+        """Complete the ledger's record of this run."""
+        sides = self.counts.set_index("event_type")
+        return replace(
+            record,
+            state=self.verdict,
+            cause=self.cause,
+            source_rows=int(sides["source"].sum()),
+            published_rows=int(sides["published"].sum()),
+            counts=json.loads(sides.to_json(orient="index")),
+            timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
+            checks=tuple(check.as_dict() for check in self.checks),
+        )
+
+
+def describe_checks(checks: Sequence[Check]) -> str:
+    """Write checks as one line each: what was expected, what was observed."""
+    return "; ".join(f"{c.name}: expected {c.expected}, observed {c.observed}" for c in checks)
+
+
+@dataclass
+class Stopwatch:
+    """Adds up the seconds that each phase is busy, whichever thread it runs in."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
+
+    def busy(self, phase: str, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield the items and add the time that making them takes to the phase."""
+        while True:
+            with self.measure(phase):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+
+    def waited(self, phase: str, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield the items and take the time that making them takes off a phase measured around them."""
+        while True:
+            started = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self.seconds[phase] = self.seconds.get(phase, 0.0) - (time.perf_counter() - started)
+            yield item

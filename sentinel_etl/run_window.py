@@ -1,0 +1,316 @@
+"""Moves one window from source to warehouse: extract → transform → stage → audit → publish → reconcile."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pandas as pd
+import pyarrow as pa
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Engine
+
+from sentinel_etl.audit import Check, audit_staging, check_complete
+from sentinel_etl.check import require_source
+from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.databases import open_databases
+from sentinel_etl.event_types import EventType
+from sentinel_etl.extract import extract_batches
+from sentinel_etl.gates import judge_history
+from sentinel_etl.history import Measures, measure_before, measure_rows
+from sentinel_etl.ledger import RunRecord, create_ledger, record_run
+from sentinel_etl.load import load_stream
+from sentinel_etl.pipeline import Pipeline, load_pipeline
+from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
+from sentinel_etl.reconcile import count_source, count_warehouse
+from sentinel_etl.result import RunResult, Stopwatch, describe_checks
+from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.source import BATCH_BYTES, compile_sql, hold_locks, open_snapshot
+from sentinel_etl.staging import (
+    create_staging,
+    drop_staging,
+    read_examples,
+    run_lock,
+    sweep_staging,
+)
+from sentinel_etl.streaming import prefetch, throttle
+from sentinel_etl.transform import split_incomplete, transform_data
+from sentinel_etl.warehouse import create_table
+from sentinel_etl.window import Window, parse_instant
+
+__all__ = ["choose_window", "new_run_id", "run_window"]
+
+
+def choose_window(window_end: str = "", window_hours: float = 24, settings: Settings | None = None) -> Window:
+    """Make the window of a run's parameters: ``window_hours`` up to ``window_end``.
+
+    An empty ``window_end`` is the last 06:00 on the city's clocks, whenever the run starts: at 06:00,
+    at the wrong hour, or a day late.
+
+    Raises:
+        WindowError: an end that is no instant with a time zone, or hours that are not above 0.
+    """
+    settings = settings or load_settings()
+    now = settings.now or datetime.now(UTC)
+    end = parse_instant(window_end) if window_end else Window.latest(now, settings.zone).end
+    return Window.ending(end, window_hours, settings.zone)
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Make a run id: its start in UTC and a random tail, safe in names of tables and files."""
+    return f"{now or datetime.now(UTC):%Y%m%dt%H%M%S}_{secrets.token_hex(3)}"
+
+
+def run_window(
+    window: Window,
+    *,
+    source: Engine | None = None,
+    warehouse: Engine | None = None,
+    replica: Engine | None = None,
+    pipeline: Pipeline | None = None,
+    event_types: Sequence[str] | None = None,
+    dry_run: bool = False,
+    allow_shrink: bool = False,
+    run_id: str | None = None,
+    settings: Settings | None = None,
+) -> RunResult:
+    """Move the window's events from the source to the fact table, all or nothing per partition.
+
+    Databases, pipeline and settings are those of the environment unless given; rows are read from
+    ``replica``, where there is one, and locks are taken on ``source``. ``event_types``
+    limits the run to some types; ``dry_run`` stages and audits, then publishes nothing.
+
+    An interruption at any instant leaves the fact table, per partition, as it was or as it is meant
+    to be; a staging table, which the next run sweeps; and a ledger row in state RUNNING. Running
+    again is safe: the window's rows are replaced, never added to.
+
+    Raises:
+        ConfigurationError: settings, pipeline or event types that cannot be used.
+        SchemaMismatch: the source or the fact table differs from the pipeline.
+        SourceUnreachable, WarehouseUnreachable: a database does not answer.
+        WindowLocked: another run holds a partition of the window.
+    """
+    settings = settings or load_settings()
+    pipeline = pipeline or load_pipeline(settings)
+    chosen = pipeline.select_event_types(list(event_types or ()))
+    if source is None or warehouse is None:
+        databases = open_databases(settings)
+        source, warehouse = source or databases.source, warehouse or databases.warehouse
+        replica = replica or databases.replica
+    require_source(chosen.values(), source)
+    create_table(warehouse, pipeline.fact_table)
+    create_ledger(warehouse, settings.warehouse_cluster)
+
+    run = WindowRun(window, source, replica or source, warehouse, pipeline, chosen, settings, run_id or new_run_id())
+    record = RunRecord(
+        run_id=run.run_id,
+        fact_table=pipeline.fact_table.name,
+        window=window,
+        event_types=tuple(chosen),
+        config_hash=config_hash(pipeline, window),
+        code_version=version("sentinel-warehouse-etl"),
+    )
+    record_run(record, warehouse)
+    try:
+        with run.clock.measure("total"):
+            result = run.execute(dry_run=dry_run, allow_shrink=allow_shrink)
+    except BaseException as error:
+        note_failure(record, error, warehouse)
+        raise
+    result = replace(result, timings=dict(run.clock.seconds))
+    record_run(result.close_record(record), warehouse)
+    if result.published:
+        sweep_staging(pipeline.fact_table, source, warehouse)
+    return result
+
+
+def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> None:
+    """Write the failure to the ledger, unless that is what failed: the first error is the one to show."""
+    cause = str(error) or type(error).__name__
+    try:
+        record_run(replace(record, state="FAILED", cause=cause), warehouse)
+    except Exception as second:  # noqa: BLE001 - raised on as a note of the first
+        error.add_note(f"the ledger could not be written either: {second}")
+
+
+def config_hash(pipeline: Pipeline, window: Window) -> str:
+    """Fingerprint everything that decides what a run writes: statements, weights, fact table."""
+    parts = [compile_sql(kind.select(window)) for kind in pipeline.event_types.values()]
+    parts += [repr(sorted((c, sorted(map(str, v.items()))) for c, v in pipeline.risk_weights.items()))]
+    parts += [
+        str(pipeline.schema),
+        repr(pipeline.coalesce),
+        repr(pipeline.unknown_values),
+        str(pipeline.zone),
+    ]
+    for bound in (window.start, window.end):
+        parts = [part.replace(str(bound), "") for part in parts]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+@dataclass
+class WindowRun:
+    """One run of one window: its fixed parts, what it measures on the way, and its stages in order."""
+
+    window: Window
+    source: Engine
+    reader: Engine
+    warehouse: Engine
+    pipeline: Pipeline
+    event_types: Mapping[str, EventType]
+    settings: Settings
+    run_id: str
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    nulls: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
+    source_counts: dict[str, int] = field(default_factory=dict)
+
+    def execute(self, *, dry_run: bool, allow_shrink: bool) -> RunResult:
+        with self.hold_partitions() as partitions:
+            sweep_staging(self.pipeline.fact_table, self.source, self.warehouse)
+            staging = create_staging(self.pipeline.fact_table, self.run_id, self.warehouse)
+            self.stage(staging)
+            with self.clock.measure("audit"):
+                tonight = measure_rows(staging, self.warehouse)
+                before = measure_before(self.window, self.pipeline, self.warehouse)
+                checks = [
+                    check_complete(self.lacking),
+                    *self.audit(staging, allow_shrink),
+                    *self.judge(tonight, before),
+                ]
+                preview = read_examples(staging, self.warehouse)
+                staged = count_warehouse(staging, self.window, list(self.event_types), self.warehouse)
+            blocked = [check for check in checks if check.severity == "block" and not check.passed]
+            how = ""
+            if not blocked and not dry_run:
+                with self.clock.measure("publish"):
+                    how = publish_window(
+                        staging,
+                        self.pipeline.fact_table,
+                        self.window,
+                        list(self.event_types),
+                        partitions,
+                        self.warehouse,
+                    )
+            with self.clock.measure("reconcile"):
+                counts = self.reconcile(staged)
+            if not blocked:
+                drop_staging(staging, self.warehouse)
+        warned = [check for check in checks if check.severity == "warn" and not check.passed]
+        if blocked:
+            verdict = "NOT PUBLISHED"
+        elif dry_run:
+            verdict = "DRY RUN"
+        else:
+            verdict = "PUBLISHED WITH WARNINGS" if warned else "PUBLISHED"
+        return RunResult(
+            run_id=self.run_id,
+            window=self.window,
+            verdict=verdict,
+            cause=describe_checks(blocked or warned),
+            counts=counts,
+            checks=tuple(checks),
+            timings={},
+            how=how,
+            preview=preview,
+            tonight=tonight,
+            before=before,
+            config_hash=config_hash(self.pipeline, self.window),
+            code_version=version("sentinel-warehouse-etl"),
+            zone=self.pipeline.zone,
+            limited=len(self.event_types) < len(self.pipeline.event_types),
+        )
+
+    @contextmanager
+    def hold_partitions(self) -> Iterator[list[str]]:
+        """Lock the partitions that the window touches, and the run's own name, which shows it alive."""
+        fact_table = self.pipeline.fact_table
+        scheme = partition_scheme(fact_table, self.warehouse)
+        partitions = partition_ids(self.window, scheme, self.pipeline.zone)
+        locks = [f"{fact_table.name} partition {partition}" for partition in partitions]
+        with hold_locks(
+            self.source,
+            [*locks, run_lock(self.run_id)],
+            f"sentinel-etl run {self.run_id}",
+            self.settings.lock_wait_seconds,
+        ):
+            yield partitions
+
+    def stage(self, staging: Table) -> None:
+        """Stream the window into staging; reading, transforming and loading overlap."""
+        facts = prefetch(self.transform(prefetch(self.read())))
+        with self.clock.measure("load"):
+            load_stream(self.clock.waited("load", facts), staging, self.warehouse, loader=self.settings.loader)
+
+    def read(self) -> Iterator[dict[str, pd.DataFrame]]:
+        """Read all event types in one snapshot, about ``batch_rows`` rows at a time, then count them there."""
+        pending: dict[str, list[pa.RecordBatch]] = {}
+        rows = 0
+        limit = self.settings.source_max_rows_per_second
+        # A throttled reader takes small bites, so that the source never works in bursts.
+        batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 64
+        with open_snapshot(self.reader, self.settings.statement_timeout_seconds, batch_bytes) as snapshot:
+            for kind in self.event_types.values():
+                batches = throttle(extract_batches(kind, self.window, snapshot), limit)
+                for batch in self.clock.busy("extract", batches):
+                    pending.setdefault(kind.name, []).append(batch)
+                    rows += batch.num_rows
+                    if rows >= self.settings.batch_rows:
+                        yield as_frames(pending)
+                        pending, rows = {}, 0
+            with self.clock.measure("count"):
+                self.source_counts = snapshot.count(kind.count(self.window) for kind in self.event_types.values())
+        if pending:
+            yield as_frames(pending)
+
+    def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
+        loaded_at = pd.Timestamp(datetime.now(UTC))
+        for frames in batches:
+            with self.clock.measure("transform"):
+                facts, lacking = split_incomplete(transform_data(concatenate(frames), self.pipeline), self.pipeline)
+                self.lacking.update(lacking)
+                columns = as_arrow(facts)
+                self.nulls.update({name: columns[name].null_count for name in columns.column_names})
+                stamped = facts.assign(run_id=self.run_id, loaded_at=loaded_at)
+            yield stamped
+
+    def audit(self, staging: Table, allow_shrink: bool) -> list[Check]:
+        return audit_staging(
+            staging,
+            self.pipeline.fact_table,
+            self.window,
+            self.source_counts,
+            self.nulls,
+            self.warehouse,
+            self.settings.max_shrink,
+            allow_shrink,
+        )
+
+    def judge(self, tonight: Measures, before: Measures) -> list[Check]:
+        """Judge one whole night by the nights before; part of one, or several, cannot be compared so."""
+        one_night = self.window == Window.night(self.window.shift_dates(self.pipeline.zone)[0], self.pipeline.zone)
+        whole = len(self.event_types) == len(self.pipeline.event_types)
+        return judge_history(before, tonight) if one_night and whole else []
+
+    def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:
+        """Count both sides again, after publishing: event_type, source, staged, published, source_now."""
+        names = list(self.event_types)
+        published = count_warehouse(self.pipeline.fact_table, self.window, names, self.warehouse)
+        now = count_source(self.event_types.values(), self.window, self.reader)
+        sides = {"source": self.source_counts, "staged": staged, "published": published, "source_now": now}
+        return pd.DataFrame(
+            {
+                "event_type": names,
+                **{side: [counts.get(name, 0) for name in names] for side, counts in sides.items()},
+            }
+        )
+
+
+def as_frames(batches: Mapping[str, list[pa.RecordBatch]]) -> dict[str, pd.DataFrame]:
+    return {name: as_frame(pa.Table.from_batches(held)) for name, held in batches.items()}

@@ -1,0 +1,130 @@
+"""Settings: ``SENTINEL_*`` environment variables, then ``.env`` in the home folder, then defaults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sentinel_etl.errors import ConfigurationError
+
+__all__ = ["Settings", "load_settings", "project_home"]
+
+
+def project_home() -> Path:
+    """Find the folder that holds ``notebooks/``, ``runs/``, ``.env`` and ``.sentinel/``.
+
+    ``SENTINEL_HOME`` where it is set; else the checkout this package stands in; else the
+    working directory. It never depends on where cron happens to start the command.
+    """
+    if named := os.environ.get("SENTINEL_HOME"):
+        return Path(named).expanduser().resolve()
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and its help: the README's table is made from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="SENTINEL_", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    source_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of the PostgreSQL source; empty: the local stack"
+    )
+    source_replica_url: SecretStr | None = Field(
+        None, description="read replica that rows are read from; locks stay on the source; empty: the source"
+    )
+    warehouse_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of the ClickHouse warehouse; empty: the local stack"
+    )
+    timezone: str = Field("Asia/Kolkata", description="IANA zone of the city; nights and windows are reckoned in it")
+    now: AwareDatetime | None = Field(
+        None, description="freezes the clock that picks the latest window, for tests and samples"
+    )
+    pipeline: str = Field(
+        "sentinel_etl.pipeline:SENTINEL",
+        description="module:attribute of the Pipeline to run; another team's database is another",
+    )
+    risk_weights: Path | None = Field(
+        None, description="YAML file that replaces RISK_WEIGHTS; empty: the built-in weights"
+    )
+    warehouse_cluster: str = Field(
+        "", description="cluster of the warehouse: tables are made ON CLUSTER, replicated, and Distributed"
+    )
+    partition_by: Literal["month", "week", "day"] = Field(
+        "month", description="partition of the fact table, by shift_date; read when it is created"
+    )
+    loader: Literal["auto", "arrow", "to_sql"] = Field(
+        "auto", description="how rows are loaded; auto: Arrow over HTTP, to_sql over native"
+    )
+    batch_rows: Annotated[int, Field(ge=1_000)] = Field(
+        100_000, description="rows transformed and loaded at a time: what bounds memory"
+    )
+    max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="share of a loaded window's rows that a re-run may lose without --allow-shrink"
+    )
+    lock_wait_seconds: Annotated[float, Field(ge=0)] = Field(
+        30, description="seconds to wait for another run of the same partitions before giving up"
+    )
+    connect_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
+        10, description="seconds to wait for a database to accept a connection"
+    )
+    source_max_rows_per_second: Annotated[int, Field(ge=0)] = Field(
+        0, description="throttle of the extraction, rows a second; 0: as fast as it goes"
+    )
+    statement_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
+        900, description="seconds after which the source cancels one of our statements"
+    )
+    cell_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
+        3_600, description="seconds after which a notebook's cell is stopped"
+    )
+    notify_url: SecretStr | None = Field(
+        None, description="webhook that each run's verdict is posted to, as JSON; empty: none"
+    )
+    runs_dir: Path = Field(
+        Path("runs"), description="where executed notebooks are archived; relative to the home folder"
+    )
+    notebooks_dir: Path = Field(Path("notebooks"), description="where the notebooks are; relative to the home folder")
+    state_dir: Path = Field(
+        Path(".sentinel"), description="where the local stack keeps its state; relative to the home folder"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def timezone_is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"expected an IANA zone such as Asia/Kolkata, found {value!r}") from None
+        return value
+
+    @field_validator("runs_dir", "notebooks_dir", "state_dir", "risk_weights")
+    @classmethod
+    def path_is_absolute(cls, value: Path | None) -> Path | None:
+        return project_home() / value.expanduser() if value is not None else None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def load_settings() -> Settings:
+    """Read the settings afresh.
+
+    Raises:
+        ConfigurationError: a value that cannot be used, by the variable's name.
+    """
+    try:
+        return Settings(_env_file=project_home() / ".env", _env_file_encoding="utf-8")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"SENTINEL_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"settings: {problems}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"settings: expected .env in {project_home()} to be UTF-8, found {error}") from None

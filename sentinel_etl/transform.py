@@ -1,0 +1,256 @@
+"""Turns raw events into fact rows: coalesce, null hygiene, derived columns, risk. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sentinel_etl.concatenate import as_arrow, as_frame
+from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.fact_table import RUN_COLUMNS
+from sentinel_etl.pipeline import SENTINEL, Pipeline
+from sentinel_etl.risk import score_events
+from sentinel_etl.window import NIGHT_STARTS
+
+__all__ = ["coalesce_columns", "split_incomplete", "transform_data"]
+
+# What extraction adds to every row, and transformation consumes.
+EXTRACTED = ("source_key", "event_timestamp", "event_type")
+
+
+def coalesce_columns(frame: pd.DataFrame, target: str, sources: Sequence[str]) -> pd.DataFrame:
+    """Put the first non-NULL of ``sources``, in order, into ``target`` and drop the sources.
+
+    In: any frame; a source that it does not have counts as NULL. Out: a new frame, Arrow-backed,
+    with ``target`` in the place of the first source; an integer column with gaps stays integer.
+    The input is not changed.
+
+    Raises:
+        SchemaMismatch: the frame has none of the sources, or their types have no common type.
+    """
+    return as_frame(coalesce_table(nulls_for_nan(as_arrow(frame)), target, sources))
+
+
+def coalesce_table(table: pa.Table, target: str, sources: Sequence[str]) -> pa.Table:
+    present = [name for name in sources if name in table.column_names]
+    if not present:
+        raise SchemaMismatch(
+            f"coalesce {target}: expected at least one of {', '.join(sources)}, found {', '.join(table.column_names)}"
+        )
+    try:
+        values = pc.coalesce(*(table[name] for name in present))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        types = ", ".join(f"{name} {table[name].type}" for name in present)
+        raise SchemaMismatch(f"coalesce {target}: expected compatible types, found {types}") from error
+    place = table.column_names.index(present[0])
+    kept = [name for name in table.column_names if name not in {*sources, target}]
+    before = sum(name in kept for name in table.column_names[:place])
+    return table.select(kept).add_column(before, target, values)
+
+
+def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.DataFrame:
+    """Turn raw events into rows of the pipeline's fact table.
+
+    In: what `concatenate` returns: ``event_type``, ``source_key``, ``event_timestamp`` (timestamptz)
+    and the source's columns. Out: every content column of the fact table, in its order, Arrow-backed
+    with its exact types; NULL where nothing is known, ``[]`` for an absent array. Row-wise: any
+    batching gives the same rows. The input is not changed.
+
+    Raises:
+        SchemaMismatch: a column that lacks, or whose values do not fit the fact table's type.
+    """
+    events = nulls_for_nan(as_arrow(frame).combine_chunks())
+    for name in EXTRACTED:
+        if name not in events.column_names:
+            raise SchemaMismatch(f"transform: expected the columns {', '.join(EXTRACTED)}; {name} is missing")
+    for target, sources in pipeline.coalesce.items():
+        if any(name in events.column_names for name in sources):
+            events = coalesce_table(events, target, sources)
+    events = cast_known_columns(events, pipeline.schema)
+    for group, unknown in pipeline.unknown_values.items():
+        events = nulls_for_unknown(events, group, unknown)
+    events = derive_columns(events, pipeline)
+    return as_frame(fit_fact_table(events, pipeline))
+
+
+def nulls_for_nan(table: pa.Table) -> pa.Table:
+    """Replace NaN by NULL in every floating-point column."""
+    for place, name in enumerate(table.column_names):
+        column = table[name]
+        if pa.types.is_floating(column.type):
+            known = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+            table = table.set_column(place, name, known)
+    return table
+
+
+def cast_known_columns(events: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Cast the columns that the fact table has to its types, before anything is computed with them."""
+    for place, name in enumerate(events.column_names):
+        if name in schema.names:
+            events = events.set_column(place, name, cast_column(events[name], schema.field(name)))
+    return events
+
+
+def nulls_for_unknown(table: pa.Table, group: tuple[str, ...], unknown: tuple[float, ...]) -> pa.Table:
+    """Replace by NULL a group of columns that all hold what the phone sends for "unknown"."""
+    if not all(name in table.column_names for name in group):
+        return table
+    matches = []
+    for name, value in zip(group, unknown, strict=True):
+        same = pc.equal(table[name], pa.scalar(value).cast(table[name].type))
+        matches.append(pc.fill_null(same, False))
+    meaningless = matches[0]
+    for match in matches[1:]:
+        meaningless = pc.and_(meaningless, match)
+    for name in group:
+        known = pc.if_else(meaningless, pa.scalar(None, table[name].type), table[name])
+        table = table.set_column(table.column_names.index(name), name, known)
+    return table
+
+
+def derive_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Add the columns that are computed from others: ids, dates, lengths, risk."""
+    timestamps = events["event_timestamp"]
+    score, reasons = score_events(events, pipeline.risk_weights)
+    derived: dict[str, pa.Array | pa.ChunkedArray] = {
+        "event_id": pc.binary_join_element_wise(
+            events["event_type"].cast(pa.string()), events["source_key"].cast(pa.string()), ":"
+        ),
+        "event_date": local_date(timestamps, pipeline.zone, timedelta(0)),
+        "shift_date": local_date(timestamps, pipeline.zone, timedelta(hours=NIGHT_STARTS.hour)),
+        "base_risk_score": score,
+        "risk_reasons": reasons,
+    }
+    for target, source in pipeline.text_lengths.items():
+        if source in events.column_names:
+            derived[target] = pc.utf8_length(events[source].cast(pa.string()))
+    for name, values in derived.items():
+        if name in pipeline.schema.names:
+            events = put_column(events, name, values)
+    return events
+
+
+def local_date(timestamps: pa.ChunkedArray, zone: ZoneInfo, earlier: timedelta) -> pa.ChunkedArray:
+    """Give the date on the zone's wall clock, ``earlier`` hours before each instant."""
+    wall = pc.local_timestamp(timestamps.cast(pa.timestamp("us", tz=zone.key)))
+    return pc.subtract(wall, pa.scalar(earlier, pa.duration("us"))).cast(pa.date32(), safe=False)
+
+
+def put_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, values)
+    return table.append_column(name, values)
+
+
+def fit_fact_table(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Select, fill and cast to the fact table's content columns; the rest goes to details_json."""
+    extras = [name for name in events.column_names if name not in {*pipeline.schema.names, *EXTRACTED}]
+    if extras and "details_json" in pipeline.schema.names:
+        events = put_details(events, extras)
+    columns, fields = [], [field for field in pipeline.schema if field.name not in RUN_COLUMNS]
+    for field in fields:
+        if field.name not in events.column_names:
+            column = pa.chunked_array([pa.nulls(events.num_rows, field.type)])
+        else:
+            column = cast_column(events[field.name], field)
+        if pa.types.is_list(field.type):
+            column = empty_for_null(column)
+        columns.append(column)
+    # A NULL in a column that must have a value is the audit's to name, row by row, not a crash here.
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in fields]))
+
+
+def empty_for_null(column: pa.ChunkedArray) -> pa.Array:
+    """Replace a NULL list by an empty one; over the offsets, because coalesce copies list by list."""
+    lists = column.combine_chunks()
+    lists = lists if isinstance(lists, pa.Array) else pa.concat_arrays(lists.chunks)
+    if lists.null_count == 0:
+        return lists
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pc.list_flatten(lists), type=lists.type)
+
+
+def split_incomplete(facts: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Part the rows that lack what the fact table requires from the others, and count what they lack."""
+    table = as_arrow(facts)
+    required = [f.name for f in pipeline.schema if not f.nullable and f.name in table.column_names]
+    lacking = {name: table[name].null_count for name in required if table[name].null_count}
+    if not lacking:
+        return facts, {}
+    complete = pc.is_valid(table[next(iter(lacking))])
+    for name in lacking:
+        complete = pc.and_(complete, pc.is_valid(table[name]))
+    return as_frame(table.filter(complete)), lacking
+
+
+def cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SchemaMismatch(
+            f"transform: {field.name}: expected values that fit {field.type}, found {column.type}: {error}; "
+            "cast the column in EVENT_CONFIG, or widen the fact table's"
+        ) from error
+
+
+def put_details(events: pa.Table, names: list[str]) -> pa.Table:
+    """Write the columns ``names`` into ``details_json``, as one JSON object a row without its NULLs.
+
+    A row that has a ``details_json`` of its own keeps it: alone as it is, else under the key ``details``.
+    """
+    if "details_json" in events.column_names:
+        own = events["details_json"].cast(pa.string())
+    else:
+        own = pa.chunked_array([pa.nulls(events.num_rows, pa.string())])
+    own_name = "details" if "details" not in names else "details_json"
+    members = pc.binary_join_element_wise(*(json_member(name, json_value(events[name])) for name in names), "")
+    body = pc.binary_join_element_wise(json_member(own_name, own), members, "")
+    written = pc.binary_join_element_wise(pa.scalar("{"), pc.utf8_slice_codeunits(body, 1), pa.scalar("}"), "")
+    return put_column(events, "details_json", pc.if_else(pc.equal(members, ""), own, written))
+
+
+def json_member(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write ``,"name":value`` for each value, and nothing for a NULL."""
+    return pc.fill_null(pc.binary_join_element_wise(pa.scalar(f",{json.dumps(name)}:"), values, ""), "")
+
+
+def json_value(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write each value as JSON (RFC 8259): numbers and lists as such, all else as a string."""
+    if pa.types.is_list(column.type):
+        return json_list(column)
+    if pa.types.is_boolean(column.type) or pa.types.is_integer(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        # JSON has no word for an infinity.
+        return pc.if_else(pc.is_finite(column), column.cast(pa.string()), json_string(column.cast(pa.string())))
+    if pa.types.is_timestamp(column.type):
+        zoned = column.type.tz is not None
+        instants = column.cast(pa.timestamp(column.type.unit, tz="UTC")) if zoned else column
+        return json_string(pc.strftime(instants, "%Y-%m-%dT%H:%M:%S" + ("Z" if zoned else "")))
+    return json_string(column.cast(pa.string()))
+
+
+def json_string(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Quote and escape each text (RFC 8259 §7)."""
+    for character in ("\\", '"'):
+        texts = pc.replace_substring(texts, character, "\\" + character)
+    if pc.any(pc.match_substring_regex(texts, r"[\x00-\x1f]")).as_py():
+        for code in range(0x20):
+            texts = pc.replace_substring(texts, chr(code), json.dumps(chr(code))[1:-1])
+    return pc.binary_join_element_wise(pa.scalar('"'), texts, pa.scalar('"'), "")
+
+
+def json_list(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    filled = empty_for_null(lists)
+    items = pc.fill_null(json_value(pa.chunked_array([filled.flatten()])), "null").combine_chunks()
+    texts = pa.ListArray.from_arrays(filled.offsets, items)
+    written = pc.binary_join_element_wise(pa.scalar("["), pc.binary_join(texts, ","), pa.scalar("]"), "")
+    return pc.if_else(lists.is_valid(), pa.chunked_array([written]), pa.scalar(None, pa.string()))

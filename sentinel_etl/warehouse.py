@@ -1,0 +1,210 @@
+"""The ClickHouse warehouse: one SQLAlchemy engine, and an Arrow client made from its URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import clickhouse_connect
+import pandas as pd
+import requests
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_driver.errors import Error as NativeError
+from clickhouse_sqlalchemy import Table
+from clickhouse_sqlalchemy.exceptions import DatabaseException
+from sqlalchemy import Engine, Select, create_engine, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from sentinel_etl.concatenate import as_frame
+from sentinel_etl.ddl import create_statements
+from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
+
+__all__ = [
+    "OLDEST_SERVER",
+    "create_table",
+    "open_arrow_client",
+    "open_warehouse",
+    "query_df",
+    "quote",
+    "run_statement",
+    "warehouse_failed",
+]
+
+# DateTime64, LowCardinality, projections, and Bool as a type of its own are all there, and settled.
+OLDEST_SERVER = (22, 8)
+
+SEND_RECEIVE_TIMEOUT_SECONDS = 900
+
+
+def open_warehouse(url: str, connect_timeout_seconds: int = 10) -> Engine:
+    """Make an engine on the warehouse and see that it answers and is new enough.
+
+    Raises:
+        ConfigurationError: not a ``clickhouse+http`` or ``clickhouse+native`` URL.
+        WarehouseUnreachable: no connection, a refusal, or a server older than `OLDEST_SERVER`.
+    """
+    form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
+    try:
+        engine = create_engine(url)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ConfigurationError(
+            f"SENTINEL_WAREHOUSE_URL: expected {form}, found a URL that SQLAlchemy cannot read: {type(error).__name__}"
+        ) from None
+    if engine.dialect.name != "clickhouse" or engine.dialect.driver not in ("http", "native"):
+        raise ConfigurationError(f"SENTINEL_WAREHOUSE_URL: expected {form}, found {engine.url.drivername}://…")
+    return with_server_settings(engine, check_version(engine), connect_timeout_seconds)
+
+
+def with_server_settings(engine: Engine, version: tuple[int, ...], connect_timeout_seconds: int) -> Engine:
+    """Make the engine again with time limits, and so that two equal blocks of rows are two.
+
+    A replicated table, and newer servers more widely, would drop the second block silently. Since
+    26.2 one setting supersedes the older one, which older servers know alone.
+    """
+    deduplicate = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
+    limit = str(SEND_RECEIVE_TIMEOUT_SECONDS)
+    if engine.dialect.driver == "http":
+        url = engine.url.update_query_dict({"timeout": limit, **engine.url.query})
+        return create_engine(url, connect_args={"ch_settings": deduplicate})
+    query = {"connect_timeout": str(connect_timeout_seconds), "send_receive_timeout": limit, **deduplicate}
+    return create_engine(engine.url.update_query_dict({**query, **engine.url.query}))
+
+
+def check_version(engine: Engine) -> tuple[int, ...]:
+    version = str(run_statement(engine, "SELECT version()")[0][0])
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_SERVER:
+        raise WarehouseUnreachable(
+            f"expected ClickHouse {'.'.join(map(str, OLDEST_SERVER))} or newer at {engine.url.host}; found "
+            f"{version}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
+        )
+    return numbers
+
+
+def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
+    """Tell a broken or refused connection from a statement that the server refused."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    message = " ".join(str(cause).split())
+    refused = re.search(r"Code: (\d+)", message)
+    # 192-194 and 516: unknown user or wrong password; 81: unknown database; 209, 210: the network
+    # (ClickHouse's src/Common/ErrorCodes.cpp).
+    if refused and int(refused[1]) not in (81, 192, 193, 194, 209, 210, 516):
+        return SentinelError(f"the warehouse refused a statement: {message[:600]}")
+    login = refused and int(refused[1]) not in (209, 210)
+    reason = "the user, password or database is refused" if login else shorten_connection_error(message)
+    return WarehouseUnreachable(
+        f"expected ClickHouse at {engine.url.host}:{engine.url.port}, database {engine.url.database}; found: "
+        f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right"
+    )
+
+
+def shorten_connection_error(message: str) -> str:
+    known = re.search(r"Connection refused|timed out|Name or service not known|Connection reset|Broken pipe", message)
+    return known[0] if known else message[:200]
+
+
+CONNECTION_ERRORS = (DBAPIError, DatabaseException, requests.RequestException, NativeError, OSError, EOFError)
+
+
+def run_statement(engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    """Run one statement, SQLAlchemy's or text with ``:name`` parameters, and return its rows.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer, or refuses the login.
+        SentinelError: the server refuses the statement.
+    """
+    statement = text(statement) if isinstance(statement, str) else statement
+    try:
+        with engine.connect() as connection:
+            result = connection.execute(statement, dict(parameters or {}))
+            return list(result) if result.returns_rows else []
+    except CONNECTION_ERRORS as error:
+        raise warehouse_failed(engine, error) from error
+
+
+def quote(engine: Engine, name: str) -> str:
+    """Quote an identifier as the dialect does."""
+    return engine.dialect.identifier_preparer.quote_identifier(name)
+
+
+@contextmanager
+def open_arrow_client(engine: Engine) -> Iterator[Client]:
+    """Open a clickhouse-connect client on the engine's server; HTTP only.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer, or refuses the login.
+        SentinelError: the server refuses what the block does.
+    """
+    url = engine.url
+    try:
+        client = clickhouse_connect.get_client(
+            host=url.host,
+            port=url.port or 8123,
+            username=url.username or "default",
+            password=url.password or "",
+            database=url.database or "default",
+            interface=str(url.query.get("protocol", "http")),
+            send_receive_timeout=SEND_RECEIVE_TIMEOUT_SECONDS,
+            autogenerate_session_id=False,  # sessions serialize; the run's queries are independent
+            compress=False,  # on loopback or a data centre's network, compression costs more than it saves
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+    except (ClickHouseError, OSError) as error:
+        raise warehouse_failed(engine, error) from error
+
+
+def query_df(engine: Engine, statement: str | Select[Any], parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Run a SELECT and return its rows as a frame: Arrow-backed over HTTP, plain over native.
+
+    ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses the statement.
+    """
+    if not isinstance(statement, str):
+        statement = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+    if engine.dialect.driver == "http":
+        with open_arrow_client(engine) as client:
+            return as_frame(client.query_arrow(statement, parameters=dict(parameters or {}), use_strings=True))
+    try:
+        with engine.connect() as connection:
+            return pd.read_sql(statement, connection, params=parameters)
+    except CONNECTION_ERRORS as error:
+        raise warehouse_failed(engine, error) from error
+
+
+def create_table(engine: Engine, table: Table) -> None:
+    """Create the table if it is not there, and compare its columns with the definition.
+
+    Raises:
+        SchemaMismatch: the table is there with other columns; each difference is named.
+    """
+    for statement in create_statements(table):
+        run_statement(engine, statement)
+    check_table(engine, table)
+
+
+def check_table(engine: Engine, table: Table) -> None:
+    rows = run_statement(engine, f"DESCRIBE TABLE {quote(engine, table.name)}")
+    there = {row[0]: row[1] for row in rows}
+    wanted = {column.name: str(column.type.compile()) for column in table.columns}
+    problems = [f"{name} {wanted[name]} is missing" for name in wanted if name not in there]
+    problems += [
+        f"{name}: expected {wanted[name]}, found {there[name]}"
+        for name in wanted
+        if name in there and normal(there[name]) != normal(wanted[name])
+    ]
+    problems += [f"{name} {there[name]} is not in the code" for name in there if name not in wanted]
+    if problems:
+        raise SchemaMismatch(f"table {table.name} in the warehouse differs from its definition: {'; '.join(problems)}")
+
+
+def normal(type_name: str) -> str:
+    return type_name.replace(" ", "")

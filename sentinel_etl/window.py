@@ -1,0 +1,116 @@
+"""The half-open stretch of time that one run moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sentinel_etl.errors import WindowError
+
+__all__ = ["CITY_ZONE", "NIGHT_STARTS", "Window", "parse_instant"]
+
+CITY_ZONE = ZoneInfo("Asia/Kolkata")
+
+# The hour at which one operational night ends and the next begins. An event at 05:59 belongs
+# to the night before, one at 06:00 to the night that is coming.
+NIGHT_STARTS = time(6, 0)
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an ISO 8601 instant such as ``2026-11-22T06:00:00+05:30``.
+
+    Raises:
+        WindowError: not ISO 8601, or without an offset from UTC.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise WindowError(f"expected an instant such as 2026-11-22T06:00:00+05:30, found {text!r}") from None
+    if instant.tzinfo is None:
+        raise WindowError(f"expected an instant with a time zone, found {text!r}; add one, such as +05:30")
+    return instant
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """``[start, end)``, timezone-aware, kept in UTC.
+
+    Raises:
+        WindowError: a bound without a time zone, or an end that is not after the start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            bound = getattr(self, name)
+            if not isinstance(bound, datetime) or bound.tzinfo is None:
+                raise WindowError(
+                    f"window {name}: expected a datetime with a time zone, found {bound!r}; add one, such as +05:30"
+                )
+            object.__setattr__(self, name, bound.astimezone(UTC))
+        if self.end <= self.start:
+            raise WindowError(
+                f"window: expected an end after its start, found start {self.start.isoformat()} "
+                f"and end {self.end.isoformat()}"
+            )
+
+    @classmethod
+    def ending(cls, at: datetime, hours: float = 24, zone: ZoneInfo = CITY_ZONE) -> Window:
+        """Make the window of ``hours`` that ends at ``at``.
+
+        Whole days are counted on the wall clock of ``zone``: 24 hours before 06:00 is 06:00 the
+        day before, also where the clocks change in between (so 23 or 25 elapsed hours). What is
+        left over is counted in elapsed time.
+        """
+        if at.tzinfo is None:
+            raise WindowError(f"window end: expected a time zone, found {at.isoformat()}; add +05:30, say")
+        if not hours > 0:
+            raise WindowError(f"window hours: expected a number above 0, found {hours}")
+        days, rest = divmod(hours, 24)
+        try:
+            start = (at.astimezone(zone) - timedelta(days=days)).astimezone(UTC) - timedelta(hours=rest)
+        except (OverflowError, ValueError):
+            raise WindowError(f"window hours: expected a start within the calendar, found {hours} hours") from None
+        return cls(start, at)
+
+    @classmethod
+    def latest(cls, now: datetime, zone: ZoneInfo = CITY_ZONE) -> Window:
+        """Make the night's window that ended at the last 06:00 on ``zone``'s clocks."""
+        if now.tzinfo is None:
+            raise WindowError(f"now: expected a time zone, found {now.isoformat()}")
+        local = now.astimezone(zone)
+        end = datetime.combine(local.date(), NIGHT_STARTS, zone)
+        if end > local:
+            end -= timedelta(days=1)
+        return cls.ending(end, 24, zone)
+
+    @classmethod
+    def night(cls, shift_date: date, zone: ZoneInfo = CITY_ZONE) -> Window:
+        """Make the window of one operational night: 06:00 of ``shift_date`` to 06:00 of the next."""
+        return cls(
+            datetime.combine(shift_date, NIGHT_STARTS, zone),
+            datetime.combine(shift_date + timedelta(days=1), NIGHT_STARTS, zone),
+        )
+
+    def shift_dates(self, zone: ZoneInfo = CITY_ZONE) -> list[date]:
+        """List the operational nights that the window touches, in order."""
+        first = shift_date_of(self.start, zone)
+        last = shift_date_of(self.end - timedelta(microseconds=1), zone)
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+    def local(self, zone: ZoneInfo = CITY_ZONE) -> str:
+        """Write the window on ``zone``'s clocks, for people."""
+        start, end = self.start.astimezone(zone), self.end.astimezone(zone)
+        return f"{start:%Y-%m-%d %H:%M} → {end:%Y-%m-%d %H:%M} {end.tzname()}"
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:%M:%SZ}..{self.end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def shift_date_of(instant: datetime, zone: ZoneInfo = CITY_ZONE) -> date:
+    """Tell the operational night of ``instant``: its local date, six hours earlier on the wall clock."""
+    wall = instant.astimezone(zone).replace(tzinfo=None)
+    return (wall - timedelta(hours=NIGHT_STARTS.hour)).date()

@@ -1,0 +1,145 @@
+"""Real databases for the tests: one local stack a session, a database of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from sentinel_etl.city import City, create_source_tables, load_city, load_nights
+from sentinel_etl.databases import Databases
+from sentinel_etl.local.stack import LocalStack, start_stack, stop_stack
+from sentinel_etl.settings import Settings
+from sentinel_etl.source import open_source
+from sentinel_etl.warehouse import open_warehouse, run_statement
+
+LAST_NIGHT = date(2026, 11, 21)
+MORNING = datetime(2026, 11, 22, 0, 40, tzinfo=UTC)  # 06:10 in the city
+NIGHTS = 3
+EVENTS_PER_NIGHT = 600
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests see neither the developer's SENTINEL_* variables nor an .env file."""
+    for name in os.environ:
+        if name.startswith("SENTINEL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SENTINEL_HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """A running local stack, stopped and forgotten at the end."""
+    with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
+        state_dir = Path(folder) / "state"
+        try:
+            yield start_stack(state_dir)
+        finally:
+            stop_stack(state_dir)
+
+
+@pytest.fixture(scope="session")
+def make_source(stack: LocalStack) -> Iterator[Callable[[str | None], Engine]]:
+    """Make a PostgreSQL database, empty or a copy of a template, and open it."""
+    maintenance = create_engine(stack.source_url, isolation_level="AUTOCOMMIT")
+    engines: list[Engine] = []
+
+    def make(template: str | None = None) -> Engine:
+        name = f"test_{uuid4().hex[:12]}"
+        with maintenance.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}"))
+        url = make_url(stack.source_url).set(database=name)
+        engines.append(open_source(url.render_as_string(hide_password=False)))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+    maintenance.dispose()
+
+
+@pytest.fixture(scope="session")
+def make_warehouse(stack: LocalStack) -> Callable[[], Engine]:
+    """Make an empty ClickHouse database and open it."""
+    maintenance = open_warehouse(stack.warehouse_url)
+
+    def make() -> Engine:
+        name = f"test_{uuid4().hex[:12]}"
+        run_statement(maintenance, f"CREATE DATABASE {name} ENGINE = Atomic")
+        url = make_url(stack.warehouse_url).set(database=name)
+        return open_warehouse(url.render_as_string(hide_password=False))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def city_template(make_source: Callable[[str | None], Engine]) -> str:
+    """Name a database that holds a small sample city of three nights; copy it, do not change it."""
+    engine = make_source(None)
+    city = City()
+    create_source_tables(engine)
+    load_city(engine, city)
+    load_nights(engine, city, LAST_NIGHT, NIGHTS, EVENTS_PER_NIGHT, received_before=MORNING)
+    engine.dispose()  # PostgreSQL copies only a template that nobody is connected to
+    return str(engine.url.database)
+
+
+@pytest.fixture
+def source_engine(make_source: Callable[[str | None], Engine]) -> Iterator[Engine]:
+    """An empty PostgreSQL database."""
+    engine = make_source(None)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def city(make_source: Callable[[str | None], Engine], city_template: str) -> Iterator[Engine]:
+    """A PostgreSQL database of one's own with the sample city's three nights."""
+    engine = make_source(city_template)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def warehouse(make_warehouse: Callable[[], Engine]) -> Iterator[Engine]:
+    """An empty ClickHouse database."""
+    engine = make_warehouse()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def databases(city: Engine, warehouse: Engine) -> Databases:
+    """The sample city and an empty warehouse."""
+    return Databases(city, warehouse)
+
+
+@pytest.fixture
+def settings(databases: Databases, tmp_path: Path) -> Settings:
+    """Settings that name both databases, at ten past six after the last night."""
+    checkout = Path(__file__).parents[1]
+    return Settings(
+        source_url=databases.source.url.render_as_string(hide_password=False),
+        warehouse_url=databases.warehouse.url.render_as_string(hide_password=False),
+        now=MORNING,
+        runs_dir=tmp_path / "runs",
+        notebooks_dir=checkout / "notebooks",
+        state_dir=tmp_path / "state",
+    )
+
+
+@pytest.fixture
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same settings as environment variables, for commands and kernels."""
+    for name, value in settings.model_dump().items():
+        secret = getattr(value, "get_secret_value", None)
+        if value is not None:
+            monkeypatch.setenv(f"SENTINEL_{name.upper()}", secret() if secret else str(value))
+    return settings

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sentinel_etl.gates import GATES, drift_table, judge_history, population_stability_index
+from sentinel_etl.history import Measures
+
+NIGHTS = [date(2026, 11, 21) - timedelta(days=n) for n in range(28, 0, -1)]
+USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}
+
+
+def measures(
+    nights: Mapping[date, Mapping[str, int]],
+    latitude: float = 0.05,
+    scores: Mapping[float, int] | None = None,
+) -> Measures:
+    counts = [(night, name, events) for night, types in nights.items() for name, events in types.items()]
+    scored = [("EMERGENCY_INCIDENT", score, events) for score, events in (scores or {30.0: 60, 60.0: 60}).items()]
+    return Measures(
+        counts=pd.DataFrame(counts, columns=["shift_date", "event_type", "events"]),
+        nulls=pd.DataFrame({"column": ["latitude", "speed"], "share": [latitude, 0.6]}),
+        scores=pd.DataFrame(scored, columns=["event_type", "base_risk_score", "events"]),
+    )
+
+
+BEFORE = measures(dict.fromkeys(NIGHTS, USUAL))
+
+
+def night(**changes: int) -> dict[date, Mapping[str, int]]:
+    return {date(2026, 11, 21): {**USUAL, **changes}}
+
+
+def failures(tonight: Measures, before: Measures = BEFORE) -> dict[str, str]:
+    return {check.name: check.observed for check in judge_history(before, tonight) if not check.passed}
+
+
+def test_a_usual_night_passes_every_gate() -> None:
+    assert failures(measures(night())) == {}
+
+
+def test_every_gate_is_judged_with_its_declared_severity() -> None:
+    checks = judge_history(BEFORE, measures(night()))
+    assert {check.name: check.severity for check in checks} == {name: gate.severity for name, gate in GATES.items()}
+
+
+def test_a_missing_event_type_is_named() -> None:
+    tonight = measures({date(2026, 11, 21): {"EMERGENCY_INCIDENT": 60}})
+    assert failures(tonight) == {"every event type is there": "REMARK has none"}
+
+
+def test_doubled_volume_is_named_with_its_ratio() -> None:
+    assert failures(measures(night(REMARK=200))) == {"volumes are as usual": "REMARK 200 is 2.0 times the median 100"}
+
+
+def test_halved_volume_is_named_too() -> None:
+    assert failures(measures(night(REMARK=50))) == {"volumes are as usual": "REMARK 50 is 0.5 times the median 100"}
+
+
+def test_nulls_in_30_of_100_positions_are_named() -> None:
+    assert failures(measures(night(), latitude=0.30)) == {"NULLs are as usual": "latitude 30% NULL, 5% before"}
+
+
+def test_shifted_risk_is_named_with_both_figures() -> None:
+    found = failures(measures(night(), scores={30.0: 10, 60.0: 110}))
+    assert found == {"risk is distributed as usual": "EMERGENCY_INCIDENT PSI 0.97, KS 0.42"}
+
+
+def test_a_few_events_do_not_make_a_shift() -> None:
+    assert failures(measures(night(), scores={30.0: 1, 60.0: 8})) == {}
+
+
+def test_the_first_nights_are_not_judged_by_too_few() -> None:
+    assert failures(measures(night(REMARK=1_000), latitude=0.9), measures({NIGHTS[-1]: USUAL})) == {}
+
+
+def test_without_a_past_there_is_nothing_to_judge() -> None:
+    assert failures(measures(night()), measures({}, scores={30.0: 0})) == {}
+
+
+def test_ks_is_that_of_the_two_samples() -> None:
+    rng = np.random.default_rng(7)
+    values = [1.0, 6.0, 20.0, 80.0]
+    tonight, before = rng.choice(values, 400), rng.choice(values, 900, p=[0.4, 0.2, 0.2, 0.2])
+
+    def counted(sample: np.ndarray) -> pd.DataFrame:
+        values, events = np.unique(sample, return_counts=True)
+        return pd.DataFrame({"event_type": "A", "base_risk_score": values, "events": events})
+
+    row = drift_table(counted(tonight), counted(before)).loc["A"]
+    reference = stats.ks_2samp(tonight, before, method="asymp")
+    assert row["KS"] == pytest.approx(reference.statistic)
+    # scipy rounds the effective size to a whole number for its asymptotic p-value
+    assert row["KS p"] == pytest.approx(reference.pvalue, rel=0.3)
+
+
+def test_psi_of_the_same_shares_is_0_and_grows_with_the_shift() -> None:
+    before = np.array([500.0, 300.0, 200.0])
+    steps = [population_stability_index(before + np.array([0, -k, k]), before) for k in (0, 50, 100, 200)]
+    assert steps[0] == 0
+    assert steps == sorted(steps)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_sqlalchemy import Table, types
+from sqlalchemy import Column, MetaData, create_engine
+from sqlalchemy.schema import CreateTable
+
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.event_config import EVENT_CONFIG
+from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
+from sentinel_etl.settings import Settings
+
+NOT_A_PIPELINE = "text"
+
+BARE = Pipeline(event_config=EVENT_CONFIG, fact_table=SENTINEL.fact_table, risk_weights={"event_type": {"REMARK": 7.0}})
+
+
+def refusal(pipeline: Pipeline) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        pipeline.check()
+    return str(refused.value)
+
+
+def test_the_pipelines_of_this_module_pass_their_check() -> None:
+    SENTINEL.check()
+    BARE.check()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            {"fact_table": Table("visits", MetaData(), Column("event_id", types.String), Column("x", types.Int8))},
+            "fact table visits: expected the columns event_id, event_timestamp, event_type, shift_date, run_id, "
+            "loaded_at; missing event_timestamp, event_type, shift_date, run_id, loaded_at",
+            id="a fact table without the engine's columns",
+        ),
+        pytest.param(
+            {"coalesce": {"officer": ("created_by_officer_id",)}},
+            "coalesce.officer: expected a column of patrol_events",
+            id="a coalesce target that is no column",
+        ),
+        pytest.param(
+            {"coalesce": {"officer_id": ("nobody", "no_one")}},
+            "coalesce.officer_id: expected at least one of nobody, no_one among the columns that EVENT_CONFIG reads, "
+            "found none",
+            id="coalesce sources that nobody reads",
+        ),
+        pytest.param(
+            {"risk_weights": {"event_typo": {"REMARK": 1.0}}},
+            "risk weights: event_typo: expected a column of patrol_events",
+            id="a weight on no column",
+        ),
+        pytest.param(
+            {"event_config": {}},
+            "EVENT_CONFIG: expected at least one event type, found none",
+            id="no event types",
+        ),
+        pytest.param(
+            {"unknown_values": {("latitude", "longitude"): (0.0,)}},
+            "unknown_values",
+            id="unknown values that do not pair up",
+        ),
+        pytest.param(
+            {"text_lengths": {"remark_size": "remark_text"}},
+            "text_lengths.remark_size: expected a column of patrol_events",
+            id="a length in no column",
+        ),
+    ],
+)
+def test_a_pipeline_that_cannot_work_is_refused_before_anything_connects(change: dict[str, Any], message: str) -> None:
+    assert refusal(replace(SENTINEL, **change)).startswith(message)
+
+
+def test_event_types_are_picked_in_the_configs_order() -> None:
+    assert list(SENTINEL.select_event_types(["REMARK", "PATROL_STATUS"])) == ["PATROL_STATUS", "REMARK"]
+
+
+@pytest.mark.parametrize("names", [None, []], ids=["none named", "an empty list"])
+def test_all_event_types_are_picked_where_none_is_named(names: list[str] | None) -> None:
+    assert list(SENTINEL.select_event_types(names)) == list(EVENT_CONFIG)
+
+
+def test_an_unknown_event_type_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        BARE.select_event_types(["REMARK", "REMRAK", "X"])
+    assert str(refused.value) == f"event types: expected some of {', '.join(EVENT_CONFIG)}; found REMRAK, X"
+
+
+def test_the_settings_zone_and_partition_reach_the_pipeline() -> None:
+    pipeline = load_pipeline(Settings(timezone="Europe/London", partition_by="day"))
+    dialect = create_engine("clickhouse+http://nobody@nowhere/none").dialect
+    assert pipeline.zone.key == "Europe/London"
+    assert " PARTITION BY shift_date\n" in str(CreateTable(pipeline.fact_table).compile(dialect=dialect))
+
+
+def test_another_teams_pipeline_is_loaded_with_its_own_table_and_weights() -> None:
+    pipeline = load_pipeline(Settings(pipeline=f"{__name__}:BARE", timezone="Europe/London", partition_by="day"))
+    assert pipeline.fact_table is BARE.fact_table
+    assert pipeline.risk_weights == {"event_type": {"REMARK": 7.0}}
+    assert pipeline.zone.key == "Europe/London"
+
+
+def test_a_weights_file_replaces_the_built_in_weights(tmp_path: Path) -> None:
+    path = tmp_path / "weights.yaml"
+    path.write_text("event_type: {REMARK: 3}\nsuspicious_activity: {true: 5}\n", encoding="utf-8")
+    pipeline = load_pipeline(Settings(risk_weights=path))
+    assert pipeline.risk_weights == {"event_type": {"REMARK": 3}, "suspicious_activity": {True: 5}}
+    assert SENTINEL.risk_weights["event_type"]["REMARK"] == 1.0
+
+
+def test_a_weights_file_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "weights.yaml"
+    path.write_text("event_type: {REMARK: lots}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"^risk weights: event_type\.REMARK: expected a finite number"):
+        load_pipeline(Settings(risk_weights=path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param(
+            "nonsense", "expected module:attribute, found 'nonsense': No module named 'nonsense'", id="module"
+        ),
+        pytest.param(":SENTINEL", "expected module:attribute, found ':SENTINEL': ", id="no module"),
+        pytest.param(f"{__name__}:MISSING", f"expected module:attribute, found '{__name__}:MISSING': ", id="attribute"),
+        pytest.param(
+            f"{__name__}:NOT_A_PIPELINE",
+            f"expected {__name__}:NOT_A_PIPELINE to be a Pipeline, found str",
+            id="not a pipeline",
+        ),
+        pytest.param(
+            ".pipeline:SENTINEL",
+            "expected module:attribute, found '.pipeline:SENTINEL': ",
+            id="a relative module",
+        ),
+    ],
+)
+def test_a_pipeline_that_cannot_be_imported_is_refused_by_the_settings_name(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_pipeline(Settings(pipeline=name))
+    assert str(refused.value).startswith(f"SENTINEL_PIPELINE: {message}")
