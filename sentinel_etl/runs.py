@@ -1,0 +1,229 @@
+"""Executes a notebook headlessly and archives it: the executed notebook is the run's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from pydantic import TypeAdapter, ValidationError
+from traitlets.config import Config
+
+from sentinel_etl.databases import open_databases
+from sentinel_etl.errors import ConfigurationError, NotebookFailed, SentinelError, error_named
+from sentinel_etl.index_page import refresh_index
+from sentinel_etl.ledger import attach_report, read_runs
+from sentinel_etl.notify import post_verdict
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.run_window import choose_window, new_run_id
+from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.window import Window
+
+__all__ = ["NotebookRun", "export_html", "notebook_parameters", "run_notebook"]
+
+PARAMETER_TYPES: dict[str, Any] = {"bool": bool, "float": float, "int": int, "list[str]": list[str], "str": str}
+
+# nbconvert's page would load these from other people's servers; a report opens without a network.
+REMOTE_SCRIPTS = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk_js_url", "require_js_url")
+
+
+# What passes between this process and the kernel is encrypted: other users share the loopback.
+KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "required"}})
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """An executed notebook: its archived files and its row in the ledger, where it has one."""
+
+    run_id: str
+    window: Window
+    report: Path
+    page: Path
+    record: Mapping[str, Any]
+
+
+def run_notebook(
+    name: str = "etl_nightly",
+    parameters: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+    progress: bool = False,
+) -> NotebookRun:
+    """Execute ``notebooks/<name>.ipynb`` and archive it under ``runs/<shift_date>/``.
+
+    The window and the run id are settled here and passed in, so the archived notebook says exactly
+    what it did. The notebook and its HTML page are written beside their final names and renamed into
+    place: an interruption leaves a hidden ``.part`` file and no half report. The notebook of a failed
+    run is archived too, before the error is raised.
+
+    Raises:
+        ConfigurationError: no such notebook, an unknown parameter, or a value of the wrong type.
+        SentinelError: what the pipeline raised in the notebook, as its own class.
+        NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died.
+    """
+    settings = settings or load_settings()
+    source = notebook_path(name, settings)
+    given = check_parameters(source, dict(parameters or {}))
+    known = notebook_parameters(source)
+    window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
+    load_pipeline(settings).select_event_types(given.get("event_types"))
+    run_id = str(given.get("run_id") or new_run_id())
+    settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
+    given |= {key: value for key, value in settled.items() if key in known}
+
+    folder = settings.runs_dir / str(window.shift_dates(settings.zone)[-1])
+    span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
+    report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"SENTINEL_RUNS_DIR: expected a folder that can be written, found {settings.runs_dir}: {error.strerror}"
+        ) from error
+    part = report.with_name(f".{report.stem}.part.ipynb")
+    failure = execute(source, part, given, settings, progress)
+    page = archive(part, report, source)
+    done = NotebookRun(run_id, window, report, page, note_report(run_id, report, settings))
+    if done.record:
+        refresh_index(settings)
+    if settings.notify_url is not None:
+        post_verdict(settings.notify_url.get_secret_value(), done, failure)
+    if failure is not None:
+        failure.add_note(f"report of the failed run: {report}")
+        raise failure
+    return done
+
+
+def notebook_path(name: str, settings: Settings) -> Path:
+    path = settings.notebooks_dir / f"{name.removesuffix('.ipynb')}.ipynb"
+    if not path.is_file():
+        there = sorted(notebook.stem for notebook in settings.notebooks_dir.glob("*.ipynb"))
+        raise ConfigurationError(
+            f"expected a notebook among {', '.join(there) or 'none'} in {settings.notebooks_dir}; found {name!r}"
+        )
+    return path
+
+
+def notebook_parameters(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a notebook's parameters: name → type, default, help, as papermill infers them.
+
+    Raises:
+        ConfigurationError: no cell is tagged ``parameters``, so none could be passed.
+    """
+    known: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(path))
+    if not known:
+        raise ConfigurationError(f"{path.name}: expected one cell tagged 'parameters', found none")
+    return known
+
+
+def check_parameters(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what papermill would only warn of: a parameter that the notebook does not have."""
+    known = notebook_parameters(path)
+    checked = {}
+    for name, value in given.items():
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigurationError(f"{path.name}: expected parameters among {', '.join(known)}; found {name!r}{hint}")
+        declared = known[name]["inferred_type_name"]
+        try:
+            checked[name] = TypeAdapter(PARAMETER_TYPES.get(declared, Any)).validate_python(value)
+        except ValidationError:
+            raise ConfigurationError(f"{path.name}: {name}: expected {declared}, found {value!r}") from None
+    return checked
+
+
+def execute(
+    source: Path, target: Path, parameters: dict[str, Any], settings: Settings, progress: bool
+) -> SentinelError | None:
+    """Execute into ``target``, which papermill keeps up to date cell by cell; return what went wrong."""
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters=parameters,
+            cwd=str(source.parent),
+            progress_bar=progress,
+            execution_timeout=settings.cell_timeout_seconds,
+            config=KERNEL_CONFIG,
+        )
+    except PapermillExecutionError as error:
+        return as_sentinel_error(error)
+    except DeadKernelError:
+        return NotebookFailed(
+            f"{source.name}: the kernel died, most often for want of memory; the last cell of the report is "
+            "where. Lower SENTINEL_BATCH_ROWS, or run a shorter window"
+        )
+    except CellTimeoutError:
+        return NotebookFailed(
+            f"{source.name}: a cell ran longer than SENTINEL_CELL_TIMEOUT_SECONDS "
+            f"({settings.cell_timeout_seconds}); the last cell of the report is the one"
+        )
+    return None
+
+
+def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
+    known = error_named(error.ename)
+    if known is None:
+        return NotebookFailed(f"In [{error.exec_count}] failed: {error.ename}: {error.evalue}")
+    return known(error.evalue)
+
+
+def archive(part: Path, report: Path, source: Path) -> Path:
+    """Move the executed notebook into place and write its page beside it."""
+    notebook = nbformat.read(part, as_version=4)
+    # Where this machine keeps its files is nobody's business who reads the report.
+    notebook.metadata.get("papermill", {}).update(input_path=source.name, output_path=report.name)
+    write_atomically(report, nbformat.writes(notebook))
+    part.unlink()
+    page = report.with_suffix(".html")
+    write_atomically(page, export_html(notebook, report.stem))
+    return page
+
+
+def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
+    """Render a notebook as one page that needs no network: no code, figures inside."""
+    exporter = HTMLExporter(
+        template_name="lab",
+        embed_images=True,
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    for script in REMOTE_SCRIPTS:
+        setattr(exporter, script, "")
+    notebook = without_unreached_cells(notebook)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    return str(page)
+
+
+def without_unreached_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Leave out what comes after a failed cell: headings with nothing below them."""
+    reached = []
+    for cell in notebook.cells:
+        reached.append(cell)
+        if any(output.output_type == "error" for output in cell.get("outputs", ())):
+            break
+    return nbformat.from_dict({**notebook, "cells": reached})
+
+
+def write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def note_report(run_id: str, report: Path, settings: Settings) -> Mapping[str, Any]:
+    """Write the report's path to the run's ledger row, if the run came far enough to have one."""
+    try:
+        warehouse = open_databases(settings).warehouse
+        attach_report(run_id, str(report.relative_to(settings.runs_dir)), warehouse)
+        return next(iter(read_runs(warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
+    except SentinelError:
+        return {}  # the database that failed the run cannot take the note either; the report says so
