@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a ratio against a rival measured in the same run."""

@@ -1,0 +1,156 @@
+"""Aggregate projections of the fact table: sums by night that ClickHouse keeps up to date by itself.
+
+A projection is a hidden aggregate inside each part: written with its rows, moved with them by
+`ATTACH PARTITION` and `REPLACE PARTITION`, and read in their place where a query asks for what it
+holds. Whoever asks need not know: the same statement on a table without them, or on parts written
+before they were added, gives the same answer from the rows, later.
+https://clickhouse.com/docs/sql-reference/statements/alter/projection
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Engine
+
+from sentinel_etl.ddl import cluster_of, quote, storage_name
+from sentinel_etl.decay import DEFAULT_HALF_LIFE_HOURS
+from sentinel_etl.warehouse import run_statement
+
+__all__ = [
+    "CELL_RESOLUTION",
+    "DISTINCT_NIGHTS",
+    "DISTINCT_OFFICERS",
+    "DISTINCT_PATROLS",
+    "PROJECTIONS",
+    "Projection",
+    "add_projections",
+    "cell",
+    "folded_risk",
+    "projection_statement",
+]
+
+# H3 resolution of the kept cells: edges of about 200 m, a block or two.
+# https://h3geo.org/docs/core-library/restable
+CELL_RESOLUTION = 9
+
+# Hours from the night's reference instant, 00:00 UTC of its shift_date, to the event: `decay`.
+HOURS_INTO_NIGHT = "(toUnixTimestamp64Micro(event_timestamp) - toInt64(shift_date) * 86400000000) / 3600000000"
+
+# The oldest release on which a projection with WHERE was tried; the syntax came with
+# https://github.com/ClickHouse/ClickHouse/pull/102347. Older ones answer from the rows.
+FILTERED_SINCE = (26, 9)
+
+
+def folded_risk(half_life: str) -> str:
+    """Write the sum that `decay.fold_night` computes; ``half_life`` is SQL for Float64 hours.
+
+    Projection and query must agree to the letter and the constant's type, or the rows are read.
+    """
+    return f"sum(base_risk_score * exp2({HOURS_INTO_NIGHT} / {half_life}))"
+
+
+def cell(resolution: str, first: str = "latitude", second: str = "longitude") -> str:
+    """Write the H3 cell of an event; NULL where its position is unknown or is none on Earth.
+
+    `geoToH3` raises on an infinite number, and also on one that only stands behind a NULL, so what it
+    is given is made harmless first. It takes latitude before longitude: see `views` for servers where
+    it does not.
+    """
+    known = "abs(latitude) <= 90 AND abs(longitude) <= 180"
+    first, second = (f"if({known}, assumeNotNull({name}), 0.)" for name in (first, second))
+    return f"if({known}, geoToH3({first}, {second}, {resolution}), NULL)"
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One aggregate: ``keys`` always follow shift_date; ``reads`` are the fact columns it needs."""
+
+    name: str
+    reads: frozenset[str]
+    keys: tuple[str, ...]
+    aggregates: tuple[str, ...]
+    where: str = ""
+
+    @property
+    def definition(self) -> str:
+        keys = ", ".join(("shift_date", *self.keys))
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"SELECT {keys}, {', '.join(self.aggregates)}{where} GROUP BY {keys}"
+
+
+# Sets, so that each is counted once over several nights: bitmaps, exact, and merged in half the time
+# that uniqExact takes. The order of the ids is lost in toUInt64, what tells them apart is not.
+DISTINCT_NIGHTS = "groupBitmapState(toUInt64(shift_date))"
+DISTINCT_PATROLS = "groupBitmapState(toUInt64(patrol_id))"
+DISTINCT_OFFICERS = "groupBitmapState(toUInt64(officer_id))"
+
+ALWAYS = ("count()", "sum(base_risk_score)", "max(event_timestamp)")
+COMMON = frozenset({"shift_date", "event_timestamp", "base_risk_score"})
+# The half-life is in the name, so that a new default adds a projection and leaves the old one alone.
+DECAYED = folded_risk(f"{DEFAULT_HALF_LIFE_HOURS!r}")
+HALF_LIFE = f"{DEFAULT_HALF_LIFE_HOURS:g}h".replace(".", "_")
+
+PROJECTIONS = (
+    Projection(
+        name=f"hotspot_nights_{HALF_LIFE}",
+        reads=COMMON | {"station_id", "hotspot_id"},
+        keys=("station_id", "hotspot_id"),
+        aggregates=(*ALWAYS, DECAYED),
+    ),
+    Projection(
+        name="station_nights",
+        reads=COMMON | {"station_id", "patrol_id", "officer_id"},
+        keys=("station_id",),
+        aggregates=(*ALWAYS, DISTINCT_NIGHTS, DISTINCT_PATROLS, DISTINCT_OFFICERS),
+    ),
+    Projection(
+        name="officer_nights",
+        reads=COMMON | {"station_id", "officer_id", "patrol_id"},
+        keys=("station_id", "officer_id"),
+        aggregates=(*ALWAYS, DISTINCT_PATROLS),
+    ),
+    Projection(
+        name=f"cell_nights_{HALF_LIFE}",
+        reads=COMMON | {"latitude", "longitude"},
+        keys=(cell(str(CELL_RESOLUTION)),),
+        aggregates=(*ALWAYS, DECAYED, "avg(latitude)", "avg(longitude)"),
+        # Cells are only asked of events with a score, and geoToH3 costs 0.7 µs a row.
+        where="base_risk_score > 0",
+    ),
+)
+
+
+def projection_statement(table: Table, version: tuple[int, ...] = FILTERED_SINCE) -> str | None:
+    """Write the ALTER that adds to a table the projections it has the columns for and has not yet.
+
+    On a cluster it is the table that holds the rows that has them. None where none applies, or where
+    the server's ``version`` knows none of them.
+    """
+    added = [
+        f"ADD PROJECTION IF NOT EXISTS {quote(projection.name)} ({projection.definition})"
+        for projection in PROJECTIONS
+        if projection.reads <= set(table.columns.keys()) and (not projection.where or version >= FILTERED_SINCE)
+    ]
+    cluster = cluster_of(table)
+    on_cluster = f" ON CLUSTER {quote(cluster)}" if cluster else ""
+    return f"ALTER TABLE {quote(storage_name(table))}{on_cluster} {', '.join(added)}" if added else None
+
+
+def add_projections(engine: Engine, table: Table) -> None:
+    """Give the table its projections; those it has stay as they are.
+
+    One ALTER of the table's definition: it rewrites no rows and is done in whole or not at all, so an
+    interruption leaves nothing half made and running it again is safe. Rows that were there before
+    are read themselves, until `ALTER TABLE … MATERIALIZE PROJECTION` is run by hand.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses the statement.
+    """
+    version = str(run_statement(engine, "SELECT version()")[0][0])
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if statement := projection_statement(table, numbers):
+        run_statement(engine, statement)

@@ -1,0 +1,370 @@
+"""The presentation layer on the real engine, against sums over the same rows in pandas and h3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Column, Engine, MetaData
+
+from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.fact_table import INTEGER, build_patrol_events
+from sentinel_etl.load import load_data
+from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.presentation import (
+    bind_types,
+    check_as_of,
+    emerging_threats,
+    hotspot_risk,
+    incident_heatmap,
+    officer_activity,
+    station_activity,
+)
+from sentinel_etl.projections import PROJECTIONS, add_projections, projection_statement
+from sentinel_etl.publish import publish_window
+from sentinel_etl.staging import create_staging
+from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, create_views, night_of, view_statement
+from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
+
+FIRST_NIGHT = date(2026, 3, 1)
+NIGHTS = 120
+LAST_MORNING = datetime(2026, 6, 29, 0, 30, tzinfo=UTC)  # 06:00 in the city, after the last night
+ROWS = 6_000
+PIPELINE = replace(SENTINEL, fact_table=build_patrol_events())
+
+# In the middle of a night, on its edges to the microsecond, before all rows and after them.
+INSTANTS = [
+    pytest.param(datetime(2026, 6, 20, 18, 17, 3, 250_001, tzinfo=UTC), id="inside a night"),
+    pytest.param(datetime(2026, 6, 20, 0, 30, tzinfo=UTC), id="at 06:00 exactly"),
+    pytest.param(datetime(2026, 6, 20, 0, 29, 59, 999_999, tzinfo=UTC), id="a microsecond before"),
+    pytest.param(datetime(2026, 6, 20, 23, 59, 59, tzinfo=UTC), id="another UTC date than the night's"),
+    pytest.param(datetime(2026, 3, 1, 12, 0, tzinfo=UTC), id="in the first night"),
+    pytest.param(datetime(2026, 2, 1, tzinfo=UTC), id="before all"),
+    pytest.param(LAST_MORNING, id="after all"),
+    pytest.param(datetime(2026, 8, 1, 3, 0, tzinfo=UTC), id="long after all"),
+]
+
+
+def make_events(rows: int = ROWS, seed: int = 3) -> pd.DataFrame:
+    """Draw events over the nights; an event stands on each edge, and some positions are none."""
+    random = np.random.default_rng(seed)
+    start = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+    edges = [start, LAST_MORNING - timedelta(microseconds=1), datetime(2026, 6, 20, 0, 30, tzinfo=UTC)]
+    offsets = random.integers(0, NIGHTS * 86_400_000_000, rows - len(edges))
+    moments = [*edges, *(start + timedelta(microseconds=int(offset)) for offset in offsets)]
+    patrol = random.integers(0, 12, rows)
+    spot = random.integers(0, 7, rows)
+    latitude = np.round(12.9 + 0.02 * spot + random.normal(0, 0.002, rows), 6)
+    longitude = np.round(77.5 + 0.02 * patrol + random.normal(0, 0.002, rows), 6)
+    latitude[:5], longitude[5:8] = [np.nan, 95.0, np.inf, -np.inf, 12.9], [181.0, np.inf, np.nan]
+    nights = [shift_date_of(moment, CITY_ZONE) for moment in moments]
+    return pd.DataFrame(
+        {
+            "event_id": [f"REMARK:{n}" for n in range(rows)],
+            "patrol_id": [int(night.strftime("%y%m%d")) * 100 + p for night, p in zip(nights, patrol, strict=True)],
+            "officer_id": patrol * 10 + random.integers(0, 2, rows),
+            "event_timestamp": pd.Series(moments).astype("datetime64[us, UTC]"),
+            "event_date": [moment.astimezone(CITY_ZONE).date() for moment in moments],
+            "shift_date": nights,
+            "event_type": "REMARK",
+            "station_id": patrol % 4,
+            "latitude": pd.Series(latitude).astype("Float64"),
+            "longitude": pd.Series(longitude).astype("Float64"),
+            "hotspot_id": pd.Series(spot).where(spot > 0).astype("Int64"),
+            "base_risk_score": np.where(random.random(rows) < 0.3, 0.0, random.uniform(0.5, 80, rows)),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def events() -> pd.DataFrame:
+    return make_events()
+
+
+def fill(warehouse: Engine, events: pd.DataFrame, projections: bool = True) -> Engine:
+    create_table(warehouse, PIPELINE.fact_table)
+    if projections:
+        add_projections(warehouse, PIPELINE.fact_table)
+    load_columns(warehouse, PIPELINE.fact_table, events)
+    return warehouse
+
+
+def load_columns(warehouse: Engine, table: Table, events: pd.DataFrame) -> None:
+    """Load events that have some of the table's columns; the others take their defaults."""
+    columns = [Column(name, table.c[name].type) for name in events.columns]
+    load_data(events.reset_index(drop=True), Table(table.name, MetaData(), *columns), warehouse)
+
+
+@pytest.fixture(scope="module")
+def facts(make_warehouse: Callable[[], Engine], events: pd.DataFrame) -> Engine:
+    """The events in a fact table with its projections."""
+    return fill(make_warehouse(), events)
+
+
+@pytest.fixture(scope="module")
+def bare_facts(make_warehouse: Callable[[], Engine], events: pd.DataFrame) -> Engine:
+    """The same events in a fact table without any."""
+    warehouse = make_warehouse()
+    run_statement(warehouse, f"DROP TABLE IF EXISTS {PIPELINE.fact_table.name}")
+    filled = fill(warehouse, events.head(0), projections=False)
+    for projection in PROJECTIONS:
+        run_statement(warehouse, f"ALTER TABLE patrol_events DROP PROJECTION IF EXISTS {projection.name}")
+    return fill(filled, events, projections=False)
+
+
+def risk_by_hand(events: pd.DataFrame, key: str, as_of: datetime, half_life_hours: float) -> pd.Series:
+    """Sum score·2^(−age/half-life) event by event, leaving out what is older than 53 half-lives."""
+    counted = events[events[key].notna() & (events["event_timestamp"] <= as_of)]
+    ages = (as_of - counted["event_timestamp"]) / pd.Timedelta(hours=1)
+    counted = counted.assign(risk=counted["base_risk_score"] * np.exp2(-ages / half_life_hours))
+    return counted.groupby(key)["risk"].sum()
+
+
+def assert_risk(found: pd.DataFrame, column: str, expected: pd.Series, tolerance: float = 1e-9) -> None:
+    """Compare by hotspot; what the frame leaves out must be below double precision."""
+    known = dict(zip(found["hotspot_id"], found[column], strict=True))
+    assert set(known) <= set(expected.index)
+    for hotspot, risk in expected.items():
+        assert known.get(hotspot, 0.0) == pytest.approx(risk, rel=tolerance, abs=1e-12)
+
+
+@pytest.mark.parametrize("half_life_hours", [72.0, 31.7, 1.0, 8_760.0])
+@pytest.mark.parametrize("as_of", INSTANTS)
+def test_hotspot_risk_is_the_sum_over_the_events(
+    facts: Engine, events: pd.DataFrame, as_of: datetime, half_life_hours: float
+) -> None:
+    found = hotspot_risk(facts, as_of, half_life_hours, pipeline=PIPELINE)
+    week_before = as_of - timedelta(days=7)
+    assert_risk(found, "risk", risk_by_hand(events, "hotspot_id", as_of, half_life_hours))
+    before = risk_by_hand(events, "hotspot_id", week_before, half_life_hours)
+    zeros = pd.Series(0.0, index=found["hotspot_id"])
+    assert_risk(found, "risk_week_before", before.combine_first(zeros))
+    assert list(found["risk"]) == sorted(found["risk"], reverse=True)
+    assert list(found["change"]) == list(found["risk"] - found["risk_week_before"])
+
+
+def test_the_projection_and_the_rows_agree_at_random_instants(facts: Engine, bare_facts: Engine) -> None:
+    random = np.random.default_rng(11)
+    for seconds in random.uniform(0, NIGHTS * 86_400, 4):
+        as_of = datetime(2026, 3, 1, 0, 30, tzinfo=UTC) + timedelta(seconds=float(seconds))
+        for question in (hotspot_risk, emerging_threats, station_activity, officer_activity, incident_heatmap):
+            with_projections = question(facts, as_of, pipeline=PIPELINE)
+            without = question(bare_facts, as_of, pipeline=PIPELINE)
+            pd.testing.assert_frame_equal(with_projections, without, rtol=1e-9, atol=1e-9)
+
+
+PROJECTION_OF = {
+    "hotspot_risk": "hotspot_nights_72h",
+    "station_activity": "station_nights",
+    "officer_activity": "officer_nights",
+    "incident_heatmap": "cell_nights_72h",
+    "emerging_threats": "cell_nights_72h",
+}
+PARAMETERS = {"half_life_hours": 72.0, "since": "2026-03-05", "resolution": 9, "limit": 20}
+AS_OF = datetime(2026, 6, 20, 18, 17, 3, 250_001, tzinfo=UTC)
+
+
+def ask_with(warehouse: Engine, name: str, settings: str, **changes: object) -> pd.DataFrame:
+    statement = bind_types(view_statement(name, PIPELINE.fact_table)) + f" SETTINGS {settings}"
+    parameters = {"as_of": check_as_of(AS_OF), **PARAMETERS, **changes}
+    return query_df(warehouse, statement, {k: v for k, v in parameters.items() if f"%({k})s" in statement})
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_whole_nights_are_read_from_the_projection(facts: Engine, name: str) -> None:
+    forced = f"force_optimize_projection = 1, force_optimize_projection_name = '{PROJECTION_OF[name]}'"
+    assert not ask_with(facts, name, forced).empty
+
+
+@pytest.mark.parametrize("name", ["hotspot_risk", "emerging_threats"])
+def test_another_half_life_is_summed_from_the_rows(facts: Engine, name: str) -> None:
+    forced = f"force_optimize_projection_name = '{PROJECTION_OF[name]}'"
+    with pytest.raises(SentinelError, match=PROJECTION_OF[name]):
+        ask_with(facts, name, forced, half_life_hours=72.5)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_view_gives_what_the_function_gives(facts: Engine, name: str) -> None:
+    assert create_views(facts, PIPELINE.fact_table) == list(VIEWS)
+    assert create_views(facts, PIPELINE.fact_table) == list(VIEWS)
+    asked = ask_with(facts, name, "max_threads = 1")
+    wanted = {"as_of": "2026-06-20 18:17:03.250001", **PARAMETERS}
+    given = ", ".join(
+        f"{key} = '{value}'"
+        for key, value in wanted.items()
+        if f"{{{key}:" in view_statement(name, PIPELINE.fact_table)
+    )
+    forced = f"max_threads = 1, force_optimize_projection_name = '{PROJECTION_OF[name]}'"
+    viewed = query_df(facts, f"SELECT * FROM {name}({given}) SETTINGS {forced}")
+    pd.testing.assert_frame_equal(viewed, asked)
+
+
+@pytest.mark.parametrize("as_of", INSTANTS)
+def test_stations_and_officers_are_counted_as_pandas_counts_them(
+    facts: Engine, events: pd.DataFrame, as_of: datetime
+) -> None:
+    since = date(2026, 3, 20)
+    counted = events[(events["event_timestamp"] <= as_of) & (events["shift_date"] >= since)]
+    for question, key in ((station_activity, "station_id"), (officer_activity, "officer_id")):
+        found = question(facts, as_of, since=since, pipeline=PIPELINE).set_index(key)
+        groups = counted.groupby(key)
+        assert dict(found["events"]) == dict(groups.size())
+        assert dict(found["patrols"]) == dict(groups["patrol_id"].nunique())
+        assert dict(found["risk_points"]) == pytest.approx(dict(groups["base_risk_score"].sum()), rel=1e-12)
+        assert dict(found["last_event"]) == dict(groups["event_timestamp"].max())
+        if key == "station_id":
+            assert dict(found["officers"]) == dict(groups["officer_id"].nunique())
+            assert dict(found["nights_active"]) == dict(groups["shift_date"].nunique())
+
+
+def cells_by_hand(events: pd.DataFrame, resolution: int) -> pd.Series:
+    """Ask the h3 library, position by position; NULL where there is none on Earth."""
+
+    def find(latitude: object, longitude: object) -> str | None:
+        if pd.isna(latitude) or pd.isna(longitude) or abs(latitude) > 90 or abs(longitude) > 180:
+            return None
+        cell = h3.latlng_to_cell(latitude, longitude, max(resolution, 9))
+        return cell if resolution >= 9 else h3.cell_to_parent(cell, resolution)
+
+    pairs = zip(events["latitude"], events["longitude"], strict=True)
+    return pd.Series([find(*pair) for pair in pairs], index=events.index)
+
+
+@pytest.mark.parametrize("resolution", [5, 8, 9, 11])
+def test_heatmap_cells_are_those_of_the_h3_library(facts: Engine, events: pd.DataFrame, resolution: int) -> None:
+    counted = events[(events["event_timestamp"] <= AS_OF) & (events["base_risk_score"] > 0)]
+    cells = cells_by_hand(counted, resolution)
+    found = incident_heatmap(facts, AS_OF, resolution, pipeline=PIPELINE)
+    assert dict(zip(found["cell"], found["events"], strict=True)) == dict(cells.value_counts())
+    assert found.attrs["events_without_position"] == cells.isna().sum() > 0
+    for column in ("latitude", "longitude"):
+        means = counted.groupby(cells)[column].mean()
+        assert dict(zip(found["cell"], found[column], strict=True)) == pytest.approx(dict(means), rel=1e-12)
+
+
+@pytest.mark.parametrize("order", ["lat_lon", "lon_lat"])
+def test_cells_do_not_depend_on_the_servers_argument_order(bare_facts: Engine, facts: Engine, order: str) -> None:
+    expected = ask_with(facts, "incident_heatmap", "max_threads = 1")
+    found = ask_with(bare_facts, "incident_heatmap", f"geotoh3_argument_order = '{order}'")
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("as_of", INSTANTS[:4])
+@pytest.mark.parametrize("half_life_hours", [72.0, 100.0, 1.0])
+def test_a_threat_is_measured_against_its_own_weeks_before(
+    facts: Engine, events: pd.DataFrame, as_of: datetime, half_life_hours: float
+) -> None:
+    scored = events[events["base_risk_score"] > 0]
+    scored = scored.assign(cell=cells_by_hand(scored, 7))
+    weeks = [
+        risk_by_hand(scored, "cell", as_of - timedelta(days=7 * week), half_life_hours)
+        for week in range(REFERENCE_WEEKS + 1)
+    ]
+    table = pd.DataFrame(dict(enumerate(weeks))).fillna(0.0)
+    before = table.drop(columns=0)
+    expected, spread = before.mean(axis=1), before.std(axis=1)
+    surprise = (table[0] - expected) / spread.clip(lower=SMALLEST_SPREAD)
+    ranked = surprise[surprise > 0].sort_values(ascending=False)
+    found = emerging_threats(facts, as_of, half_life_hours, resolution=7, limit=10_000, pipeline=PIPELINE)
+    assert not found.empty
+    assert dict(zip(found["cell"], found["surprise"], strict=True)) == pytest.approx(dict(ranked), rel=1e-7, abs=1e-9)
+    assert list(found["surprise"]) == sorted(found["surprise"], reverse=True)
+    assert set(found["weeks"]) == {REFERENCE_WEEKS}
+    for column, values in (("risk", table[0]), ("expected", expected), ("spread", spread)):
+        by_cell = dict(zip(found["cell"], found[column], strict=True))
+        assert by_cell == pytest.approx({cell: values[cell] for cell in by_cell}, rel=1e-9, abs=1e-9)
+
+
+def test_a_quiet_corner_that_turns_is_ahead_of_a_bad_one_that_is_as_bad_as_ever(warehouse: Engine) -> None:
+    nights = [datetime(2026, 6, 20, 18, 0, tzinfo=UTC) - timedelta(days=day) for day in range(70)]
+    bad = [(moment, 80.0, 12.95, 77.55) for moment in nights]
+    turned = [(moment, 30.0, 12.99, 77.61) for moment in nights[:3]]
+    moments, scores, latitudes, longitudes = zip(*bad, *turned, strict=True)
+    rows = make_events(len(moments)).assign(
+        event_timestamp=pd.Series(moments).astype("datetime64[us, UTC]"),
+        shift_date=[shift_date_of(moment, CITY_ZONE) for moment in moments],
+        base_risk_score=scores,
+        latitude=latitudes,
+        longitude=longitudes,
+    )
+    found = emerging_threats(fill(warehouse, rows), nights[0], pipeline=PIPELINE)
+    assert found["cell"].iloc[0] == h3.latlng_to_cell(12.99, 77.61, 9)
+    assert found["surprise"][0] > 10
+    assert (found["surprise"][1:] < 1).all()
+
+
+def test_nothing_is_a_threat_while_there_is_nothing_to_compare_with(facts: Engine) -> None:
+    first_week = datetime(2026, 3, 8, 0, 0, tzinfo=UTC)
+    assert emerging_threats(facts, first_week, pipeline=PIPELINE).empty
+    assert set(emerging_threats(facts, first_week + timedelta(days=9), pipeline=PIPELINE)["weeks"]) == {2}
+
+
+def test_projections_follow_rows_through_attach_and_replace(warehouse: Engine) -> None:
+    rows = make_events(2_000)
+    table = PIPELINE.fact_table
+    fill(warehouse, rows.head(0))
+    window = Window(datetime(2026, 3, 1, 0, 30, tzinfo=UTC), LAST_MORNING)
+    partitions = ["202603", "202604", "202605", "202606"]
+    for run, doubled in (("first", rows), ("second", rows.assign(base_risk_score=rows["base_risk_score"] * 2))):
+        staging = create_staging(table, run, warehouse)
+        for part in (doubled[:900], doubled[900:]):
+            load_columns(warehouse, staging, part)
+        publish_window(staging, table, window, ["REMARK"], partitions, warehouse)
+        found = hotspot_risk(warehouse, LAST_MORNING, pipeline=PIPELINE)
+        assert_risk(found, "risk", risk_by_hand(doubled, "hotspot_id", LAST_MORNING, 72.0))
+        for name in VIEWS:
+            with_projections = ask_with(warehouse, name, f"force_optimize_projection_name = '{PROJECTION_OF[name]}'")
+            without = ask_with(warehouse, name, "optimize_use_projections = 0")
+            pd.testing.assert_frame_equal(with_projections, without, rtol=1e-9)
+
+
+def test_projections_are_added_once_however_often_asked_for(facts: Engine) -> None:
+    names = "SELECT name FROM system.projections WHERE database = currentDatabase() AND table = 'patrol_events'"
+    add_projections(facts, PIPELINE.fact_table)
+    assert {row[0] for row in run_statement(facts, names)} == {projection.name for projection in PROJECTIONS}
+
+
+def test_a_table_gets_the_projections_that_its_columns_and_server_allow() -> None:
+    old = projection_statement(PIPELINE.fact_table, (24, 8))
+    assert old is not None
+    assert "hotspot_nights_72h" in old
+    assert "WHERE" not in old
+    assert projection_statement(Table("other", MetaData(), Column("event_id", INTEGER))) is None
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Europe/London", "America/St_Johns", "Pacific/Kiritimati"])
+def test_the_server_reckons_an_instants_night_as_the_loader_does(facts: Engine, zone: str) -> None:
+    quarter_hours = [datetime(2026, month, day, tzinfo=UTC) for month, day in ((3, 7), (3, 28), (10, 24), (10, 31))]
+    instants = [start + timedelta(minutes=15 * n) for start in quarter_hours for n in range(250)]
+    array = ", ".join(f"'{instant:%Y-%m-%d %H:%M:%S}'" for instant in instants)
+    night = night_of("toDateTime64(instant, 6, 'UTC')", ZoneInfo(zone))
+    found = query_df(facts, f"SELECT {night} AS night FROM (SELECT arrayJoin([{array}]) AS instant)")
+    assert list(found["night"]) == [shift_date_of(instant, ZoneInfo(zone)) for instant in instants]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        pytest.param(
+            lambda w: hotspot_risk(w, datetime(2026, 6, 1)), "as_of: expected a datetime with a time", id="naive"
+        ),
+        pytest.param(lambda w: hotspot_risk(w, datetime(2200, 1, 1, tzinfo=UTC)), "as_of: expected a year", id="far"),
+        pytest.param(lambda w: hotspot_risk(w, AS_OF, 0), "half_life_hours: expected", id="half-life"),
+        pytest.param(lambda w: station_activity(w, AS_OF, since=AS_OF), "since: expected the date", id="instant"),
+        pytest.param(lambda w: incident_heatmap(w, AS_OF, 16), "resolution: expected", id="resolution"),
+        pytest.param(lambda w: emerging_threats(w, AS_OF, limit=0), "limit: expected", id="limit"),
+    ],
+)
+def test_a_question_that_cannot_be_is_refused_before_it_is_asked(
+    facts: Engine, question: Callable[[Engine], object], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        question(facts)
