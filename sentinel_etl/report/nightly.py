@@ -1,39 +1,31 @@
-"""What the nightly notebook shows: small functions that return a figure or a short table.
+"""What the nightly notebook shows: verdict, counts, audit, reconciliation, preview, timings, plan.
 
 Tables hold no personal data: names, documents, plates and free text stay in the warehouse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import timedelta
 from html import escape
 from zoneinfo import ZoneInfo
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from sentinel_etl.gates import drift_table, shifted_types
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.style import FAILED, INK, VERDICT_COLOURS
 from sentinel_etl.result import RunResult
 from sentinel_etl.source import compile_sql
 from sentinel_etl.window import Window
 
 __all__ = [
-    "Page",
     "audit_table",
     "counts_table",
     "nulls_table",
     "plan_page",
     "preview_table",
     "reconciliation_table",
-    "risk_ecdf_figure",
-    "risk_histogram_figure",
-    "risk_table",
-    "table_page",
     "timings_table",
     "verdict_page",
 ]
@@ -51,65 +43,6 @@ PREVIEW_COLUMNS = (
     "risk_reasons",
 )
 
-# Okabe and Ito's colours, distinct to the colour-blind (https://jfly.uni-koeln.de/color/).
-TONIGHT = "#D55E00"
-BEFORE = "#0072B2"
-VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
-FAILED = "#B00020"
-
-
-SCORE_BAND = 5.0  # width of a histogram's bar, risk points
-
-CELL = "padding:.25em .8em;border-bottom:1px solid #e0e0e0;"
-WARNED_ROW = "background:#FDECEA;"
-
-
-class Page:
-    """A piece of a report: HTML where it can be shown, plain text elsewhere."""
-
-    def __init__(self, html: str, text: str) -> None:
-        self.html = html
-        self.text = text
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
-    """Show a frame: text on the left, numbers on the right with thousands apart, flagged rows tinted."""
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
-    head = "".join(
-        f'<th style="{CELL}text-align:{"right" if number else "left"}">{escape(str(name))}</th>'
-        for name, number in zip(frame.columns, numeric, strict=True)
-    )
-    rows = []
-    for label, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
-        cells = "".join(
-            f'<td style="{CELL}text-align:{"right" if number else "left"}">{escape(show_value(value))}</td>'
-            for value, number in zip(values, numeric, strict=True)
-        )
-        tint = WARNED_ROW if label in flagged else ""
-        name = f'<th style="{CELL}text-align:left;font-weight:600">{escape(str(label))}</th>'
-        rows.append(f'<tr style="{tint}">{name}{cells}</tr>')
-    html = (
-        '<table style="border-collapse:collapse;color:#1a1a1a;font-variant-numeric:tabular-nums">'
-        f'<thead><tr><th style="{CELL}"></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
-    return Page(html, frame.to_string())
-
-
-def show_value(value: object) -> str:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return "–"
-    if isinstance(value, bool | np.bool_ | str):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    return f"{value:,.2f}" if isinstance(value, float | np.floating) else str(value)
-
 
 def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
     """Show the verdict, failed checks, the window, how many events, and the command that does it again."""
@@ -126,7 +59,7 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
     ]
     body = "".join(f"<div>{escape(line)}</div>" for line in lines)
     html = (
-        f'<div style="border-left:8px solid {colour};padding:.4em 1em;color:#1a1a1a">'
+        f'<div style="border-left:8px solid {colour};padding:.4em 1em;color:{INK}">'
         f'<div style="font-size:1.6em;font-weight:700;color:{colour}">{escape(result.verdict)}</div>{body}</div>'
     )
     return Page(html, "\n".join([result.verdict, *lines]))
@@ -240,99 +173,3 @@ def preview_table(result: RunResult, zone: ZoneInfo) -> Page:
 def timings_table(result: RunResult) -> Page:
     """Seconds busy per phase; extract, transform and load overlap within the total."""
     return table_page(pd.DataFrame({"seconds": pd.Series(dict(result.timings))}))
-
-
-def risk_table(scores: pd.DataFrame, before: pd.DataFrame) -> Page:
-    """Scores per event type, this window against the nights before, and how far they have moved.
-
-    In: `Measures.scores`, twice. PSI is the population stability index, KS the Kolmogorov–Smirnov
-    statistic: see `sentinel_etl.gates`. Flagged are the types that the gate warns of.
-    """
-    now, past = summarise(scores), summarise(before)
-    table = now.join(past["mean"].rename("mean before"), how="left")
-    table["change"] = table["mean"] - table["mean before"]
-    drift = drift_table(scores, before)
-    table = table.join(drift[["PSI", "KS"]], how="left")
-    return table_page(table, shifted_types(drift))
-
-
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    rows = {}
-    for name, group in scores.groupby("event_type"):
-        values = group.groupby("base_risk_score")["events"].sum()
-        total = values.sum()
-        rows[str(name)] = {
-            "events": int(total),
-            "mean": float((values.index * values).sum() / total),
-            "p95": float(values.index[int(np.searchsorted(values.cumsum(), 0.95 * total))]),
-            "highest": float(values.index.max()),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["events", "mean", "p95", "highest"])
-
-
-def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame) -> Figure:
-    """Draw the share of events in each score band per event type, this window against the nights before."""
-    figure, axes = grid_of_types(scores, before)
-    edges = np.arange(0, highest_score(scores, before) + 2 * SCORE_BAND, SCORE_BAND)
-    for name, axis in axes.items():
-        for frame, colour, label, filled in (
-            (before, BEFORE, "nights before", False),
-            (scores, TONIGHT, "this window", True),
-        ):
-            group = frame[frame["event_type"] == name]
-            if group.empty:
-                continue
-            shares, _ = np.histogram(group["base_risk_score"], edges, weights=group["events"])
-            axis.stairs(100 * shares / shares.sum(), edges, fill=filled, color=colour, alpha=0.85, label=label, lw=1.5)
-        axis.set_ylim(0, 105)
-    label_grid(figure, axes, "score, risk points", "share of events, %")
-    return figure
-
-
-def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame) -> Figure:
-    """Draw the cumulative share of events up to each score per event type, against the nights before."""
-    figure, axes = grid_of_types(scores, before)
-    end = highest_score(scores, before) * 1.05
-    for name, axis in axes.items():
-        for frame, colour, label in ((before, BEFORE, "nights before"), (scores, TONIGHT, "this window")):
-            values = frame[frame["event_type"] == name].groupby("base_risk_score")["events"].sum()
-            if values.empty:
-                continue
-            steps = 100 * values.cumsum() / values.sum()
-            axis.step([0, *values.index, end], [0, *steps, 100], where="post", color=colour, label=label, lw=1.8)
-        axis.set_ylim(0, 105)
-    label_grid(figure, axes, "score, risk points", "events up to it, %")
-    return figure
-
-
-def highest_score(scores: pd.DataFrame, before: pd.DataFrame) -> float:
-    """Give the highest score of both frames, and at least 10, so that axes have a length."""
-    return float(max([10.0, *scores["base_risk_score"], *before["base_risk_score"]]))
-
-
-def grid_of_types(scores: pd.DataFrame, before: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
-    """Lay out one small panel for each event type that has more than one score."""
-    variety = pd.concat([scores, before]).groupby("event_type")["base_risk_score"].nunique()
-    names = [str(name) for name in variety[variety > 1].index]
-    columns = 3
-    rows = max(1, -(-len(names) // columns))
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(10.5, 2.6 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
-    )
-    panels = list(grid.flat)
-    for spare in panels[len(names) :]:
-        spare.set_visible(False)
-    return figure, dict(zip(names, panels, strict=False))
-
-
-def label_grid(figure: Figure, axes: dict[str, Axes], across: str, up: str) -> None:
-    for name, axis in axes.items():
-        axis.set_title(name, fontsize=10, loc="left")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelbottom=True)
-    figure.supxlabel(across, fontsize=10)
-    figure.supylabel(up, fontsize=10)
-    handles = {label: h for axis in axes.values() for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    plt.close(figure)  # a notebook shows the cell's result, and would show an open figure once more

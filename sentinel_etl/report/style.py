@@ -1,0 +1,116 @@
+"""The one house style of figures: colours, sizes, labels.
+
+Dark text on white, no frame that says nothing, units on every axis, and colours that the colour-blind
+tell apart. A figure is made here or inside `house_style`, and returned through `finish_figure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = [
+    "BEFORE",
+    "FAILED",
+    "INK",
+    "MUTED",
+    "PALETTE",
+    "SHADES",
+    "TONIGHT",
+    "VERDICT_COLOURS",
+    "WIDTH",
+    "draw_panels",
+    "finish_figure",
+    "house_style",
+    "label_panels",
+]
+
+INK = "#1A1A1A"
+MUTED = "#5F6368"  # what stands back: grids, notes
+
+# Okabe and Ito's colours, distinct to the colour-blind (https://jfly.uni-koeln.de/color/).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+TONIGHT = "#D55E00"
+BEFORE = "#0072B2"
+
+# From little to much; even steps of lightness, and still so in grey.
+SHADES = "cividis_r"
+
+VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
+FAILED = "#B00020"
+
+WIDTH = 10.5  # inches; at 100 dots an inch it fits a page of 1280 px beside its margins
+
+HOUSE = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=PALETTE),
+    "axes.axisbelow": True,
+    "grid.color": "#E0E0E0",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "image.cmap": SHADES,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Make figures in the house style within; nothing outside changes."""
+    with plt.rc_context(HOUSE):
+        yield
+
+
+def draw_panels(
+    names: Sequence[str], *, columns: int = 3, height: float = 2.6, sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, dict[str, Axes]]:
+    """Lay out one small titled panel for each name, row by row; ``height`` is that of a row, inches."""
+    rows = max(1, -(-len(names) // columns))
+    with house_style():
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(WIDTH, height * rows), sharex=sharex, sharey=sharey, squeeze=False
+        )
+    panels = list(grid.flat)
+    for spare in panels[len(names) :]:
+        spare.set_visible(False)
+    for name, panel in zip(names, panels, strict=False):
+        panel.set_title(name, loc="left")
+        panel.tick_params(labelbottom=True)
+    return figure, dict(zip(names, panels, strict=False))
+
+
+def label_panels(figure: Figure, panels: Mapping[str, Axes], across: str, up: str) -> None:
+    """Name both axes once, with their units, and what each colour is, above the panels."""
+    with house_style():
+        figure.supxlabel(across, fontsize="medium")
+        figure.supylabel(up, fontsize="medium")
+        handles = {
+            label: handle
+            for panel in panels.values()
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        }
+        if handles:
+            figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles))
+
+
+def finish_figure(figure: Figure) -> Figure:
+    """Close the figure to pyplot: a notebook shows a cell's result, and would show an open figure once more."""
+    plt.close(figure)
+    return figure
