@@ -8,6 +8,7 @@ PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
 ARGS ?=
+WORKERS ?= 2
 LAB_ARGS ?=
 
 help: ## list these commands
@@ -18,8 +19,9 @@ setup: .venv/.ready ## make .venv with the exact versions of constraints.txt
 demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts and the report's path
 	@$(BIN)/sentinel-etl demo
 
-test: .venv/.ready ## run every test, in random order; ARGS="-k window" picks some
-	@$(BIN)/python -m pytest --nbval tests notebooks $(ARGS)
+# A file's tests stay together, and so do a notebook's cells; each process has databases of its own.
+test: .venv/.ready ## run every test, in random order, on two processes; ARGS="-k window" picks some
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --nbval tests notebooks $(ARGS)
 
 lint: .venv/.ready-lint ## check style, format and types
 	@$(BIN)/ruff check .
