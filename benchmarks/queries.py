@@ -30,7 +30,8 @@ from sentinel_etl.decay import DEFAULT_HALF_LIFE_HOURS
 from sentinel_etl.fact_table import build_patrol_events
 from sentinel_etl.local.stack import start_stack, stop_stack
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.projections import CELL_RESOLUTION, add_projections
+from sentinel_etl.projections import CELL_RESOLUTION
+from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.views import view_statement
 from sentinel_etl.warehouse import create_table, open_warehouse, query_df, run_statement
 
@@ -161,8 +162,7 @@ def month_statement(month: date, rows: int, first: int) -> str:
 
 def build(warehouse: Engine, rows: int) -> float:
     """Fill the fact table month by month and return the seconds it took."""
-    create_table(warehouse, PIPELINE.fact_table)
-    add_projections(warehouse, PIPELINE.fact_table)
+    prepare_fact_table(warehouse, PIPELINE)
     start, first = time.perf_counter(), 0
     for number in range(MONTHS):
         years, offset = divmod(FIRST_MONTH.month - 1 + number, 12)

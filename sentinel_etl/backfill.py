@@ -28,10 +28,10 @@ from sentinel_etl.databases import open_databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WindowError, error_named
 from sentinel_etl.ledger import create_ledger, missing_nights, read_runs
 from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme
 from sentinel_etl.runs import notebook_path, run_notebook, write_atomically
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.warehouse import create_table
 from sentinel_etl.window import Window
 
 __all__ = ["Group", "GroupResult", "backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
@@ -73,7 +73,7 @@ def plan_backfill(
     settings = settings or load_settings()
     pipeline = load_pipeline(settings)
     warehouse = open_databases(settings).warehouse
-    create_table(warehouse, pipeline.fact_table)
+    prepare_fact_table(warehouse, pipeline)
     create_ledger(warehouse, settings.warehouse_cluster)
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -20,8 +20,11 @@ __all__ = [
     "Way",
     "cluster_of",
     "create_statements",
+    "create_view",
     "drop_statements",
     "merge_statements",
+    "on_cluster",
+    "quote",
     "staging_statements",
     "storage_name",
     "switch_statements",
@@ -69,6 +72,12 @@ def staging_statements(fact_table: Table, name: str) -> list[str]:
     storage = f"{name}_local" if cluster_of(fact_table) else name
     create = f"CREATE TABLE {quote(storage)}{on_cluster(fact_table)} AS {quote(storage_name(fact_table))}"
     return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
+
+
+def create_view(name: str, fact_table: Table, select: str, comment: str, *, replace: bool = False) -> str:
+    """Create a view over the fact table where the name is free, or replace the one that has it."""
+    how = "CREATE OR REPLACE VIEW" if replace else "CREATE VIEW IF NOT EXISTS"
+    return f"{how} {quote(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
 
 
 def drop_statements(table: Table) -> list[str]:

@@ -9,15 +9,13 @@ https://clickhouse.com/docs/sql-reference/statements/alter/projection
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine
 
-from sentinel_etl.ddl import cluster_of, quote, storage_name
+from sentinel_etl.ddl import on_cluster, quote, storage_name
 from sentinel_etl.decay import DEFAULT_HALF_LIFE_HOURS
-from sentinel_etl.warehouse import run_statement
 
 __all__ = [
     "CELL_RESOLUTION",
@@ -26,7 +24,6 @@ __all__ = [
     "DISTINCT_PATROLS",
     "PROJECTIONS",
     "Projection",
-    "add_projections",
     "cell",
     "folded_risk",
     "projection_statement",
@@ -123,34 +120,23 @@ PROJECTIONS = (
 )
 
 
-def projection_statement(table: Table, version: tuple[int, ...] = FILTERED_SINCE) -> str | None:
+def projection_statement(
+    table: Table, version: tuple[int, ...] = FILTERED_SINCE, present: Collection[str] = ()
+) -> tuple[list[str], str]:
     """Write the ALTER that adds to a table the projections it has the columns for and has not yet.
 
-    On a cluster it is the table that holds the rows that has them. None where none applies, or where
-    the server's ``version`` knows none of them.
+    ``present``: those that it has. Returns the added ones' names with the statement; no names where
+    there is nothing to add, or where the server's ``version`` knows none of them. On a cluster it is
+    the table that holds the rows that has them.
     """
     added = [
-        f"ADD PROJECTION IF NOT EXISTS {quote(projection.name)} ({projection.definition})"
+        projection
         for projection in PROJECTIONS
-        if projection.reads <= set(table.columns.keys()) and (not projection.where or version >= FILTERED_SINCE)
+        if projection.name not in present
+        and projection.reads <= set(table.columns.keys())
+        and (not projection.where or version >= FILTERED_SINCE)
     ]
-    cluster = cluster_of(table)
-    on_cluster = f" ON CLUSTER {quote(cluster)}" if cluster else ""
-    return f"ALTER TABLE {quote(storage_name(table))}{on_cluster} {', '.join(added)}" if added else None
-
-
-def add_projections(engine: Engine, table: Table) -> None:
-    """Give the table its projections; those it has stay as they are.
-
-    One ALTER of the table's definition: it rewrites no rows and is done in whole or not at all, so an
-    interruption leaves nothing half made and running it again is safe. Rows that were there before
-    are read themselves, until `ALTER TABLE … MATERIALIZE PROJECTION` is run by hand.
-
-    Raises:
-        WarehouseUnreachable: the server does not answer.
-        SentinelError: the server refuses the statement.
-    """
-    version = str(run_statement(engine, "SELECT version()")[0][0])
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if statement := projection_statement(table, numbers):
-        run_statement(engine, statement)
+    # Another run may add them at the same time.
+    parts = [f"ADD PROJECTION IF NOT EXISTS {quote(one.name)} ({one.definition})" for one in added]
+    statement = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} {', '.join(parts)}"
+    return [one.name for one in added], statement

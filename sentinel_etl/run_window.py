@@ -27,6 +27,7 @@ from sentinel_etl.history import Measures, measure_before, measure_rows
 from sentinel_etl.ledger import RunRecord, create_ledger, record_run
 from sentinel_etl.load import load_stream
 from sentinel_etl.pipeline import Pipeline, load_pipeline
+from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
 from sentinel_etl.reconcile import count_source, count_warehouse
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
@@ -41,7 +42,6 @@ from sentinel_etl.staging import (
 )
 from sentinel_etl.streaming import prefetch, throttle
 from sentinel_etl.transform import split_incomplete, transform_data
-from sentinel_etl.warehouse import create_table
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = ["choose_window", "new_run_id", "run_window"]
@@ -104,7 +104,7 @@ def run_window(
         source, warehouse = source or databases.source, warehouse or databases.warehouse
         replica = replica or databases.replica
     require_source(chosen.values(), source)
-    create_table(warehouse, pipeline.fact_table)
+    prepare_fact_table(warehouse, pipeline)
     create_ledger(warehouse, settings.warehouse_cluster)
 
     run = WindowRun(window, source, replica or source, warehouse, pipeline, chosen, settings, run_id or new_run_id())

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine
 
-from sentinel_etl.ddl import cluster_of, quote
+from sentinel_etl.ddl import quote
 from sentinel_etl.decay import NEGLIGIBLE_HALF_LIVES
 from sentinel_etl.projections import (
     CELL_RESOLUTION,
@@ -28,10 +27,9 @@ from sentinel_etl.projections import (
     cell,
     folded_risk,
 )
-from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS
 
-__all__ = ["REFERENCE_WEEKS", "SMALLEST_SPREAD", "VIEWS", "View", "create_views", "view_statement"]
+__all__ = ["REFERENCE_WEEKS", "SMALLEST_SPREAD", "VIEWS", "View", "readable_views", "view_statement"]
 
 AS_OF = "{as_of:DateTime64(6, 'UTC')}"
 HALF_LIFE = "{half_life_hours:Float64}"
@@ -275,24 +273,6 @@ def view_statement(name: str, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> 
     return VIEWS[name].write(quote(fact_table.name), zone)
 
 
-def create_views(engine: Engine, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> list[str]:
-    """Create or replace the parameterized views that the fact table has the columns for; name them.
-
-    Any ClickHouse client can then ask, every parameter given::
-
-        SELECT * FROM hotspot_risk(as_of='2026-11-22 00:30:00', half_life_hours=72, since='1970-01-01')
-
-    ``as_of`` is in UTC. Each view is replaced in one step; an interruption leaves some of them old, and
-    running it again is safe. Needs a server that has parameterized views (23.1); `presentation` does not.
-
-    Raises:
-        WarehouseUnreachable: the server does not answer.
-        SentinelError: the server refuses a statement.
-    """
-    cluster = cluster_of(fact_table)
-    on_cluster = f" ON CLUSTER {quote(cluster)}" if cluster else ""
-    names = [name for name, view in VIEWS.items() if view.reads <= set(fact_table.columns.keys())]
-    for name in names:
-        select = view_statement(name, fact_table, zone)
-        run_statement(engine, f"CREATE OR REPLACE VIEW {quote(name)}{on_cluster} AS {select}")
-    return names
+def readable_views(fact_table: Table) -> list[str]:
+    """Name the views that the fact table has the columns for."""
+    return [name for name, view in VIEWS.items() if view.reads <= set(fact_table.columns.keys())]

@@ -30,6 +30,7 @@ __all__ = [
     "query_df",
     "quote",
     "run_statement",
+    "server_version",
     "warehouse_failed",
 ]
 
@@ -73,13 +74,18 @@ def with_server_settings(engine: Engine, version: tuple[int, ...], connect_timeo
     return create_engine(engine.url.update_query_dict({**query, **engine.url.query}))
 
 
-def check_version(engine: Engine) -> tuple[int, ...]:
-    version = str(run_statement(engine, "SELECT version()")[0][0])
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+def server_version(engine: Engine) -> tuple[int, int]:
+    """Ask the server for its release, such as (26, 9)."""
+    major, minor = re.findall(r"\d+", str(run_statement(engine, "SELECT version()")[0][0]))[:2]
+    return int(major), int(minor)
+
+
+def check_version(engine: Engine) -> tuple[int, int]:
+    numbers = server_version(engine)
     if numbers < OLDEST_SERVER:
         raise WarehouseUnreachable(
             f"expected ClickHouse {'.'.join(map(str, OLDEST_SERVER))} or newer at {engine.url.host}; found "
-            f"{version}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
+            f"{'.'.join(map(str, numbers))}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
         )
     return numbers
 

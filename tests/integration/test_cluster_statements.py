@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, MetaData, Select, event
 from sentinel_etl.ddl import (
     Way,
     create_statements,
+    create_view,
     drop_statements,
     merge_statements,
     staging_statements,
@@ -31,7 +32,9 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.fact_table import PARTITION_KEYS, PartitionBy, build_patrol_events
 from sentinel_etl.ledger import build_ledger
 from sentinel_etl.load import INSERT_SETTINGS, Loader, load_data
+from sentinel_etl.projections import projection_statement
 from sentinel_etl.publish import partition_scheme, publish_window
+from sentinel_etl.views import VIEWS, view_statement
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
@@ -72,6 +75,11 @@ def cluster_statements(partition_by: PartitionBy, cluster: str = "city") -> list
     return [
         *create_statements(build_ledger(cluster)),
         *create_statements(facts),
+        projection_statement(facts)[1],
+        *(
+            create_view(name, facts, view_statement(name, facts), "ours", replace=name == "hotspot_risk")
+            for name in VIEWS
+        ),
         *staging_statements(facts, STAGING),
         *merge_statements(staging, partition),
         *switches,
@@ -114,7 +122,7 @@ def parse(ask_engine: Callable[[list[str]], list[str]]) -> Callable[[list[str]],
 
 def test_the_engine_reads_every_statement_of_a_cluster(parse: Callable[[list[str]], dict[str, str]]) -> None:
     statements = [statement for scheme in PARTITION_KEYS for statement in cluster_statements(scheme)]
-    assert len(statements) == 3 * 16
+    assert len(statements) == 3 * 22
     assert parse(statements) == {}
 
 

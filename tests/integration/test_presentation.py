@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Column, Engine, MetaData
+from sqlalchemy import Column, Engine, MetaData, event
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.fact_table import INTEGER, build_patrol_events
@@ -27,10 +28,11 @@ from sentinel_etl.presentation import (
     officer_activity,
     station_activity,
 )
-from sentinel_etl.projections import PROJECTIONS, add_projections, projection_statement
+from sentinel_etl.projections import PROJECTIONS, projection_statement
+from sentinel_etl.provision import add_projections, create_views, prepare_fact_table
 from sentinel_etl.publish import publish_window
 from sentinel_etl.staging import create_staging
-from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, create_views, night_of, view_statement
+from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, night_of, view_statement
 from sentinel_etl.warehouse import create_table, query_df, run_statement
 from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
 
@@ -193,8 +195,7 @@ def test_another_half_life_is_summed_from_the_rows(facts: Engine, name: str) -> 
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_the_view_gives_what_the_function_gives(facts: Engine, name: str) -> None:
-    assert create_views(facts, PIPELINE.fact_table) == list(VIEWS)
-    assert create_views(facts, PIPELINE.fact_table) == list(VIEWS)
+    create_views(facts, PIPELINE)
     asked = ask_with(facts, name, "max_threads = 1")
     wanted = {"as_of": "2026-06-20 18:17:03.250001", **PARAMETERS}
     given = ", ".join(
@@ -326,18 +327,89 @@ def test_projections_follow_rows_through_attach_and_replace(warehouse: Engine) -
             pd.testing.assert_frame_equal(with_projections, without, rtol=1e-9)
 
 
-def test_projections_are_added_once_however_often_asked_for(facts: Engine) -> None:
+def projections_of(warehouse: Engine) -> set[str]:
     names = "SELECT name FROM system.projections WHERE database = currentDatabase() AND table = 'patrol_events'"
-    add_projections(facts, PIPELINE.fact_table)
-    assert {row[0] for row in run_statement(facts, names)} == {projection.name for projection in PROJECTIONS}
+    return {row[0] for row in run_statement(warehouse, names)}
+
+
+def statements_of(warehouse: Engine, action: Callable[[], object]) -> list[str]:
+    """List the statements that an action sends."""
+    sent: list[str] = []
+
+    def note(connection: object, statement: object, *rest: object) -> None:
+        sent.append(" ".join(str(statement).split()))
+
+    event.listen(warehouse, "before_execute", note)
+    try:
+        action()
+    finally:
+        event.remove(warehouse, "before_execute", note)
+    return sent
+
+
+def test_a_fact_table_is_made_with_projections_and_views(warehouse: Engine) -> None:
+    prepare_fact_table(warehouse, PIPELINE)
+    assert projections_of(warehouse) == {projection.name for projection in PROJECTIONS}
+    kinds = run_statement(warehouse, "SELECT engine, name FROM system.tables WHERE database = currentDatabase()")
+    assert sorted(map(tuple, kinds)) == [("MergeTree", "patrol_events"), *(("View", name) for name in sorted(VIEWS))]
+
+
+def test_a_fact_table_that_is_as_it_should_be_costs_two_looks_at_the_catalog(warehouse: Engine) -> None:
+    prepare_fact_table(warehouse, PIPELINE)
+    sent = statements_of(warehouse, lambda: prepare_fact_table(warehouse, PIPELINE))
+    create, describe, *looks = sent
+    assert create.startswith("CREATE TABLE IF NOT EXISTS")
+    assert describe.startswith("DESCRIBE")
+    assert [look.partition(" FROM ")[2].partition(" ")[0] for look in looks] == ["system.tables"] * 2
+
+
+def test_a_table_from_before_gets_its_projections_and_keeps_those_it_has(warehouse: Engine) -> None:
+    create_table(warehouse, PIPELINE.fact_table)
+    assert add_projections(warehouse, PIPELINE.fact_table) == [projection.name for projection in PROJECTIONS]
+    run_statement(warehouse, "ALTER TABLE patrol_events DROP PROJECTION station_nights")
+    assert add_projections(warehouse, PIPELINE.fact_table) == ["station_nights"]
+    assert add_projections(warehouse, PIPELINE.fact_table) == []
+    assert projections_of(warehouse) == {projection.name for projection in PROJECTIONS}
+
+
+def test_a_view_of_another_version_is_replaced_and_nothing_else_is_touched(warehouse: Engine) -> None:
+    prepare_fact_table(warehouse, PIPELINE)
+    assert create_views(warehouse, PIPELINE) == []
+    elsewhere = replace(PIPELINE, zone=ZoneInfo("Europe/London"))
+    assert create_views(warehouse, elsewhere) == list(VIEWS)
+    assert create_views(warehouse, elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        pytest.param("TABLE hotspot_risk (n Int64) ENGINE = MergeTree ORDER BY n", id="a table"),
+        pytest.param("VIEW hotspot_risk AS SELECT 1 AS n", id="a view"),
+        pytest.param(
+            "VIEW hotspot_risk AS SELECT 1 AS n COMMENT 'sentinel-etl hotspot_risk of other_events, version 0'",
+            id="another fact table's view",
+        ),
+    ],
+)
+def test_what_others_have_by_a_views_name_is_left_alone(warehouse: Engine, theirs: str) -> None:
+    run_statement(warehouse, f"CREATE {theirs}")
+    prepare_fact_table(warehouse, PIPELINE)
+    assert list(query_df(warehouse, "SELECT * FROM hotspot_risk").columns) == ["n"]
+
+
+def test_two_that_prepare_the_same_fact_table_at_once_do_not_get_in_each_others_way(warehouse: Engine) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(prepare_fact_table, warehouse, PIPELINE) for _ in range(4)]:
+            done.result()
+    assert projections_of(warehouse) == {projection.name for projection in PROJECTIONS}
+    assert create_views(warehouse, PIPELINE) == []
 
 
 def test_a_table_gets_the_projections_that_its_columns_and_server_allow() -> None:
-    old = projection_statement(PIPELINE.fact_table, (24, 8))
-    assert old is not None
-    assert "hotspot_nights_72h" in old
-    assert "WHERE" not in old
-    assert projection_statement(Table("other", MetaData(), Column("event_id", INTEGER))) is None
+    names, statement = projection_statement(PIPELINE.fact_table, (24, 8))
+    assert "hotspot_nights_72h" in names
+    assert "WHERE" not in statement
+    assert projection_statement(Table("other", MetaData(), Column("event_id", INTEGER)))[0] == []
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Europe/London", "America/St_Johns", "Pacific/Kiritimati"])
