@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, text
 
-from sentinel_etl.databases import database_urls
+from sentinel_etl.databases import database_urls, warehouse_url
 from sentinel_etl.errors import ConfigurationError, SentinelError, WindowError
 from sentinel_etl.ledger import ETL_RUNS, read_runs
 from sentinel_etl.pipeline import load_pipeline
@@ -162,7 +162,7 @@ def find_page(run_id: str | None = None, settings: Settings | None = None) -> Pa
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[Engine]:
     """Open the warehouse alone: the archive is read when the source is down, too."""
-    engine = open_warehouse(database_urls(settings)[1], settings.connect_timeout_seconds)
+    engine = open_warehouse(warehouse_url(settings), settings.connect_timeout_seconds)
     try:
         yield engine
     finally:

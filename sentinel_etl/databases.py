@@ -10,7 +10,7 @@ from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.source import open_source
 from sentinel_etl.warehouse import open_warehouse
 
-__all__ = ["Databases", "open_databases"]
+__all__ = ["Databases", "open_databases", "warehouse_url"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ def database_urls(settings: Settings) -> tuple[str, str]:
         source.get_secret_value() if source else stack.source_url,
         warehouse.get_secret_value() if warehouse else stack.warehouse_url,
     )
+
+
+def warehouse_url(settings: Settings) -> str:
+    """Name the warehouse's URL, for who reads it alone: where it is set, nothing is started."""
+    url = settings.warehouse_url
+    return url.get_secret_value() if url is not None else database_urls(settings)[1]
 
 
 def open_databases(settings: Settings | None = None) -> Databases:

@@ -37,8 +37,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 TONIGHT = "#D55E00"
 BEFORE = "#0072B2"
 
-# From little to much; even steps of lightness, and still so in grey.
-SHADES = "cividis_r"
+# From nothing, which is white as the page, to much; in even steps of lightness, and still so in grey.
+SHADES = "Blues"
 
 VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
 FAILED = "#B00020"

@@ -1,0 +1,148 @@
+"""A map of the city: how dense incidents are, where risk is left, and which places are emerging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import h3
+import matplotlib.patheffects as effects
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import PowerNorm, to_rgb
+from matplotlib.figure import Figure
+
+from sentinel_etl.report.style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
+
+__all__ = ["city_map_figure"]
+
+LARGEST_CIRCLE = 900.0  # area of the riskiest hotspot's circle, points²
+HALO = [effects.withStroke(linewidth=2.5, foreground="white")]
+# The circles let the density under them through.
+HOTSPOT, EDGE, EMERGING = (*to_rgb(PALETTE[1]), 0.35), PALETTE[1], INK
+
+
+def city_map_figure(
+    incidents: pd.DataFrame,
+    ranking: pd.DataFrame,
+    hotspots: pd.DataFrame,
+    stations: pd.DataFrame,
+    emerging: pd.DataFrame,
+    nights: int,
+    named: int = 8,
+) -> Figure:
+    """Draw incidents a night by H3 cell, hotspots by the risk left (area), stations, and emerging cells.
+
+    In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; ``hotspot_id`` or
+    ``station_id`` with ``latitude``, ``longitude`` (degrees). The first ``named`` hotspots of the
+    ranking are named. A hotspot without a position is left out.
+    """
+    risky = ranking.merge(hotspots[["hotspot_id", "latitude", "longitude"]], on="hotspot_id")
+    with house_style():
+        figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
+        shade = outlines(incidents["cell"])
+        # By the root, or the few busiest cells would leave all others as good as white.
+        density = PolyCollection(
+            shade,
+            array=incidents["events"].to_numpy(float) / nights,
+            norm=PowerNorm(0.5, vmin=0),
+            cmap=SHADES,
+            edgecolors="white",
+            lw=0.3,
+        )
+        axis.add_collection(density)
+        draw_hotspots(axis, risky, named)
+        axis.add_collection(
+            PolyCollection(
+                outlines(emerging["cell"]),
+                facecolors="none",
+                edgecolors=EMERGING,
+                lw=2.2,
+                zorder=4,
+                label="emerging cell",
+            )
+        )
+        draw_stations(axis, stations)
+        frame_map(axis, shade)
+        side.axis("off")
+        side.legend(*axis.get_legend_handles_labels(), loc="upper left", labelspacing=1.7, borderpad=1.0)
+        bar = figure.colorbar(density, cax=side.inset_axes((0.12, 0.05, 0.12, 0.5)))
+        bar.set_label("incidents a night in the cell")
+        bar.outline.set_visible(False)
+    return finish_figure(figure)
+
+
+def outlines(cells: Iterable[str]) -> list[npt.NDArray[np.float64]]:
+    """Give each H3 cell's corners as longitude and latitude, degrees."""
+    return [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells]
+
+
+def draw_hotspots(axis: Axes, risky: pd.DataFrame, named: int) -> None:
+    risk = risky["risk"].to_numpy(float)
+    per_point = LARGEST_CIRCLE / max([1e-9, *risk])
+    axis.scatter(
+        risky["longitude"],
+        risky["latitude"],
+        s=risk * per_point,
+        facecolors=[HOTSPOT],
+        edgecolors=EDGE,
+        lw=1.4,
+        zorder=3,
+    )
+    for place in risky.head(named).itertuples():
+        axis.annotate(
+            f"{place.hotspot_id}",
+            (place.longitude, place.latitude),
+            ha="center",
+            va="center",
+            size=9,
+            weight="bold",
+            zorder=5,
+            path_effects=HALO,
+        )
+    for size in round_sizes(max([0.0, *risk])):
+        axis.scatter(
+            [],
+            [],
+            s=size * per_point,
+            facecolors=[HOTSPOT],
+            edgecolors=EDGE,
+            lw=1.4,
+            label=f"{size:g} risk points left",
+        )
+
+
+def round_sizes(highest: float) -> list[float]:
+    """Choose up to two round amounts for the legend: the largest 1, 2 or 5 times a power of ten, and a fifth of it."""
+    if highest <= 0:
+        return []
+    power = 10.0 ** np.floor(np.log10(highest))
+    largest = max(step * power for step in (1.0, 2.0, 5.0) if step * power <= highest)
+    return [float(largest), float(largest / 5)]
+
+
+def draw_stations(axis: Axes, stations: pd.DataFrame) -> None:
+    axis.scatter(stations["longitude"], stations["latitude"], marker="s", s=45, color=INK, label="station")
+    for station in stations.itertuples():
+        axis.annotate(
+            f"station {station.station_id}",
+            (station.longitude, station.latitude),
+            xytext=(0, -11),
+            textcoords="offset points",
+            ha="center",
+            size=8,
+            path_effects=HALO,
+        )
+
+
+def frame_map(axis: Axes, shade: list[npt.NDArray[np.float64]]) -> None:
+    """Fit the axes to the cells; a kilometre is as long up as across, which a degree is not."""
+    axis.autoscale_view()
+    if shade:
+        axis.set_aspect(1 / np.cos(np.radians(np.concatenate(shade)[:, 1].mean())))
+    axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
+    axis.ticklabel_format(useOffset=False)
+    axis.locator_params(nbins=6)

@@ -1,0 +1,180 @@
+"""Where risk is, how it fades, and what is getting worse.
+
+Frames come in as `sentinel_etl.presentation` returns them. Risk is in risk points, decayed to the
+instant that was asked about; hotspots are known by ``hotspot_id``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import h3
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
+
+__all__ = ["emerging_table", "history_figure", "ranking_figure", "ranking_table", "trend_of"]
+
+# A smaller change against the week before, as a share of it, is called steady: the sample city's
+# hotspots swing by about so much from week to week without any cause.
+STEADY = 0.10
+
+RISING, FALLING, LEVEL = PALETTE[1], PALETTE[0], "#9AA5AE"
+ARROWS = {"rising": "▲", "falling": "▼", "steady": "▶", "new": "▲"}
+TREND_COLOURS = {"rising": RISING, "falling": FALLING, "steady": LEVEL, "new": RISING}
+
+
+def trend_of(risk: float, week_before: float) -> str:
+    """Name the trend: rising, falling, steady (within `STEADY` of the week before), or new."""
+    if week_before <= 0:
+        return "new" if risk > 0 else "steady"
+    change = risk / week_before - 1
+    return "rising" if change > STEADY else "falling" if change < -STEADY else "steady"
+
+
+def write_trend(risk: float, week_before: float) -> str:
+    """Write an arrow and the change against the week before: ``▲ +34%``."""
+    trend = trend_of(risk, week_before)
+    return f"{ARROWS[trend]} {'new' if week_before <= 0 else f'{risk / week_before - 1:+.0%}'.replace('-', '−')}"
+
+
+def ranking_table(rankings: Mapping[float, pd.DataFrame], half_life_hours: float, most: int = 12) -> Page:
+    """Rows per hotspot, in the order of one half-life: rank, risk and trend at each, side by side.
+
+    In: half-life (hours) → `presentation.hotspot_risk` at it. A hotspot whose events have all faded at
+    a short half-life has no rank there.
+    """
+    order = rankings[half_life_hours].head(most)
+    table = pd.DataFrame({"station": order["station_id"].to_list()}, index=order["hotspot_id"].to_list())
+    for hours, ranking in sorted(rankings.items()):
+        ranked = ranking.assign(rank=range(1, len(ranking) + 1)).set_index("hotspot_id").reindex(table.index)
+        name = f"{hours:g} h"
+        table[f"{name}: rank"] = ranked["rank"].astype("Int64")
+        table[f"{name}: risk"] = ranked["risk"].astype("Float64").round(1)
+        pairs = zip(ranked["risk"], ranked["risk_week_before"], strict=True)
+        table[f"{name}: trend"] = ["–" if pd.isna(risk) else write_trend(risk, before) for risk, before in pairs]
+    table.index = [f"hotspot {hotspot}" for hotspot in table.index]
+    return table_page(table)
+
+
+def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12) -> Figure:
+    """Draw the first hotspots at each half-life, coloured by trend, with a tick where each was a week before."""
+    with house_style():
+        figure, axes = plt.subplots(1, len(rankings), figsize=(WIDTH, 1.2 + 0.27 * most), squeeze=False)
+        for axis, (hours, ranking) in zip(axes.flat, sorted(rankings.items()), strict=True):
+            draw_ranking(axis, ranking.head(most), most)
+            axis.set_title(f"half-life {hours:g} h", loc="left")
+        figure.supxlabel("risk left, risk points", fontsize="medium")
+        tick = plt.Line2D([], [], color=INK, marker="|", ls="", ms=10, mew=1.5, label="a week before")
+        named = {"rising": "rising", "falling": "falling", "steady": f"within {STEADY:.0%} of the week before"}
+        patches = [Patch(color=TREND_COLOURS[trend], label=label) for trend, label in named.items()]
+        figure.legend(handles=[*patches, tick], loc="outside upper right", ncols=4)
+    return finish_figure(figure)
+
+
+def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int) -> None:
+    place = np.arange(len(ranking))
+    risk, before = ranking["risk"].to_numpy(float), ranking["risk_week_before"].to_numpy(float)
+    trends = [trend_of(*pair) for pair in zip(risk, before, strict=True)]
+    axis.barh(place, risk, height=0.72, color=[TREND_COLOURS[trend] for trend in trends])
+    axis.plot(before, place, "|", color=INK, ms=12, mew=1.5)
+    axis.set(yticks=place, yticklabels=[str(hotspot) for hotspot in ranking["hotspot_id"]])
+    axis.set_ylim(rows - 0.4, -0.6)
+    axis.set_xlim(0, 1.3 * max([1.0, *risk, *before]))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x")
+    for row, pair in enumerate(zip(risk, before, strict=True)):
+        axis.text(1.0, row, write_trend(*pair), transform=axis.get_yaxis_transform(), va="center", ha="right", size=8)
+
+
+def history_figure(
+    history: Mapping[datetime, pd.DataFrame], half_life_hours: float, zone: ZoneInfo, most: int = 6
+) -> Figure:
+    """Draw the risk of the first hotspots over a stretch of time, and how it would fade with nothing new.
+
+    In: instant → `presentation.hotspot_risk` at it, all at one half-life. The hotspots are those that
+    lead at the last instant; after it, dotted, each curve halves every half-life.
+    """
+    moments = sorted(history)
+    leaders = history[moments[-1]].head(most)
+    wide = pd.DataFrame(
+        {moment: history[moment].set_index("hotspot_id")["risk"].astype(float) for moment in moments}
+    ).reindex(leaders["hotspot_id"])
+    days = [float((moment - moments[-1]).total_seconds()) / 86_400 for moment in moments]
+    ahead = np.linspace(0, max(2.0, min(7.0, 2 * half_life_hours / 24)), 60)
+    with house_style():
+        figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+        heights = []
+        for place, (hotspot, risks) in enumerate(wide.fillna(0.0).iterrows()):
+            colour = PALETTE[place % len(PALETTE)]
+            now = float(risks.iloc[-1])
+            axis.plot(days, risks, color=colour)
+            axis.plot(ahead, now * np.exp2(-24 * ahead / half_life_hours), color=colour, ls=":")
+            heights.append((now * float(np.exp2(-24 * ahead[-1] / half_life_hours)), f"{hotspot}", colour))
+        label_ends(axis, float(ahead[-1]), heights)
+        axis.axvline(0, color=MUTED, lw=1)
+        axis.set(
+            xlabel=f"days before and after {moments[-1].astimezone(zone):%Y-%m-%d %H:%M %Z}",
+            ylabel="risk left, risk points",
+            xlim=(days[0], float(ahead[-1])),
+        )
+        axis.set_ylim(bottom=0)
+        axis.grid(axis="y")
+    return finish_figure(figure)
+
+
+def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) -> None:
+    """Name each curve at its end, no label over another: they are pushed apart, in order, from below."""
+    gap = 0.065 * axis.get_ylim()[1]
+    reached = -np.inf
+    for height, name, colour in sorted(heights):
+        reached = max(height, reached + gap)
+        axis.annotate(
+            f"hotspot {name}",
+            (end, reached),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+            color=colour,
+        )
+
+
+def emerging_table(cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, most: int = 10) -> Page:
+    """Rows per cell whose risk most exceeds its own of the weeks before, by the hotspot nearest to it.
+
+    In: `presentation.emerging_threats`; ``hotspot_id, latitude, longitude`` (degrees) of the hotspots.
+    """
+    some = cells.head(most)
+    last = pd.to_datetime(some["last_event"]).dt.tz_convert(zone.key)
+    points = zip(some["latitude"].astype(float), some["longitude"].astype(float), strict=True)
+    table = pd.DataFrame(
+        {
+            "nearest hotspot": [nearest_place(point, places) for point in points],
+            **{name: some[name].astype(float).round(1) for name in ("risk", "expected", "surprise")},
+            "weeks compared": some["weeks"].astype("int64"),
+            "incidents in 7 days": some["events"].astype("int64"),
+            "last one": last.dt.strftime("%a %d %b %H:%M"),
+        }
+    )
+    table.index = some["cell"].to_list()
+    return table_page(table)
+
+
+def nearest_place(point: tuple[float, float], places: pd.DataFrame) -> str:
+    """Name the hotspot nearest to a point (degrees), and how far it is as the crow flies: ``702, 524 m``."""
+    known = places.dropna(subset=["latitude", "longitude"])
+    positions = zip(known["latitude"].astype(float), known["longitude"].astype(float), strict=True)
+    metres = [h3.great_circle_distance(point, position, unit="m") for position in positions]
+    if not metres:
+        return "–"
+    nearest = int(np.argmin(metres))
+    return f"{known['hotspot_id'].iloc[nearest]}, {metres[nearest]:.0f} m"

@@ -1,0 +1,218 @@
+"""What other weights would move: which events, which places, and how the scores shift.
+
+Scores come in as `sentinel_etl.what_if.compare_scores` gives them: rows of ``events`` that agree in
+what they are, with ``score_before`` and ``score_after`` (risk points).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.style import (
+    BEFORE,
+    INK,
+    MUTED,
+    TONIGHT,
+    WIDTH,
+    draw_panels,
+    finish_figure,
+    house_style,
+    label_panels,
+)
+from sentinel_etl.what_if import changed_weights
+
+__all__ = [
+    "changed_events_table",
+    "effect_page",
+    "rank_by_points",
+    "rank_figure",
+    "rank_table",
+    "score_shift_figure",
+    "weights_table",
+]
+
+BEFORE_LABEL, AFTER_LABEL = "weights of today", "changed weights"
+SCORE_BAND = 5.0  # width of a bar, risk points
+
+
+def effect_page(compared: pd.DataFrame, nights: int) -> Page:
+    """Say in two lines how many events would change, and what that does to the points of a night.
+
+    A third line counts the events whose score in the warehouse, ``base_risk_score``, is not what the
+    weights of today make: they were loaded under other ones.
+    """
+    events, before, after, stored = (
+        compared[name].to_numpy(float) for name in ("events", "score_before", "score_after", "base_risk_score")
+    )
+    moved = float(events[before != after].sum())
+    points = [float(np.sum(events * scores)) / nights for scores in (before, after)]
+    change = f" ({points[1] / points[0] - 1:+.1%})" if points[0] else ""
+    lines = [
+        f"{moved:,.0f} of {events.sum():,.0f} events would have another score ({moved / max(events.sum(), 1):.1%})",
+        f"{points[0]:,.0f} → {points[1]:,.0f} risk points a night{change}",
+    ]
+    if stale := float(events[~np.isclose(before, stored)].sum()):
+        lines.append(f"{stale:,.0f} events were loaded under other weights: today's make another score of them")
+    html = "".join(f'<div style="color:#1a1a1a;font-size:1.1em">{line}</div>' for line in lines)
+    return Page(html, "\n".join(lines))
+
+
+def weights_table(
+    compared: pd.DataFrame,
+    before: Mapping[str, Mapping[str | bool | int, float]],
+    after: Mapping[str, Mapping[str | bool | int, float]],
+    nights: int,
+) -> Page:
+    """Rows per changed weight: before, after, the events that have the value, and the points that it moves.
+
+    Flagged are values that no event has: most often a slip of the pen.
+    """
+    table = changed_weights(before, after)
+    events = compared["events"].to_numpy(float)
+    counts = [
+        float(
+            events[(compared[column].astype("str").str.lower() == value.lower()).to_numpy(bool, na_value=False)].sum()
+        )
+        for column, value in zip(table["column"], table["value"], strict=True)
+    ]
+    shown = pd.DataFrame(
+        {
+            "before": table["before"],
+            "after": table["after"],
+            "events that have it": np.array(counts, int),
+            "points a night": ((table["after"] - table["before"]) * counts / nights).round(1),
+        }
+    )
+    shown.index = [f"{column} = {value}" for column, value in zip(table["column"], table["value"], strict=True)]
+    return table_page(shown, shown.index[shown["events that have it"] == 0])
+
+
+def changed_events_table(compared: pd.DataFrame, most: int = 10) -> Page:
+    """Rows per kind of event whose score changes, the most points first: from, to, how many, and one of them."""
+    moved = compared[compared["score_before"] != compared["score_after"]]
+    kinds = (
+        moved.astype({"events": "int64"})
+        .groupby(["event_type", "score_before", "score_after"], as_index=False)
+        .agg(events=("events", "sum"), example=("example", "min"))
+    )
+    kinds["points"] = (kinds["score_after"] - kinds["score_before"]) * kinds["events"]
+    kinds = kinds.iloc[np.argsort(-kinds["points"].abs().to_numpy(float), kind="stable")].head(most)
+    table = kinds[["score_before", "score_after", "events", "points", "example"]].rename(
+        columns={
+            "score_before": "score",
+            "score_after": "would be",
+            "points": "points in all",
+            "example": "one of them",
+        }
+    )
+    table.index = kinds["event_type"].to_list()
+    return table_page(table)
+
+
+def score_shift_figure(compared: pd.DataFrame) -> Figure:
+    """Draw the share of events in each score band, by both sets of weights, for the types that change."""
+    moved = compared.loc[compared["score_before"] != compared["score_after"], "event_type"]
+    names = sorted(set(map(str, moved)))
+    highest = max([10.0, *compared["score_before"], *compared["score_after"]])
+    edges = np.arange(0, highest + 2 * SCORE_BAND, SCORE_BAND)
+    figure, panels = draw_panels(names, columns=max(1, min(3, len(names))), height=2.8, sharex=True)
+    for name, panel in panels.items():
+        group = compared[(compared["event_type"] == name).to_numpy(bool)]
+        for column, colour, label, filled in (
+            ("score_before", BEFORE, BEFORE_LABEL, True),
+            ("score_after", TONIGHT, AFTER_LABEL, False),
+        ):
+            counts, _ = np.histogram(group[column], edges, weights=group["events"].to_numpy(float))
+            alpha = 0.35 if filled else 1.0
+            panel.stairs(100 * counts / counts.sum(), edges, fill=filled, color=colour, alpha=alpha, label=label, lw=2)
+        panel.set_ylim(bottom=0)
+    label_panels(figure, panels, "score, risk points", "share of events, %")
+    return finish_figure(figure)
+
+
+def rank_by_points(compared: pd.DataFrame, by: str, nights: int) -> pd.DataFrame:
+    """Rank the values of ``by`` by their risk points a night, under both sets of weights.
+
+    Out, in the order of the rank after; ties stand in order of the value: ``by`` as index;
+    ``points_before``, ``points_after``; ``rank_before``, ``rank_after`` (int64, from 1).
+    """
+    events = compared["events"].to_numpy(float) / nights
+    sums = (
+        pd.DataFrame(
+            {
+                by: compared[by].to_numpy(object),
+                "points_before": compared["score_before"].to_numpy(float) * events,
+                "points_after": compared["score_after"].to_numpy(float) * events,
+            }
+        )
+        .dropna(subset=by)
+        .groupby(by, sort=True)
+        .sum()
+        .round(9)  # sums of the same numbers in another order are ties, too
+    )
+    for side in ("before", "after"):
+        sums[f"rank_{side}"] = sums[f"points_{side}"].rank(ascending=False, method="first").astype("int64")
+    return sums.sort_values("rank_after")
+
+
+def describe_move(before: int, after: int) -> str:
+    """Write a change of rank: ``▲ 2`` is two places up."""
+    return "=" if before == after else f"{'▲' if after < before else '▼'} {abs(before - after)}"
+
+
+def rank_table(ranks: pd.DataFrame, most: int = 8) -> Page:
+    """Rows that move furthest in the ranking, then those with the most points: rank and points of both."""
+    distance = (ranks["rank_before"] - ranks["rank_after"]).abs()
+    order = np.lexsort((ranks["rank_after"], -distance))[:most]
+    some = ranks.iloc[order]
+    pairs = zip(some["rank_before"], some["rank_after"], strict=True)
+    table = pd.DataFrame(
+        {
+            "rank": [f"{before} → {after}" for before, after in pairs],
+            "move": [describe_move(*pair) for pair in zip(some["rank_before"], some["rank_after"], strict=True)],
+            "points a night": some["points_before"].round(1),
+            "would be": some["points_after"].round(1),
+        }
+    )
+    table.index = [f"{str(ranks.index.name).removesuffix('_id')} {key}" for key in some.index]
+    return table_page(table)
+
+
+def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
+    """Draw one panel for each ranking: points a night before and after, and the move in rank."""
+    rows = max(min(most, len(ranks)) for ranks in rankings.values())
+    with house_style():
+        figure, axes = plt.subplots(
+            1, len(rankings), figsize=(WIDTH, 1.1 + 0.27 * rows), squeeze=False, gridspec_kw={"wspace": 0.05}
+        )
+        panels = dict(zip(rankings, axes.flat, strict=True))
+        for title, panel in panels.items():
+            draw_ranks(panel, rankings[title].head(most), rows)
+            panel.set_title(title, loc="left")
+    label_panels(figure, panels, "risk points a night", "")
+    return finish_figure(figure)
+
+
+def draw_ranks(axis: Axes, ranks: pd.DataFrame, rows: int) -> None:
+    place = np.arange(len(ranks))
+    axis.hlines(place, ranks["points_before"], ranks["points_after"], color=MUTED, lw=1.5, zorder=1)
+    axis.plot(ranks["points_before"], place, "o", color="white", mec=BEFORE, mew=2, ms=7, label=BEFORE_LABEL)
+    axis.plot(ranks["points_after"], place, "o", color=TONIGHT, ms=7, label=AFTER_LABEL)
+    axis.set(yticks=place, yticklabels=[f"{n + 1}.  {key}" for n, key in enumerate(ranks.index)])
+    axis.set_ylim(rows - 0.4, -0.6)
+    axis.set_xlim(0, 1.12 * max([1.0, *ranks["points_before"], *ranks["points_after"]]))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x")
+    for row, (before, after) in enumerate(zip(ranks["rank_before"], ranks["rank_after"], strict=True)):
+        move = describe_move(before, after)
+        colour = MUTED if move == "=" else INK
+        axis.text(
+            1.0, row, move, transform=axis.get_yaxis_transform(), va="center", ha="right", fontsize=9, color=colour
+        )
