@@ -18,9 +18,11 @@ from datetime import datetime, timedelta
 from functools import cache, wraps
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
-from sqlalchemy import Engine, Select, func, select
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
 from sentinel_etl import presentation as questions
 from sentinel_etl import warehouse as bare
@@ -31,11 +33,22 @@ from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.publish import instant
 from sentinel_etl.report.explanation import explanation_page
 from sentinel_etl.report.pages import Page
+from sentinel_etl.risk_weights import RiskWeights
 from sentinel_etl.settings import load_settings
 from sentinel_etl.warehouse import open_warehouse, quote, run_statement
+from sentinel_etl.what_if import change_weights
 from sentinel_etl.window import Window, parse_instant, shift_date_of
 
-__all__ = ["choose_nights", "explain_risk", "presentation", "query_df", "read_scores", "sql_parameters"]
+__all__ = [
+    "choose_nights",
+    "count_nights",
+    "explain_risk",
+    "presentation",
+    "query_df",
+    "read_scores",
+    "sql_parameters",
+    "try_weights",
+]
 
 
 @dataclass(frozen=True)
@@ -161,23 +174,65 @@ def read_loaded_until(bench: Bench) -> datetime:
     )
 
 
-def sql_parameters(nights: Window) -> dict[str, str]:
-    """Write a window as parameters of `query_df`: ``first_night``, ``start``, ``end`` (UTC), ``zone``.
+def sql_parameters(period: Window) -> dict[str, str]:
+    """Write a period as parameters of `query_df`: ``first_night``, ``start``, ``end`` (UTC), ``zone``.
 
     ``WHERE shift_date >= %(first_night)s AND event_timestamp < %(end)s`` reads those nights and no others.
     """
     with lend_bench() as bench:
         zone = bench.pipeline.zone
     return {
-        "first_night": str(nights.shift_dates(zone)[0]),
-        "start": f"{nights.start:%Y-%m-%d %H:%M:%S.%f}",
-        "end": f"{nights.end:%Y-%m-%d %H:%M:%S.%f}",
+        "first_night": str(period.shift_dates(zone)[0]),
+        "start": f"{period.start:%Y-%m-%d %H:%M:%S.%f}",
+        "end": f"{period.end:%Y-%m-%d %H:%M:%S.%f}",
         "zone": zone.key,
     }
 
 
-def read_scores(nights: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
-    """Count the events of the nights that agree in everything that a score follows from.
+def count_nights(period: Window) -> int:
+    """Count the nights of a period that have events: what an average a night is taken over.
+
+    Raises:
+        ConfigurationError: there is none; the message says which nights there are.
+        WarehouseUnreachable: the server does not answer.
+    """
+    with lend_bench() as bench:
+        table = bench.pipeline.fact_table
+        inside = in_period(table, period, bench.pipeline.zone)
+        nights = func.uniqExactIf(table.c.shift_date, inside)
+        span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
+        ((found, first, last),) = run_statement(bench.warehouse, select(nights, *span))
+        if found:
+            return int(found)
+        there = f"{first} to {last}" if run_statement(bench.warehouse, select(table.c.event_id).limit(1)) else "none"
+        raise ConfigurationError(
+            f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
+            f"nights are {there}. Give another as_of, or load the nights with `sentinel-etl backfill`"
+        )
+
+
+def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[bool]:
+    """Build the condition for a period's rows; the night comes first, because the table is in its order."""
+    return and_(
+        table.c.shift_date >= str(period.shift_dates(zone)[0]),
+        table.c.event_timestamp >= instant(period.start),
+        table.c.event_timestamp < instant(period.end),
+    )
+
+
+def try_weights(changes: Mapping[Any, Any] | str) -> tuple[RiskWeights, RiskWeights]:
+    """Give the pipeline's weights, and the same with changes, as `change_weights` reads them.
+
+    Raises:
+        ConfigurationError: changes that cannot be read, or that are no weights of the fact table.
+    """
+    with lend_bench() as bench:
+        weights = bench.pipeline.risk_weights
+        return weights, change_weights(weights, changes, bench.pipeline.fact_table)
+
+
+def read_scores(period: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
+    """Count the events of a period that agree in everything that a score follows from.
 
     Out, one row for each combination: ``event_type``, ``station_id``, ``hotspot_id``, the columns that
     the pipeline's weights and ``weighted`` name, ``base_risk_score`` (risk points); ``events`` (int64);
@@ -195,11 +250,7 @@ def read_scores(nights: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
         keys = [table.c[name] for name in [*names, "base_risk_score"]]
         statement = (
             select(*keys, func.count().label("events"), func.min(table.c.event_id).label("example"))
-            .where(
-                table.c.shift_date >= str(nights.shift_dates(bench.pipeline.zone)[0]),
-                table.c.event_timestamp >= instant(nights.start),
-                table.c.event_timestamp < instant(nights.end),
-            )
+            .where(in_period(table, period, bench.pipeline.zone))
             .group_by(*keys)
             .order_by(*keys)
         )

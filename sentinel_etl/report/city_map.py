@@ -38,9 +38,10 @@ def city_map_figure(
 
     In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; ``hotspot_id`` or
     ``station_id`` with ``latitude``, ``longitude`` (degrees). The first ``named`` hotspots of the
-    ranking are named. A hotspot without a position is left out.
+    ranking are named. A place without a position is left out.
     """
-    risky = ranking.merge(hotspots[["hotspot_id", "latitude", "longitude"]], on="hotspot_id")
+    known = hotspots.dropna(subset=["latitude", "longitude"])
+    risky = ranking.merge(known[["hotspot_id", "latitude", "longitude"]], on="hotspot_id")
     with house_style():
         figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
         shade = outlines(incidents["cell"])
@@ -65,7 +66,7 @@ def city_map_figure(
                 label="emerging cell",
             )
         )
-        draw_stations(axis, stations)
+        draw_stations(axis, stations.dropna(subset=["latitude", "longitude"]))
         frame_map(axis, shade)
         side.axis("off")
         side.legend(*axis.get_legend_handles_labels(), loc="upper left", labelspacing=1.7, borderpad=1.0)

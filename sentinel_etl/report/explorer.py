@@ -8,7 +8,9 @@ of 0; what is said of scores is said of the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +21,7 @@ from matplotlib.figure import Figure
 
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
-from sentinel_etl.window import NIGHT_STARTS
+from sentinel_etl.window import NIGHT_STARTS, Window
 
 __all__ = [
     "breakdown_figure",
@@ -28,6 +30,8 @@ __all__ = [
     "hours_table",
     "officer_load_figure",
     "officer_load_table",
+    "period_page",
+    "riskiest_event",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +42,29 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HOURS = [(NIGHT_STARTS.hour + n) % 24 for n in range(24)]
 
 SCORED, UNSCORED = PALETTE[0], "#C9D4DC"
+
+
+def period_page(scores: pd.DataFrame, period: Window, nights: int, zone: ZoneInfo) -> Page:
+    """Say which nights are looked at, and what is in them: events, how many have a score, risk points a night.
+
+    ``nights`` is how many of them have events.
+    """
+    events, score = scores["events"].to_numpy(float), scores["base_risk_score"].to_numpy(float)
+    total = float(np.sum(events * score))
+    lines = [
+        period.local(zone),
+        f"{nights} of {len(period.shift_dates(zone))} nights have events: {events.sum():,.0f} of them, "
+        f"{events[score > 0].sum() / events.sum():.0%} with a score",
+        f"{total / nights:,.0f} risk points a night",
+    ]
+    html = "".join(f'<div style="color:#1a1a1a;font-size:1.1em">{escape(line)}</div>' for line in lines)
+    return Page(html, "\n".join(lines))
+
+
+def riskiest_event(scores: pd.DataFrame) -> str:
+    """Give the event_id of an event with the highest score; of several, the least."""
+    highest = scores["base_risk_score"].max()
+    return str(scores.loc[(scores["base_risk_score"] == highest).to_numpy(bool), "example"].min())
 
 
 def quantiles_of(values: Floats, counts: Floats, shares: Sequence[float]) -> Floats:
@@ -88,12 +115,12 @@ def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12) 
     sums = break_down(scores, by, nights).head(most)
     table = pd.DataFrame(
         {
-            "events a night": sums["events"].round(1),
+            "events a night": sums["events"].round(2),
             "with a score": [f"{share:.0%}" for share in sums["scored"] / sums["events"]],
             "median score": sums["median"],
             "p95": sums["p95"],
             "highest": sums["highest"],
-            "points a night": sums["points"].round(1),
+            "points a night": sums["points"].round(2),
             "share of points": [f"{share:.1%}" for share in sums["share"]],
         }
     )
@@ -155,10 +182,10 @@ def hours_table(hours: pd.DataFrame, most: int = 6) -> Page:
     order = wide.median().sort_values(ascending=False, kind="stable").index[:most]
     table = pd.DataFrame(
         {
-            "median night": wide.median().round(1),
+            "median night": wide.median().round(2),
             "four nights in five": [f"{low:.0f} to {high:.0f}" for low, high in wide.quantile([0.1, 0.9]).T.to_numpy()],
             "worst night": [f"{night:%a %Y-%m-%d}" for night in wide.idxmax()],
-            "its points": wide.max().round(1),
+            "its points": wide.max().round(2),
         }
     ).loc[order]
     table.index = [f"{hour:02d}:00 to {(hour + 1) % 24:02d}:00" for hour in order]

@@ -7,7 +7,8 @@ instant that was asked about; hotspots are known by ``hotspot_id``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from html import escape
 from zoneinfo import ZoneInfo
 
 import h3
@@ -21,7 +22,15 @@ from matplotlib.patches import Patch
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 
-__all__ = ["emerging_table", "history_figure", "ranking_figure", "ranking_table", "trend_of"]
+__all__ = [
+    "emerging_table",
+    "headline_page",
+    "history_figure",
+    "moments_before",
+    "ranking_figure",
+    "ranking_table",
+    "trend_of",
+]
 
 # A smaller change against the week before, as a share of it, is called steady: the sample city's
 # hotspots swing by about so much from week to week without any cause.
@@ -36,14 +45,46 @@ def trend_of(risk: float, week_before: float) -> str:
     """Name the trend: rising, falling, steady (within `STEADY` of the week before), or new."""
     if week_before <= 0:
         return "new" if risk > 0 else "steady"
-    change = risk / week_before - 1
-    return "rising" if change > STEADY else "falling" if change < -STEADY else "steady"
+    change, band = risk - week_before, STEADY * week_before
+    return "rising" if change > band else "falling" if change < -band else "steady"
 
 
 def write_trend(risk: float, week_before: float) -> str:
     """Write an arrow and the change against the week before: ``▲ +34%``."""
     trend = trend_of(risk, week_before)
     return f"{ARROWS[trend]} {'new' if week_before <= 0 else f'{risk / week_before - 1:+.0%}'.replace('-', '−')}"
+
+
+def headline_page(ranking: pd.DataFrame, as_of: datetime, half_life_hours: float, zone: ZoneInfo) -> Page:
+    """Say where risk is highest, which of the leading hotspots rose most, and how many rise and fall.
+
+    In: `presentation.hotspot_risk` at ``as_of``. The ten that lead are looked at for the rise: a quiet
+    place may double with a single remark.
+    """
+    lines = [f"{as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"]
+    pairs = list(zip(ranking["risk"].astype(float), ranking["risk_week_before"].astype(float), strict=True))
+    if not pairs:
+        return Page(f"<div>{escape(lines[0])}</div><div>No hotspot has any risk.</div>", f"{lines[0]}\nNo risk.")
+    ids = [f"hotspot {hotspot}" for hotspot in ranking["hotspot_id"]]
+    climb = max(range(min(10, len(pairs))), key=lambda place: pairs[place][0] - pairs[place][1])
+    trends = [trend_of(*pair) for pair in pairs]
+    rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
+    lines += [
+        f"{ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before",
+        f"of the first ten, {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
+        f"{rising} of {len(ids)} hotspots rising, {falling} falling, {len(ids) - rising - falling} steady",
+    ]
+    sizes = ["1em", "1.3em", "1em", "1em"]
+    html = "".join(
+        f'<div style="font-size:{size}">{escape(line)}</div>' for size, line in zip(sizes, lines, strict=True)
+    )
+    return Page(f'<div style="color:#1a1a1a">{html}</div>', "\n".join(lines))
+
+
+def moments_before(end: datetime, days: int, zone: ZoneInfo) -> list[datetime]:
+    """List the instants of the same hour on so many days, ``end`` the last, by the city's clocks."""
+    local = end.astimezone(zone)
+    return [local - timedelta(days=day) for day in range(days - 1, -1, -1)]
 
 
 def ranking_table(rankings: Mapping[float, pd.DataFrame], half_life_hours: float, most: int = 12) -> Page:
@@ -58,7 +99,7 @@ def ranking_table(rankings: Mapping[float, pd.DataFrame], half_life_hours: float
         ranked = ranking.assign(rank=range(1, len(ranking) + 1)).set_index("hotspot_id").reindex(table.index)
         name = f"{hours:g} h"
         table[f"{name}: rank"] = ranked["rank"].astype("Int64")
-        table[f"{name}: risk"] = ranked["risk"].astype("Float64").round(1)
+        table[f"{name}: risk"] = ranked["risk"].astype("Float64").round().astype("Int64")
         pairs = zip(ranked["risk"], ranked["risk_week_before"], strict=True)
         table[f"{name}: trend"] = ["–" if pd.isna(risk) else write_trend(risk, before) for risk, before in pairs]
     table.index = [f"hotspot {hotspot}" for hotspot in table.index]
@@ -153,13 +194,16 @@ def emerging_table(cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, mo
 
     In: `presentation.emerging_threats`; ``hotspot_id, latitude, longitude`` (degrees) of the hotspots.
     """
+    if cells.empty:
+        note = "No cell has more risk than the weeks before would predict, or there is no week before."
+        return Page(f"<div>{note}</div>", note)
     some = cells.head(most)
     last = pd.to_datetime(some["last_event"]).dt.tz_convert(zone.key)
     points = zip(some["latitude"].astype(float), some["longitude"].astype(float), strict=True)
     table = pd.DataFrame(
         {
             "nearest hotspot": [nearest_place(point, places) for point in points],
-            **{name: some[name].astype(float).round(1) for name in ("risk", "expected", "surprise")},
+            **{name: some[name].astype(float).round(2) for name in ("risk", "expected", "surprise")},
             "weeks compared": some["weeks"].astype("int64"),
             "incidents in 7 days": some["events"].astype("int64"),
             "last one": last.dt.strftime("%a %d %b %H:%M"),

@@ -87,7 +87,7 @@ def weights_table(
             "before": table["before"],
             "after": table["after"],
             "events that have it": np.array(counts, int),
-            "points a night": ((table["after"] - table["before"]) * counts / nights).round(1),
+            "points a night": ((table["after"] - table["before"]) * counts / nights).round(2),
         }
     )
     shown.index = [f"{column} = {value}" for column, value in zip(table["column"], table["value"], strict=True)]
@@ -177,8 +177,8 @@ def rank_table(ranks: pd.DataFrame, most: int = 8) -> Page:
         {
             "rank": [f"{before} → {after}" for before, after in pairs],
             "move": [describe_move(*pair) for pair in zip(some["rank_before"], some["rank_after"], strict=True)],
-            "points a night": some["points_before"].round(1),
-            "would be": some["points_after"].round(1),
+            "points a night": some["points_before"].round(2),
+            "would be": some["points_after"].round(2),
         }
     )
     table.index = [f"{str(ranks.index.name).removesuffix('_id')} {key}" for key in some.index]
