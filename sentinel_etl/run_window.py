@@ -264,10 +264,11 @@ class WindowRun:
                     if rows >= self.settings.batch_rows:
                         yield as_frames(pending)
                         pending, rows = {}, 0
+            # Before the count, so that what was read last is loaded while the source counts.
+            if pending:
+                yield as_frames(pending)
             with self.clock.measure("count"):
                 self.source_counts = snapshot.count(kind.count(self.window) for kind in self.event_types.values())
-        if pending:
-            yield as_frames(pending)
 
     def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
         loaded_at = pd.Timestamp(datetime.now(UTC))

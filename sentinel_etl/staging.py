@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Column, Engine, MetaData, func, select
+from clickhouse_sqlalchemy import select as select_in_clickhouse
+from sqlalchemy import Column, Engine, MetaData, func, select, tuple_
 
 from sentinel_etl.ddl import cluster_of, drop_statements, staging_statements
 from sentinel_etl.fact_table import content_columns
@@ -91,11 +92,12 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
 
 def read_examples(staging: Table, warehouse: Engine) -> pd.DataFrame:
     """Read the earliest row of each event type, in order of event type."""
-    earliest = select(func.argMin(staging.c.event_id, func.tuple(staging.c.event_timestamp, staging.c.event_id)))
+    first = select(staging.c.event_type, func.min(staging.c.event_timestamp)).group_by(staging.c.event_type)
     columns = [staging.c[name] for name in content_columns(staging)]
     statement = (
-        select(*columns)
-        .where(staging.c.event_id.in_(earliest.group_by(staging.c.event_type)))
-        .order_by(staging.c.event_type)
+        select_in_clickhouse(*columns)
+        .where(tuple_(staging.c.event_type, staging.c.event_timestamp).in_(first))
+        .order_by(staging.c.event_type, staging.c.event_id)
+        .limit_by([staging.c.event_type], limit=1)
     )
     return query_df(warehouse, statement)

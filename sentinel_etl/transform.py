@@ -232,9 +232,9 @@ def json_value(column: pa.ChunkedArray) -> pa.ChunkedArray:
         # JSON has no word for an infinity.
         return pc.if_else(pc.is_finite(column), column.cast(pa.string()), json_string(column.cast(pa.string())))
     if pa.types.is_timestamp(column.type):
-        zoned = column.type.tz is not None
-        instants = column.cast(pa.timestamp(column.type.unit, tz="UTC")) if zoned else column
-        return json_string(pc.strftime(instants, "%Y-%m-%dT%H:%M:%S" + ("Z" if zoned else "")))
+        instants = column.cast(pa.timestamp(column.type.unit, tz="UTC")) if column.type.tz is not None else column
+        # Arrow writes "2026-11-21 20:00:00.000000Z", without the Z where there is no zone.
+        return json_string(pc.replace_substring(instants.cast(pa.string()), " ", "T"))
     return json_string(column.cast(pa.string()))
 
 
