@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, func, literal_column, select
 
 from sentinel_etl.fact_table import is_nullable
+from sentinel_etl.gates import GATES, Check, Severity
 from sentinel_etl.publish import count_rows, rows_of_window
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["Check", "Severity", "audit_staging", "check_complete"]
-
-Severity = Literal["block", "warn"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One judgement: what was expected, what was observed, and whether it stops publishing."""
-
-    name: str
-    severity: Severity
-    passed: bool
-    expected: str
-    observed: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+__all__ = ["audit_staging", "check_complete"]
 
 
 def audit_staging(
@@ -56,7 +39,6 @@ def audit_staging(
         check_counts(source_counts, staged_counts),
         check(
             "keys are unique",
-            "block",
             totals["rows"] == totals["keys"],
             f"{totals['rows']} distinct event_id",
             f"{totals['keys']} distinct event_id; a join of the entry repeats rows"
@@ -64,10 +46,9 @@ def audit_staging(
             else f"{totals['keys']} distinct event_id",
         ),
         check_nulls(frame_nulls, staged_nulls),
-        check("rows lie in the window", "block", outside == 0, "0 rows outside", f"{outside} rows outside"),
+        check("rows lie in the window", outside == 0, "0 rows outside", f"{outside} rows outside"),
         check(
             "scores are finite and not negative",
-            "block",
             totals["bad_scores"] == 0,
             "0 bad scores",
             f"{totals['bad_scores']} bad scores",
@@ -75,7 +56,6 @@ def audit_staging(
         check_shrink(before, totals["rows"], max_shrink, allow_shrink),
         check(
             "the window has events",
-            "warn",
             totals["rows"] > 0,
             "at least 1 event",
             f"{totals['rows']} events",
@@ -83,8 +63,15 @@ def audit_staging(
     ]
 
 
-def check(name: str, severity: Severity, passed: bool, expected: str, observed: str) -> Check:
-    return Check(name, severity, bool(passed), expected, observed)
+def check(
+    name: str,
+    passed: bool,
+    expected: str,
+    observed: str,
+    subjects: Iterable[str] = (),
+    severity: Severity | None = None,
+) -> Check:
+    return Check(name, severity or GATES[name].severity, bool(passed), expected, observed, tuple(subjects))
 
 
 def measure_staging(
@@ -110,7 +97,7 @@ def measure_staging(
 def check_complete(lacking: Mapping[str, int]) -> Check:
     """Judge the rows that lack a column which the fact table requires; they are not in staging."""
     observed = ", ".join(f"{name} NULL in {rows}" for name, rows in lacking.items()) or "0 rows without"
-    return check("rows have what is required", "block", not lacking, "0 rows without", observed)
+    return check("rows have what is required", not lacking, "0 rows without", observed, lacking)
 
 
 def check_counts(source: Mapping[str, int], staged: Mapping[str, int]) -> Check:
@@ -120,7 +107,7 @@ def check_counts(source: Mapping[str, int], staged: Mapping[str, int]) -> Check:
         observed = ", ".join(f"{name} {staged.get(name, 0)}" for name in differing)
     else:
         expected = observed = f"{sum(source.values())} rows of {len(source)} event types"
-    return check("staged rows equal the source's", "block", not differing, expected, observed)
+    return check("staged rows equal the source's", not differing, expected, observed, differing)
 
 
 def check_nulls(frames: Mapping[str, int], staged: Mapping[str, int]) -> Check:
@@ -130,7 +117,7 @@ def check_nulls(frames: Mapping[str, int], staged: Mapping[str, int]) -> Check:
         observed = ", ".join(f"{name} {staged[name]}" for name in differing)
     else:
         expected = observed = f"{sum(staged.values())} NULLs in {len(staged)} columns"
-    return check("NULLs arrived as NULLs", "block", not differing, expected, observed)
+    return check("NULLs arrived as NULLs", not differing, expected, observed, differing)
 
 
 def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool) -> Check:
@@ -140,8 +127,8 @@ def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool)
     hint = "; if the source really lost them, run again with --allow-shrink" if collapsed else ""
     return check(
         "the window has not collapsed",
-        "warn" if allow_shrink else "block",
         not collapsed,
         f"at least {max(least, 1 if before else 0)} rows, after {before} before" if before else "no earlier rows",
         f"{after} rows{hint}",
+        severity="warn" if allow_shrink else None,
     )

@@ -14,6 +14,7 @@ from sentinel_etl.errors import ConfigurationError
 __all__ = [
     "ENGINE_COLUMNS",
     "PARTITION_KEYS",
+    "SHOWN_COLUMNS",
     "PartitionBy",
     "arrow_schema",
     "build_patrol_events",
@@ -37,6 +38,19 @@ ENGINE_COLUMNS = ("event_id", "event_timestamp", "event_type", "shift_date", "ru
 # Stamped by the run that wrote a row; all other columns are the row's content.
 RUN_COLUMNS = ("run_id", "loaded_at")
 
+# What may be shown of a row: which, when, where and how risky, but nothing that a person said, and
+# nothing about a person who is not an officer.
+SHOWN_COLUMNS = (
+    "event_id",
+    "event_timestamp",
+    "event_type",
+    "station_id",
+    "hotspot_id",
+    "latitude",
+    "longitude",
+    "base_risk_score",
+    "risk_reasons",
+)
 TEXT = types.String
 INTEGER = types.Int64
 DECIMAL = types.Float64
@@ -50,6 +64,11 @@ def optional(column_type: Any) -> Any:
 
 def optional_keyword() -> Any:
     return types.LowCardinality(types.Nullable(types.String))
+
+
+def within(least: float | None, most: float | None) -> dict[str, Any]:
+    """State a column's range, ends included; None: no end. A value outside is told of, not refused."""
+    return {"range": (least, most)}
 
 
 def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None = None) -> Table:
@@ -66,15 +85,20 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
         Column("event_type", KEYWORD, comment="entry of EVENT_CONFIG"),
         Column("station_id", INTEGER, comment="station that sent the patrol"),
         Column("vehicle_id", optional(INTEGER), comment="vehicle of the patrol"),
-        Column("latitude", optional(DECIMAL), comment="degrees north, WGS 84"),
-        Column("longitude", optional(DECIMAL), comment="degrees east, WGS 84"),
-        Column("accuracy", optional(DECIMAL), comment="radius of the position, m"),
-        Column("speed", optional(DECIMAL), comment="m/s"),
-        Column("heading", optional(DECIMAL), comment="degrees clockwise from north"),
+        Column("latitude", optional(DECIMAL), comment="degrees north, WGS 84", info=within(-90, 90)),
+        Column("longitude", optional(DECIMAL), comment="degrees east, WGS 84", info=within(-180, 180)),
+        Column("accuracy", optional(DECIMAL), comment="radius of the position, m", info=within(0, None)),
+        Column("speed", optional(DECIMAL), comment="m/s", info=within(0, None)),
+        Column("heading", optional(DECIMAL), comment="degrees clockwise from north", info=within(0, 360)),
         Column("hotspot_id", optional(INTEGER), comment="hotspot concerned"),
         Column("remark_text", optional(TEXT), comment="officer's words"),
-        Column("remark_length", optional(types.Int32), comment="characters in remark_text"),
-        Column("new_priority_ranking", optional(types.Int16), comment="hotspot's new priority, 1 is highest"),
+        Column("remark_length", optional(types.Int32), comment="characters in remark_text", info=within(0, None)),
+        Column(
+            "new_priority_ranking",
+            optional(types.Int16),
+            comment="hotspot's new priority, 1 is highest",
+            info=within(1, None),
+        ),
         Column("visited_hotspots", types.Array(INTEGER), comment="hotspots visited, once the patrol finished"),
         Column("hotspots_to_visit", types.Array(INTEGER), comment="hotspots on the patrol's list"),
         Column("assigned_crew_ids", types.Array(INTEGER), comment="officers of the crew"),
@@ -89,7 +113,12 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
         Column("feedback_text", optional(TEXT), comment="feedback on the patrol"),
         Column("geofence_event_type", optional_keyword(), comment="ENTER, EXIT or DWELL"),
         Column("patrol_status_at_event", optional_keyword(), comment="started, paused, resumed or finished"),
-        Column("base_risk_score", DECIMAL, comment="sum of RISK_WEIGHTS that apply, risk points, undecayed"),
+        Column(
+            "base_risk_score",
+            DECIMAL,
+            comment="sum of RISK_WEIGHTS that apply, risk points, undecayed",
+            info=within(0, None),
+        ),
         Column("risk_reasons", types.Array(TEXT), comment="the weights that were added, one line each"),
         Column("details_json", optional(TEXT), comment="source columns without a column here, as JSON"),
         Column("media_ref", optional(TEXT), comment="key of a photo or recording"),

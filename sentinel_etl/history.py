@@ -24,7 +24,7 @@ class Measures:
     """Three views of a set of rows.
 
     ``counts``  shift_date, event_type, events
-    ``nulls``   column, share of rows in which it is NULL
+    ``nulls``   event_type, column, share of the type's events in which it is NULL, events
     ``scores``  event_type, station_id where there is one, base_risk_score, events
     """
 
@@ -56,7 +56,8 @@ def measure_rows(table: Table, warehouse: Engine, condition: ColumnElement[bool]
     scored = [table.c[n] for n in ("event_type", "station_id", "base_risk_score") if n in table.columns]
     scores = query_df(warehouse, where(select(*scored, events)).group_by(*scored).order_by(*scored))
     nullable = [column for column in table.columns if is_nullable(column)]
-    shares = [func.avgOrDefault(func.isNull(column)).label(column.name) for column in nullable]
-    nulls = query_df(warehouse, where(select(*shares)))
-    tall = pd.DataFrame({"column": nulls.columns, "share": [float(share) for share in nulls.iloc[0]]})
-    return Measures(counts, tall, scores)
+    shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
+    kind = table.c.event_type
+    wide = query_df(warehouse, where(select(kind, events, *shares)).group_by(kind).order_by(kind))
+    nulls = wide.melt(["event_type", "events"], [column.name for column in nullable], "column", "share")
+    return Measures(counts, nulls.astype({"events": "int64", "share": "float64"}), scores)

@@ -12,15 +12,21 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.audit import Check
 from sentinel_etl.errors import AuditFailed
+from sentinel_etl.gates import Check
 from sentinel_etl.history import Measures
 from sentinel_etl.ledger import RunRecord
 from sentinel_etl.window import Window
 
-__all__ = ["RunResult", "Stopwatch", "describe_checks"]
+__all__ = ["PHASES", "RunResult", "Stopwatch", "describe_checks"]
 
 Item = TypeVar("Item")
+
+PHASES = ("extract", "count", "transform", "load", "audit", "publish", "reconcile", "total")
+
+
+def empty(**types: str) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,13 @@ class RunResult:
     ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
     ``how``      how each partition was published
     ``preview``  the earliest fact row of each event type
+    ``riskiest`` the ten fact rows with the highest scores, of the columns that may be shown
     ``limited``  whether the run was limited to some event types
     ``tonight``  the window's counts, NULL shares and scores; ``before``: those of the nights before
+    ``versions`` of what ran: name → version
+    ``rejected`` event_type, reason, rows (int64) that are no events
+    ``late``     shift_date, event_type, source, warehouse (int64 rows) of earlier nights that have changed
+                 in the source since they were loaded
     """
 
     run_id: str
@@ -52,6 +63,12 @@ class RunResult:
     code_version: str
     zone: ZoneInfo
     limited: bool = False
+    riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    rejected: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", reason="str", rows="int64"))
+    late: pd.DataFrame = field(
+        default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
+    )
 
     @property
     def published(self) -> bool:
@@ -96,6 +113,11 @@ class Stopwatch:
     """Adds up the seconds that each phase is busy, whichever thread it runs in."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def rounded(self) -> dict[str, float]:
+        """Give the seconds so far, to the millisecond, in the order in which a run goes through its phases."""
+        known = [phase for phase in PHASES if phase in self.seconds]
+        return {phase: round(self.seconds[phase], 3) for phase in [*known, *sorted({*self.seconds} - {*known})]}
 
     @contextmanager
     def measure(self, phase: str) -> Iterator[None]:

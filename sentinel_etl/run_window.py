@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +17,17 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
-from sentinel_etl.audit import Check, audit_staging, check_complete
+from sentinel_etl.audit import audit_staging, check_complete
 from sentinel_etl.check import require_source
 from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.contract import build_contract, check_contract, judge_ranges
 from sentinel_etl.databases import open_databases
 from sentinel_etl.event_types import EventType
+from sentinel_etl.evidence import attach_evidence
 from sentinel_etl.extract import extract_batches
-from sentinel_etl.gates import judge_history
+from sentinel_etl.gates import Check
 from sentinel_etl.history import Measures, measure_before, measure_rows
+from sentinel_etl.judge import judge_history
 from sentinel_etl.ledger import RunRecord, create_ledger, record_run
 from sentinel_etl.load import load_stream
 from sentinel_etl.pipeline import Pipeline, load_pipeline
@@ -32,16 +36,18 @@ from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
 from sentinel_etl.reconcile import count_source, count_warehouse
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.source import BATCH_BYTES, compile_sql, hold_locks, open_snapshot
+from sentinel_etl.source import BATCH_BYTES, compile_sql, connect_source, hold_locks, open_snapshot
 from sentinel_etl.staging import (
     create_staging,
     drop_staging,
     read_examples,
+    read_riskiest,
     run_lock,
     sweep_staging,
 )
 from sentinel_etl.streaming import prefetch, throttle
 from sentinel_etl.transform import split_incomplete, transform_data
+from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = ["choose_window", "new_run_id", "run_window"]
@@ -121,9 +127,9 @@ def run_window(
         with run.clock.measure("total"):
             result = run.execute(dry_run=dry_run, allow_shrink=allow_shrink)
     except BaseException as error:
-        note_failure(record, error, warehouse)
+        note_failure(replace(record, timings=run.clock.rounded()), error, warehouse)
         raise
-    result = replace(result, timings=dict(run.clock.seconds))
+    result = replace(result, timings=run.clock.rounded())
     record_run(result.close_record(record), warehouse)
     if result.published:
         sweep_staging(pipeline.fact_table, source, warehouse)
@@ -137,6 +143,18 @@ def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> 
         record_run(replace(record, state="FAILED", cause=cause), warehouse)
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first
         error.add_note(f"the ledger could not be written either: {second}")
+
+
+def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
+    """Name what a run ran on: the package, Python, PostgreSQL and ClickHouse."""
+    with connect_source(source) as connection:
+        postgres = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
+    return {
+        "sentinel-etl": version("sentinel-warehouse-etl"),
+        "Python": platform.python_version(),
+        "PostgreSQL": postgres,
+        "ClickHouse": str(run_statement(warehouse, "SELECT version()")[0][0]),
+    }
 
 
 def config_hash(pipeline: Pipeline, window: Window) -> str:
@@ -169,6 +187,7 @@ class WindowRun:
     clock: Stopwatch = field(default_factory=Stopwatch)
     nulls: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
+    outside: Counter[str] = field(default_factory=Counter)
     source_counts: dict[str, int] = field(default_factory=dict)
 
     def execute(self, *, dry_run: bool, allow_shrink: bool) -> RunResult:
@@ -182,9 +201,12 @@ class WindowRun:
                 checks = [
                     check_complete(self.lacking),
                     *self.audit(staging, allow_shrink),
+                    judge_ranges(self.outside, self.pipeline.fact_table),
                     *self.judge(tonight, before),
                 ]
+                checks = self.explain(checks, staging)
                 preview = read_examples(staging, self.warehouse)
+                riskiest = read_riskiest(staging, self.warehouse)
                 staged = count_warehouse(staging, self.window, list(self.event_types), self.warehouse)
             blocked = [check for check in checks if check.severity == "block" and not check.passed]
             how = ""
@@ -219,11 +241,13 @@ class WindowRun:
             timings={},
             how=how,
             preview=preview,
+            riskiest=riskiest,
             tonight=tonight,
             before=before,
             config_hash=config_hash(self.pipeline, self.window),
             code_version=version("sentinel-warehouse-etl"),
             zone=self.pipeline.zone,
+            versions=name_versions(self.source, self.warehouse),
             limited=len(self.event_types) < len(self.pipeline.event_types),
         )
 
@@ -272,10 +296,12 @@ class WindowRun:
 
     def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
         loaded_at = pd.Timestamp(datetime.now(UTC))
+        contract = build_contract(self.pipeline.fact_table)
         for frames in batches:
             with self.clock.measure("transform"):
                 facts, lacking = split_incomplete(transform_data(concatenate(frames), self.pipeline), self.pipeline)
                 self.lacking.update(lacking)
+                self.outside.update(check_contract(facts, contract))
                 columns = as_arrow(facts)
                 self.nulls.update({name: columns[name].null_count for name in columns.column_names})
                 stamped = facts.assign(run_id=self.run_id, loaded_at=loaded_at)
@@ -298,6 +324,12 @@ class WindowRun:
         one_night = self.window == Window.night(self.window.shift_dates(self.pipeline.zone)[0], self.pipeline.zone)
         whole = len(self.event_types) == len(self.pipeline.event_types)
         return judge_history(before, tonight) if one_night and whole else []
+
+    def explain(self, checks: Sequence[Check], staging: Table) -> list[Check]:
+        """Give the failed checks their first rows and the query that shows more."""
+        nights = self.window.shift_dates(self.pipeline.zone)
+        types = list(self.event_types)
+        return attach_evidence(checks, staging, self.pipeline.fact_table, self.window, types, nights, self.warehouse)
 
     def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:
         """Count both sides again, after publishing: event_type, source, staged, published, source_now."""

@@ -13,15 +13,18 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from papermill.execute import ERROR_MARKER_TAG
 from pydantic import TypeAdapter, ValidationError
 from traitlets.config import Config
 
+from sentinel_etl.archive import redo_command
 from sentinel_etl.databases import open_databases
-from sentinel_etl.errors import ConfigurationError, NotebookFailed, SentinelError, error_named
+from sentinel_etl.errors import AuditFailed, ConfigurationError, NotebookFailed, SentinelError, error_named
 from sentinel_etl.index_page import refresh_index
 from sentinel_etl.ledger import attach_report, read_runs
 from sentinel_etl.notify import post_verdict
 from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run_window import choose_window, new_run_id
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.window import Window
@@ -88,7 +91,12 @@ def run_notebook(
         ) from error
     part = report.with_name(f".{report.stem}.part.ipynb")
     failure = execute(source, part, given, settings, progress)
-    page = archive(part, report, source)
+    verdict = None
+    if failure is not None and not isinstance(failure, AuditFailed):  # of a failed audit the notebook itself tells
+        redo = redo_command(window, settings.zone, given.get("event_types", ()), notebook=source.stem)
+        record = read_record(run_id, settings) if "run_id" in known else None
+        verdict = failure_page(failure, record, window, redo, settings.zone)
+    page = archive(part, report, source, verdict)
     done = NotebookRun(run_id, window, report, page, note_report(run_id, report, settings))
     if done.record:
         refresh_index(settings)
@@ -175,9 +183,16 @@ def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
     return known(error.evalue)
 
 
-def archive(part: Path, report: Path, source: Path) -> Path:
-    """Move the executed notebook into place and write its page beside it."""
+def archive(part: Path, report: Path, source: Path, verdict: Page | None = None) -> Path:
+    """Move the executed notebook into place and write its page beside it; ``verdict`` goes to its top."""
     notebook = nbformat.read(part, as_version=4)
+    # papermill opens a notebook that failed with notes of its own; ours comes instead.
+    notebook.cells = [cell for cell in notebook.cells if ERROR_MARKER_TAG not in cell.metadata.get("tags", ())]
+    if verdict is not None:
+        notebook.cells.insert(0, verdict_cell(verdict))
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        if output.output_type == "error":  # a traceback names this machine's files, and helps nobody at 06:10
+            output.traceback = [f"{output.ename}: {output.evalue}"]
     # Where this machine keeps its files is nobody's business who reads the report.
     notebook.metadata.get("papermill", {}).update(input_path=source.name, output_path=report.name)
     write_atomically(report, nbformat.writes(notebook))
@@ -213,10 +228,24 @@ def without_unreached_cells(notebook: nbformat.NotebookNode) -> nbformat.Noteboo
     return nbformat.from_dict({**notebook, "cells": reached})
 
 
+def verdict_cell(verdict: Page) -> nbformat.NotebookNode:
+    """Make the cell that opens a notebook which broke off."""
+    shown = nbformat.v4.new_output("display_data", {"text/html": verdict.html, "text/plain": verdict.text})
+    return nbformat.v4.new_code_cell("# how the run ended: added when it was archived", outputs=[shown])
+
+
 def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def read_record(run_id: str, settings: Settings) -> Mapping[str, Any]:
+    """Read the run's ledger row; empty where it has none, or where the warehouse does not answer."""
+    try:
+        return next(iter(read_runs(open_databases(settings).warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
+    except SentinelError:
+        return {}
 
 
 def note_report(run_id: str, report: Path, settings: Settings) -> Mapping[str, Any]:
@@ -224,6 +253,6 @@ def note_report(run_id: str, report: Path, settings: Settings) -> Mapping[str, A
     try:
         warehouse = open_databases(settings).warehouse
         attach_report(run_id, str(report.relative_to(settings.runs_dir)), warehouse)
-        return next(iter(read_runs(warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
     except SentinelError:
         return {}  # the database that failed the run cannot take the note either; the report says so
+    return read_record(run_id, settings)

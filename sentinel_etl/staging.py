@@ -8,12 +8,12 @@ from clickhouse_sqlalchemy import select as select_in_clickhouse
 from sqlalchemy import Column, Engine, MetaData, func, select, tuple_
 
 from sentinel_etl.ddl import cluster_of, drop_statements, staging_statements
-from sentinel_etl.fact_table import content_columns
+from sentinel_etl.fact_table import SHOWN_COLUMNS, content_columns
 from sentinel_etl.ledger import read_runs
 from sentinel_etl.source import connect_source, lock_key
 from sentinel_etl.warehouse import query_df, run_statement
 
-__all__ = ["create_staging", "drop_staging", "read_examples", "run_lock", "sweep_staging"]
+__all__ = ["create_staging", "drop_staging", "read_examples", "read_riskiest", "run_lock", "sweep_staging"]
 
 
 def staging_prefix(fact_table: Table) -> str:
@@ -101,3 +101,12 @@ def read_examples(staging: Table, warehouse: Engine) -> pd.DataFrame:
         .limit_by([staging.c.event_type], limit=1)
     )
     return query_df(warehouse, statement)
+
+
+def read_riskiest(staging: Table, warehouse: Engine, most: int = 10) -> pd.DataFrame:
+    """Read the rows with the highest scores, the highest first; none where the table has no score."""
+    columns = [staging.c[name] for name in SHOWN_COLUMNS if name in staging.columns]
+    score = staging.c.get("base_risk_score")
+    if score is None:
+        return pd.DataFrame(columns=[column.name for column in columns])
+    return query_df(warehouse, select(*columns).order_by(score.desc(), staging.c.event_id).limit(most))

@@ -11,23 +11,28 @@ from sentinel_etl.report.nightly import (
     plan_page,
     preview_table,
     reconciliation_table,
+    riskiest_table,
     timings_table,
-    verdict_page,
 )
 from sentinel_etl.report.pages import Page, show_value, table_page
-from sentinel_etl.report.risk import risk_ecdf_figure, risk_histogram_figure, risk_table
+from sentinel_etl.report.risk import risk_box_figure, risk_ecdf_figure, risk_histogram_figure, risk_table
+from sentinel_etl.report.verdict import failure_page, first_screen, verdict_page
 
 __all__ = [
     "Page",
     "audit_table",
     "counts_table",
+    "failure_page",
+    "first_screen",
     "nulls_table",
     "plan_page",
     "preview_table",
     "reconciliation_table",
+    "risk_box_figure",
     "risk_ecdf_figure",
     "risk_histogram_figure",
     "risk_table",
+    "riskiest_table",
     "show_value",
     "table_page",
     "timings_table",

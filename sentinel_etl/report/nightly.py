@@ -1,4 +1,4 @@
-"""What the nightly notebook shows: verdict, counts, audit, reconciliation, preview, timings, plan.
+"""What the nightly notebook shows below its verdict: counts, audit, reconciliation, preview, timings, plan.
 
 Tables hold no personal data: names, documents, plates and free text stay in the warehouse.
 """
@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from sentinel_etl.fact_table import SHOWN_COLUMNS
+from sentinel_etl.gates import failures_first
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.report.style import FAILED, INK, VERDICT_COLOURS
 from sentinel_etl.result import RunResult
 from sentinel_etl.source import compile_sql
 from sentinel_etl.window import Window
@@ -26,56 +27,9 @@ __all__ = [
     "plan_page",
     "preview_table",
     "reconciliation_table",
+    "riskiest_table",
     "timings_table",
-    "verdict_page",
 ]
-
-# What a preview may show of a row: who, when, where and how risky, but nothing that a person said,
-# and nothing about a person who is not an officer.
-PREVIEW_COLUMNS = (
-    "event_id",
-    "event_timestamp",
-    "station_id",
-    "hotspot_id",
-    "latitude",
-    "longitude",
-    "base_risk_score",
-    "risk_reasons",
-)
-
-
-def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
-    """Show the verdict, failed checks, the window, how many events, and the command that does it again."""
-    events = int(result.counts["published"].sum())
-    colour = VERDICT_COLOURS.get(result.verdict, FAILED)
-    failed = sorted((c for c in result.checks if not c.passed), key=lambda c: c.severity != "block")
-    lines = [
-        *(f"{c.severity}: {c.name}: expected {c.expected}, observed {c.observed}" for c in failed),
-        f"{result.window.local(zone)}  ({result.window})",
-        f"{int(result.counts['source'].sum()):,} events in the source, {events:,} in the warehouse"
-        f" · {result.how or 'nothing published'}",
-        f"run {result.run_id} · version {result.code_version} · configuration {result.config_hash}",
-        f"again: {rerun_command(result, zone)}",
-    ]
-    body = "".join(f"<div>{escape(line)}</div>" for line in lines)
-    html = (
-        f'<div style="border-left:8px solid {colour};padding:.4em 1em;color:{INK}">'
-        f'<div style="font-size:1.6em;font-weight:700;color:{colour}">{escape(result.verdict)}</div>{body}</div>'
-    )
-    return Page(html, "\n".join([result.verdict, *lines]))
-
-
-def rerun_command(result: RunResult, zone: ZoneInfo) -> str:
-    """Write the command that does this run again: the same window and event types."""
-    window = result.window
-    hours = 24.0 * len(window.shift_dates(zone))
-    if Window.ending(window.end, hours, zone) != window:
-        hours = (window.end - window.start).total_seconds() / 3600
-    parts = ["sentinel-etl run", f"--window-end {window.end.astimezone(zone).isoformat()}"]
-    parts += [f"--window-hours {hours:g}"] if hours != 24 else []
-    if result.limited:
-        parts += [f"--event-type {name}" for name in result.counts["event_type"]]
-    return " ".join(parts)
 
 
 def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None = None) -> Page:
@@ -93,19 +47,22 @@ def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None 
 def counts_table(result: RunResult) -> Page:
     """Rows per event type: source, staged, published; a week before, the usual night, and the change.
 
-    ``median`` is that of the nights before; ``change`` is this window over it.
+    ``median`` is that of the nights before; ``change`` is this window over it. Flagged are the types
+    whose sides differ, and those that a failed check names.
     """
     table = result.counts.set_index("event_type")[["source", "staged", "published"]].rename_axis(None)
     differing = table.index[(table["source"] != table["staged"]) | (table["source"] != table["published"])]
+    named = {subject for check in result.checks if not check.passed for subject in check.subjects}
+    flagged = {*differing, *named.intersection(table.index)}
     table = pd.concat([table, table.sum().to_frame("total").T])
     past = nights_before(result.before.counts, list(result.counts["event_type"]))
     if len(past):
         week_ago = result.window.shift_dates(result.zone)[0] - timedelta(days=7)
         table["a week before"] = past.loc[week_ago].astype("Int64") if week_ago in past.index else pd.NA
-        table["median"] = past.median().round().astype("Int64")
+        table[f"median of {len(past)} nights"] = past.median().round().astype("Int64")
         change = table["source"] / past.median() - 1
         table["change"] = [f"{share:+.0%}" if np.isfinite(share) else "–" for share in change]
-    return table_page(table, differing)
+    return table_page(table, flagged)
 
 
 def nights_before(counts: pd.DataFrame, event_types: list[str]) -> pd.DataFrame:
@@ -116,16 +73,30 @@ def nights_before(counts: pd.DataFrame, event_types: list[str]) -> pd.DataFrame:
     return wide.assign(total=wide.sum(axis=1))
 
 
-def nulls_table(result: RunResult, most: int = 5) -> Page:
-    """The columns whose share of NULLs has changed most against the nights before, over all events."""
-    now = result.tonight.nulls.set_index("column")["share"]
-    past = result.before.nulls.set_index("column")["share"].reindex(now.index)
-    change = (now - past).abs().sort_values(ascending=False, kind="stable")
-    rows = {
-        name: (f"{now[name]:.1%}", f"{past[name]:.1%}", f"{now[name] - past[name]:+.1%}")
-        for name in change.index[:most]
-    }
-    return table_page(pd.DataFrame.from_dict(rows, orient="index", columns=["NULL", "before", "change"]))
+def nulls_table(result: RunResult, most: int = 8) -> Page:
+    """The columns whose share of NULLs has changed most against the nights before, by event type.
+
+    Flagged are the columns that the gate warns of.
+    """
+    both = null_changes(result)[:most]
+    table = pd.DataFrame(
+        {
+            "event type": both["event_type"].astype("str"),
+            "events": both["events"].astype("Int64"),
+            "NULL": [f"{share:.1%}" for share in both["share"]],
+            "nights before": [f"{share:.1%}" for share in both["share_before"]],
+            "change": [f"{change:+.1%}" for change in both["change"]],
+        }
+    )
+    warned = {subject for check in result.checks if not check.passed for subject in check.subjects}
+    return table_page(table.set_axis(both["column"].astype("str")), warned)
+
+
+def null_changes(result: RunResult) -> pd.DataFrame:
+    """Compare the NULL shares with the nights before: event_type, column, share, share_before, change, events."""
+    both = result.tonight.nulls.merge(result.before.nulls, on=["event_type", "column"], suffixes=("", "_before"))
+    both = both.assign(change=both["share"] - both["share_before"])
+    return both.sort_values("change", key=abs, ascending=False, kind="stable", ignore_index=True)
 
 
 def reconciliation_table(result: RunResult) -> Page:
@@ -145,7 +116,7 @@ def reconciliation_table(result: RunResult) -> Page:
 
 def audit_table(result: RunResult) -> Page:
     """The audit's checks, failures first: result, severity, expected, observed."""
-    checks = sorted(result.checks, key=lambda c: (c.passed, c.severity != "block"))
+    checks = failures_first(result.checks)
     table = pd.DataFrame(
         [("ok" if c.passed else "FAILED", c.severity, c.expected, c.observed) for c in checks],
         index=[c.name for c in checks],
@@ -156,8 +127,17 @@ def audit_table(result: RunResult) -> Page:
 
 def preview_table(result: RunResult, zone: ZoneInfo) -> Page:
     """The earliest event of each type, on the city's clocks, without personal data."""
-    rows = result.preview
-    table = rows[[name for name in PREVIEW_COLUMNS if name in rows.columns]].copy()
+    return events_page(result.preview.drop(columns="event_type", errors="ignore"), zone)
+
+
+def riskiest_table(result: RunResult, zone: ZoneInfo) -> Page:
+    """The ten events with the highest scores, and the weights that made them; without personal data."""
+    return events_page(result.riskiest.drop(columns="event_type", errors="ignore"), zone)
+
+
+def events_page(rows: pd.DataFrame, zone: ZoneInfo) -> Page:
+    """Show fact rows for people: only the columns that may be shown, times on the city's clocks."""
+    table = rows[[name for name in SHOWN_COLUMNS if name in rows.columns]].copy()
     table["event_timestamp"] = pd.to_datetime(rows["event_timestamp"], utc=True).dt.tz_convert(zone.key)
     table["event_timestamp"] = table["event_timestamp"].dt.strftime("%d %b %H:%M:%S")
     for name in table.columns.intersection(["station_id", "hotspot_id"]):

@@ -12,7 +12,9 @@ from sentinel_etl.report.style import INK
 
 __all__ = ["Page", "show_value", "table_page"]
 
-CELL = "padding:.25em .8em;border-bottom:1px solid #e0e0e0;"
+CELL = "padding:.2em .6em;border-bottom:1px solid #e0e0e0;white-space:normal;"
+LABEL = "text-align:left;font-weight:600;overflow-wrap:anywhere;"
+SIDES = {True: "text-align:right", False: "text-align:left;overflow-wrap:anywhere"}  # of numbers, of text
 WARNED_ROW = "background:#FDECEA;"
 
 
@@ -37,20 +39,22 @@ def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
         f'<th style="{CELL}text-align:{"right" if number else "left"}">{escape(str(name))}</th>'
         for name, number in zip(frame.columns, numeric, strict=True)
     )
+    # Labels break only where they are longer than a line of half the page; numbers never.
+    width = f"min-width:{0.62 * min(max((len(str(label)) for label in frame.index), default=0), 34):.1f}em"
     rows = []
     for label, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         cells = "".join(
-            f'<td style="{CELL}text-align:{"right" if number else "left"}">{escape(show_value(value))}</td>'
+            f'<td style="{CELL}{SIDES[number]}">{escape(show_value(value))}</td>'
             for value, number in zip(values, numeric, strict=True)
         )
         tint = WARNED_ROW if label in flagged else ""
-        name = f'<th style="{CELL}text-align:left;font-weight:600">{escape(str(label))}</th>'
+        name = f'<th style="{CELL}{LABEL}{width}">{escape(str(label))}</th>'
         rows.append(f'<tr style="{tint}">{name}{cells}</tr>')
     html = (
         f'<table style="border-collapse:collapse;color:{INK};font-variant-numeric:tabular-nums">'
         f'<thead><tr><th style="{CELL}"></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
-    return Page(html, frame.to_string())
+    return Page(html, frame.rename_axis(None).to_string())
 
 
 def show_value(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Risk scores against the nights before: a table and figures."""
+"""Risk scores against the nights before, by event type or by station: a table and figures."""
 
 from __future__ import annotations
 
@@ -6,70 +6,84 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from sentinel_etl.gates import drift_table, shifted_types
+from sentinel_etl.drift import drift_table, shifted
+from sentinel_etl.gates import GATES
 from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.report.style import BEFORE, TONIGHT, draw_panels, finish_figure, label_panels
+from sentinel_etl.report.style import BEFORE, INK, TONIGHT, WIDTH, draw_panels, draw_plain, finish_figure, label_panels
 
-__all__ = ["risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
+__all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 
 SCORE_BAND = 5.0  # width of a histogram's bar, risk points
 
+GATES_BY = {"event_type": "risk is distributed as usual", "station_id": "risk is distributed as usual at each station"}
 
-def risk_table(scores: pd.DataFrame, before: pd.DataFrame) -> Page:
-    """Scores per event type, this window against the nights before, and how far they have moved.
+
+def risk_table(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Page:
+    """Scores per event type (or station), this window against the nights before, and how far they have moved.
 
     In: `Measures.scores`, twice. PSI is the population stability index, KS the Kolmogorov–Smirnov
-    statistic: see `sentinel_etl.gates`. Flagged are the types that the gate warns of.
+    statistic: see `sentinel_etl.drift`. Flagged are the rows that the gate warns of.
     """
-    now, past = summarise(scores), summarise(before)
+    now, past = summarise(scores, by), summarise(before, by)
     table = now.join(past["mean"].rename("mean before"), how="left")
     table["change"] = table["mean"] - table["mean before"]
-    drift = drift_table(scores, before)
+    drift = drift_table(scores, before, by)
     table = table.join(drift[["PSI", "KS"]], how="left")
-    return table_page(table, shifted_types(drift))
+    return table_page(table, shifted(drift, GATES[GATES_BY[by]]))
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame, by: str) -> pd.DataFrame:
     rows = {}
-    for name, group in scores.groupby("event_type"):
+    for name, group in scores.groupby(by):
         values = group.groupby("base_risk_score")["events"].sum()
         total = values.sum()
         rows[str(name)] = {
             "events": int(total),
             "mean": float((values.index * values).sum() / total),
-            "p95": float(values.index[int(np.searchsorted(values.cumsum(), 0.95 * total))]),
+            "p95": quantile(values, 0.95),
             "highest": float(values.index.max()),
         }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["events", "mean", "p95", "highest"])
 
 
-def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame) -> Figure:
-    """Draw the share of events in each score band per event type, this window against the nights before."""
-    figure, axes = grid_of_types(scores, before)
+def quantile(values: pd.Series, share: float) -> float:
+    """Give the least score that the share of the events does not exceed; in: score → events."""
+    return float(values.index[int(np.searchsorted(values.cumsum(), share * values.sum()))])
+
+
+def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+    """Draw the share of events in each score band, this window against the nights before."""
+    figure, axes = draw_grid(scores, before, by)
     edges = np.arange(0, highest_score(scores, before) + 2 * SCORE_BAND, SCORE_BAND)
     for name, axis in axes.items():
         for frame, colour, label, filled in (
             (before, BEFORE, "nights before", False),
             (scores, TONIGHT, "this window", True),
         ):
-            group = frame[frame["event_type"] == name]
+            group = frame[frame[by].astype("str") == name]
             if group.empty:
                 continue
             shares, _ = np.histogram(group["base_risk_score"], edges, weights=group["events"])
             axis.stairs(100 * shares / shares.sum(), edges, fill=filled, color=colour, alpha=0.85, label=label, lw=1.5)
-        axis.set_ylim(0, 105)
+        if by == "station_id":  # where most events are of types without risk, and the tail is what matters
+            axis.set_yscale("log")
+            axis.set_ylim(0.03, 150)
+            axis.yaxis.set_major_formatter("{x:g}")
+        else:
+            axis.set_ylim(0, 105)
     label_panels(figure, axes, "score, risk points", "share of events, %")
     return finish_figure(figure)
 
 
-def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame) -> Figure:
-    """Draw the cumulative share of events up to each score per event type, against the nights before."""
-    figure, axes = grid_of_types(scores, before)
+def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+    """Draw the cumulative share of events up to each score, this window against the nights before."""
+    figure, axes = draw_grid(scores, before, by)
     end = highest_score(scores, before) * 1.05
     for name, axis in axes.items():
         for frame, colour, label in ((before, BEFORE, "nights before"), (scores, TONIGHT, "this window")):
-            values = frame[frame["event_type"] == name].groupby("base_risk_score")["events"].sum()
+            values = frame[frame[by].astype("str") == name].groupby("base_risk_score")["events"].sum()
             if values.empty:
                 continue
             steps = 100 * values.cumsum() / values.sum()
@@ -79,12 +93,57 @@ def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame) -> Figure:
     return finish_figure(figure)
 
 
+def risk_box_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+    """Draw a box for this window above one for the nights before: quartiles, 5 to 95 %, and the highest score."""
+    names = varied(scores, before, by)
+    figure, axis = draw_plain(WIDTH, 1.1 + 0.45 * len(names))
+    for place, name in enumerate(names):
+        for frame, colour, shift in ((scores, TONIGHT, -0.19), (before, BEFORE, 0.19)):
+            values = frame[frame[by].astype("str") == name].groupby("base_risk_score")["events"].sum()
+            if not values.empty:
+                axis.bxp(
+                    [box_of(values)],
+                    positions=[place + shift],
+                    widths=0.32,
+                    orientation="horizontal",
+                    patch_artist=True,
+                    manage_ticks=False,
+                    boxprops={"facecolor": colour, "edgecolor": INK, "alpha": 0.85, "linewidth": 0.8},
+                    medianprops={"color": "white", "linewidth": 2},
+                    whiskerprops={"color": INK, "linewidth": 0.8},
+                    capprops={"color": INK, "linewidth": 0.8},
+                    flierprops={"marker": ".", "markersize": 5, "markerfacecolor": colour, "markeredgecolor": colour},
+                )
+    axis.set_yticks(range(len(names)), [f"station {name}" if by == "station_id" else name for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("score, risk points; box: quartiles, line: median, whiskers: 5 % to 95 %, dot: highest")
+    axis.grid(axis="x")
+    handles = [Patch(facecolor=TONIGHT, label="this window"), Patch(facecolor=BEFORE, label="nights before")]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    return finish_figure(figure)
+
+
+def box_of(values: pd.Series) -> dict[str, object]:
+    """Give what `Axes.bxp` draws of score → events."""
+    names = {"whislo": 0.05, "q1": 0.25, "med": 0.5, "q3": 0.75, "whishi": 0.95}
+    return {**{name: quantile(values, share) for name, share in names.items()}, "fliers": [float(values.index.max())]}
+
+
 def highest_score(scores: pd.DataFrame, before: pd.DataFrame) -> float:
     """Give the highest score of both frames, and at least 10, so that axes have a length."""
     return float(max([10.0, *scores["base_risk_score"], *before["base_risk_score"]]))
 
 
-def grid_of_types(scores: pd.DataFrame, before: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
-    """Lay out one small panel for each event type that has more than one score."""
-    variety = pd.concat([scores, before]).groupby("event_type")["base_risk_score"].nunique()
-    return draw_panels([str(name) for name in variety[variety > 1].index], sharex=True, sharey=True)
+def varied(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> list[str]:
+    """List the event types or stations that have more than one score: the others have no shape to draw."""
+    variety = pd.concat([scores, before]).groupby(by)["base_risk_score"].nunique()
+    return [str(name) for name in variety[variety > 1].index]
+
+
+def draw_grid(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> tuple[Figure, dict[str, Axes]]:
+    names = varied(scores, before, by)
+    figure, axes = draw_panels(names, columns=3 if by == "event_type" else 4, sharex=True, sharey=True, height=2.2)
+    if by == "station_id":
+        for name, axis in axes.items():
+            axis.set_title(f"station {name}", loc="left", fontsize="medium")
+    return figure, axes

@@ -24,6 +24,7 @@ __all__ = [
     "VERDICT_COLOURS",
     "WIDTH",
     "draw_panels",
+    "draw_plain",
     "finish_figure",
     "house_style",
     "label_panels",
@@ -78,6 +79,13 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def draw_plain(width: float = WIDTH, height: float = 3.2) -> tuple[Figure, Axes]:
+    """Make a figure of one pair of axes; sizes in inches."""
+    with house_style():
+        figure, axis = plt.subplots(figsize=(width, height))
+    return figure, axis
+
+
 def draw_panels(
     names: Sequence[str], *, columns: int = 3, height: float = 2.6, sharex: bool = False, sharey: bool = False
 ) -> tuple[Figure, dict[str, Axes]]:
@@ -87,12 +95,12 @@ def draw_panels(
         figure, grid = plt.subplots(
             rows, columns, figsize=(WIDTH, height * rows), sharex=sharex, sharey=sharey, squeeze=False
         )
-    panels = list(grid.flat)
+        panels = list(grid.flat)
+        for name, panel in zip(names, panels, strict=False):
+            panel.set_title(name, loc="left")
+            panel.tick_params(labelbottom=True)
     for spare in panels[len(names) :]:
         spare.set_visible(False)
-    for name, panel in zip(names, panels, strict=False):
-        panel.set_title(name, loc="left")
-        panel.tick_params(labelbottom=True)
     return figure, dict(zip(names, panels, strict=False))
 
 

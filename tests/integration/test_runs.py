@@ -252,6 +252,34 @@ def test_a_report_holds_no_password_and_nothing_of_where_it_ran(
         assert [word for word in private if word in words] == [], report.name
 
 
+def opening(path: Path) -> list[str]:
+    """The lines of an archived notebook's first output."""
+    cells = nbformat.read(path, as_version=4).cells
+    first = next(cell for cell in cells if cell.get("outputs"))
+    return list(first.outputs[0]["data"]["text/plain"].splitlines())
+
+
+def test_a_failed_audit_opens_with_its_verdict_its_check_and_the_query(scene: Scene, failed: SentinelError) -> None:
+    report = scene.settings.runs_dir / "2026-11-21" / f"etl_nightly_{SPAN}_the_failed_one.ipynb"
+    told = opening(report)
+    assert told[0] == "NOT PUBLISHED: the window has not collapsed"
+    place = told.index("block · the window has not collapsed")
+    assert told[place + 1].startswith("  expected at least ")
+    assert [line for line in told if re.match(r"sentinel-etl query 'SELECT .* FROM patrol_events WHERE", line)]
+    assert "An Exception was encountered" not in report.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_notebook_that_broke_off_opens_with_it_and_shows_no_traceback(
+    scene: Scene, dead: SentinelError, stumbled: SentinelError
+) -> None:
+    for name in ("dies", "stumbles"):
+        (path,) = (scene.settings.runs_dir / "2026-11-21").glob(f"{name}_*.ipynb")
+        assert opening(path)[0] == "FAILED: NotebookFailed"
+        assert opening(path)[-1].endswith(f"--notebook {name}")
+        words = path.read_text(encoding="utf-8") + path.with_suffix(".html").read_text(encoding="utf-8")
+        assert "Traceback" not in words
+
+
 def test_a_failed_run_raises_the_pipeline_s_own_error_and_keeps_its_notebook(
     scene: Scene, failed: SentinelError
 ) -> None:

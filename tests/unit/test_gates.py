@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,8 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sentinel_etl.gates import GATES, drift_table, judge_history, population_stability_index
+from sentinel_etl.drift import drift_table, population_stability_index
+from sentinel_etl.evidence import EVIDENCE
+from sentinel_etl.gates import GATES
 from sentinel_etl.history import Measures
+from sentinel_etl.judge import judge_history, judge_late
 
 NIGHTS = [date(2026, 11, 21) - timedelta(days=n) for n in range(28, 0, -1)]
 USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}
@@ -18,14 +22,17 @@ USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}
 def measures(
     nights: Mapping[date, Mapping[str, int]],
     latitude: float = 0.05,
+    events: int = 1_000,
     scores: Mapping[float, int] | None = None,
 ) -> Measures:
     counts = [(night, name, events) for night, types in nights.items() for name, events in types.items()]
     scored = [("EMERGENCY_INCIDENT", score, events) for score, events in (scores or {30.0: 60, 60.0: 60}).items()]
     return Measures(
         counts=pd.DataFrame(counts, columns=["shift_date", "event_type", "events"]),
-        nulls=pd.DataFrame({"column": ["latitude", "speed"], "share": [latitude, 0.6]}),
-        scores=pd.DataFrame(scored, columns=["event_type", "base_risk_score", "events"]),
+        nulls=pd.DataFrame(
+            {"event_type": "REMARK", "column": ["latitude", "speed"], "share": [latitude, 0.6], "events": events}
+        ),
+        scores=pd.DataFrame(scored, columns=["event_type", "base_risk_score", "events"]).assign(station_id=3),
     )
 
 
@@ -44,9 +51,16 @@ def test_a_usual_night_passes_every_gate() -> None:
     assert failures(measures(night())) == {}
 
 
-def test_every_gate_is_judged_with_its_declared_severity() -> None:
-    checks = judge_history(BEFORE, measures(night()))
-    assert {check.name: check.severity for check in checks} == {name: gate.severity for name, gate in GATES.items()}
+def test_every_judgement_has_the_severity_that_its_gate_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    for check in judge_history(BEFORE, measures(night())):
+        assert check.severity == GATES[check.name].severity == "warn"
+    monkeypatch.setitem(GATES, "volumes are as usual", replace(GATES["volumes are as usual"], severity="block"))
+    severities = {check.name: check.severity for check in judge_history(BEFORE, measures(night()))}
+    assert [name for name, severity in severities.items() if severity == "block"] == ["volumes are as usual"]
+
+
+def test_every_gate_has_rows_to_show_but_those_whose_rows_are_not_in_the_window() -> None:
+    assert set(GATES) - set(EVIDENCE) == {"rows have what is required", "earlier nights are complete"}
 
 
 def test_a_missing_event_type_is_named() -> None:
@@ -63,12 +77,21 @@ def test_halved_volume_is_named_too() -> None:
 
 
 def test_nulls_in_30_of_100_positions_are_named() -> None:
-    assert failures(measures(night(), latitude=0.30)) == {"NULLs are as usual": "latitude 30% NULL, 5% before"}
+    assert failures(measures(night(), latitude=0.30)) == {
+        "NULLs are as usual": "latitude NULL in REMARK 30% (before 5%)"
+    }
+
+
+def test_nulls_in_a_few_events_are_chance() -> None:
+    assert failures(measures(night(), latitude=0.30, events=60)) == {}
 
 
 def test_shifted_risk_is_named_with_both_figures() -> None:
     found = failures(measures(night(), scores={30.0: 10, 60.0: 110}))
-    assert found == {"risk is distributed as usual": "EMERGENCY_INCIDENT PSI 0.97, KS 0.42"}
+    assert found == {
+        "risk is distributed as usual": "EMERGENCY_INCIDENT PSI 0.97, KS 0.42",
+        "risk is distributed as usual at each station": "station 3 PSI 0.97, KS 0.42",
+    }
 
 
 def test_a_few_events_do_not_make_a_shift() -> None:
@@ -104,3 +127,21 @@ def test_psi_of_the_same_shares_is_0_and_grows_with_the_shift() -> None:
     steps = [population_stability_index(before + np.array([0, -k, k]), before) for k in (0, 50, 100, 200)]
     assert steps[0] == 0
     assert steps == sorted(steps)
+
+
+def late(*rows: tuple[str, int, int]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["event_type", "source", "warehouse"])
+    return frame.assign(shift_date=date(2026, 11, 20))
+
+
+def test_late_rows_are_named_with_their_night_and_type() -> None:
+    check = judge_late(late(("REMARK", 108, 100), ("GEOFENCE", 50, 50), ("FEEDBACK", 9, 10)))
+    assert (check.passed, check.observed) == (False, "2026-11-20: late rows, REMARK +8, FEEDBACK -1")
+
+
+def test_a_few_late_rows_are_no_warning() -> None:
+    assert judge_late(late(("REMARK", 1_001, 1_000))).passed
+
+
+def test_without_late_rows_no_night_has_changed() -> None:
+    assert judge_late(late()).observed == "no night has changed"

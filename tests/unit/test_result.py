@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sentinel_etl.audit import Check
 from sentinel_etl.errors import AuditFailed
+from sentinel_etl.gates import Check
 from sentinel_etl.ledger import RunRecord
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
 from sentinel_etl.window import Window
@@ -92,6 +92,9 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "passed": True,
                 "expected": "5 distinct event_id",
                 "observed": "5 distinct event_id",
+                "subjects": [],
+                "examples": [],
+                "query": "",
             },
             {
                 "name": "staged rows equal the source's",
@@ -99,6 +102,9 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "passed": False,
                 "expected": "REMARK 3",
                 "observed": "REMARK 2",
+                "subjects": [],
+                "examples": [],
+                "query": "",
             },
         ),
     )

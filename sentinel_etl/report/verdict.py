@@ -1,0 +1,194 @@
+"""The first screen: whether the night is in, complete and sane, and what to do if it is not."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from sentinel_etl.archive import redo_command
+from sentinel_etl.drift import drift_table, shifted
+from sentinel_etl.errors import SentinelError, WarehouseUnreachable
+from sentinel_etl.gates import Check, failures_first
+from sentinel_etl.report.nightly import counts_table, null_changes
+from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.style import FAILED, INK, MUTED, VERDICT_COLOURS
+from sentinel_etl.result import PHASES, RunResult
+from sentinel_etl.window import Window
+
+__all__ = ["failure_page", "first_screen", "verdict_page"]
+
+SHORT_LIST = 3  # rows of a side table: the rest stands further down
+
+
+def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
+    """Show everything that the engineer on call needs: verdict, failed checks, counts, changes, the command."""
+    side = [rejected_page(result), late_page(result, zone), nulls_page(result), risk_page(result)]
+    return stack_pages(
+        [
+            verdict_page(result, zone),
+            *(check_page(check) for check in failures_first(result.checks) if not check.passed),
+            beside(counts_table(result), [page for page in side if page]),
+            facts_page(result, zone),
+        ]
+    )
+
+
+def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
+    """Show the verdict in one line, then the window in local time and in UTC, and how many events."""
+    failed = [check for check in failures_first(result.checks) if not check.passed]
+    line = result.verdict + (f": {failed[0].name}" if failed else "")
+    line += f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    source, published = (int(result.counts[side].sum()) for side in ("source", "published"))
+    lines = [
+        f"{result.window.local(zone)}  ·  {result.window}",
+        f"{source:,} events in the source, {published:,} in the warehouse · {result.how or 'nothing published'}",
+    ]
+    return banner(line, VERDICT_COLOURS.get(result.verdict, FAILED), lines)
+
+
+def check_page(check: Check) -> Page:
+    """Show a failed check: what was expected and observed, up to five rows, and the query for more."""
+    colour = FAILED if check.severity == "block" else VERDICT_COLOURS["PUBLISHED WITH WARNINGS"]
+    head = f"{check.severity} · {check.name}"
+    told = [f"expected {check.expected}", f"observed {check.observed}"]
+    more = f"sentinel-etl query {shlex.quote(check.query)}" if check.query else ""
+    rows = pd.DataFrame([dict(row) for row in check.examples])
+    table = table_page(rows.set_index(rows.columns[0]).rename_axis(None)) if len(rows) else None
+    body = "".join(f"<div>{escape(line)}</div>" for line in told)
+    if more:
+        opened = " open" if check.severity == "block" else ""
+        body += f"<details{opened}><summary>{len(rows)} rows of it, and the query for more</summary>"
+        body += f'<div style="overflow-x:auto">{table.html}</div>' if table else ""
+        body += f"<pre style='white-space:pre-wrap'>{escape(more)}</pre></details>"
+    html = (
+        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;color:{INK}">'
+        f'<div style="font-weight:700;color:{colour}">{escape(head)}</div>{body}</div>'
+    )
+    text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
+    return Page(html, text)
+
+
+def rejected_page(result: RunResult) -> Page | None:
+    """Show the rows that are no events, by type and reason, the most first; nothing where there are none."""
+    rows = result.rejected.sort_values(["rows", "event_type", "reason"], ascending=[False, True, True])
+    if rows.empty:
+        return titled("Rejected rows", Page("none", "none"))
+    table = pd.DataFrame({"reason": rows["reason"].astype("str"), "rows": rows["rows"]})
+    shown = table_page(table.set_axis(rows["event_type"].astype("str"))[:SHORT_LIST], [*rows["event_type"]])
+    rest = int(rows["rows"][SHORT_LIST:].sum())
+    return titled(f"Rejected rows: {int(rows['rows'].sum()):,}", with_note(shown, f"and {rest:,} more" if rest else ""))
+
+
+def late_page(result: RunResult, zone: ZoneInfo) -> Page:
+    """Show the rows that came after their night was loaded, and those that came while this run was under way."""
+    lines = []
+    for night, rows in result.late.groupby("shift_date"):
+        change = (rows["source"] - rows["warehouse"]).astype("int64")
+        kinds = ", ".join(f"{kind} {n:+,}" for kind, n in zip(rows["event_type"], change, strict=True) if n)
+        day = pd.Timestamp(str(night)).date()
+        lines.append(f"{day}: {kinds or 'rows have changed'} → {redo_command(Window.night(day, zone), zone)}")
+    counts = result.counts.set_index("event_type")
+    arrived = counts["source_now"] - counts["source"]
+    if arrived.any():
+        lines.append("during the run: " + ", ".join(f"{kind} {n:+,}" for kind, n in arrived[arrived != 0].items()))
+    html = "".join(f"<div>{escape(line)}</div>" for line in lines) or "none"
+    return titled("Late rows", Page(html, "\n".join(lines) or "none"))
+
+
+def nulls_page(result: RunResult) -> Page:
+    """Show where the share of NULLs has changed most: column and event type, now and before."""
+    rows = null_changes(result)
+    rows = rows[rows["events"] >= 1][:SHORT_LIST]
+    shares = zip(rows["column"], rows["event_type"], rows["share"], rows["share_before"], strict=True)
+    table = pd.DataFrame(
+        [(str(kind), f"{now:.0%}", f"{before:.0%}") for _, kind, now, before in shares],
+        index=rows["column"].astype("str").to_list(),
+        columns=["event type", "NULL", "before"],
+    )
+    warned = {subject for check in result.checks if not check.passed for subject in check.subjects}
+    return titled("Most changed NULLs", table_page(table, warned))
+
+
+def risk_page(result: RunResult) -> Page:
+    """Show the event types whose risk scores have moved most, by population stability index."""
+    drift = drift_table(result.tonight.scores, result.before.scores)
+    rows = drift.sort_values("PSI", ascending=False, kind="stable")[:SHORT_LIST]
+    return titled("Most shifted risk", table_page(rows[["events", "PSI", "KS"]], shifted(drift)))
+
+
+def facts_page(result: RunResult, zone: ZoneInfo) -> Page:
+    """Show seconds per phase, what ran, and the command that does it again."""
+    seconds = " · ".join(f"{phase} {result.timings[phase]:.2f} s" for phase in PHASES if phase in result.timings)
+    versions = " · ".join(f"{name} {version}" for name, version in result.versions.items())
+    types = list(result.counts["event_type"]) if result.limited else []
+    redo = redo_command(result.window, zone, types, dry_run=result.verdict == "DRY RUN")
+    lines = [
+        f"seconds: {seconds}",
+        f"run {result.run_id} · configuration {result.config_hash} · {versions or result.code_version}",
+    ]
+    html = "".join(f'<div style="color:{MUTED}">{escape(line)}</div>' for line in lines)
+    html += f'<div style="color:{INK}">again: <code>{escape(redo)}</code></div>'
+    return Page(html, "\n".join([*lines, f"again: {redo}"]))
+
+
+def failure_page(
+    error: SentinelError, record: Mapping[str, Any] | None, window: Window, redo: str, zone: ZoneInfo
+) -> Page:
+    """Show the verdict of a run that ended before its notebook could: whether anything was published, and why.
+
+    ``record`` is the run's row in the ledger, empty where it has none: the row is written before
+    anything is published, and says after a failure which phases were entered. None: a notebook that
+    publishes nothing.
+    """
+    verdict, then = judge_failure(error, record)
+    lines = [str(error), *([then] if then else []), f"{window.local(zone)}  ·  {window}", f"again: {redo}"]
+    return banner(f"{verdict}: {type(error).__name__}", FAILED, lines)
+
+
+def judge_failure(error: SentinelError, record: Mapping[str, Any] | None) -> tuple[str, str]:
+    if record is None:
+        return "FAILED", ""
+    state, phases = str(record.get("state", "")), record.get("timings", {})
+    if state.startswith("PUBLISHED"):
+        return f"{state}, but its report broke off", "The night is in the warehouse."
+    unread = not record and isinstance(error, WarehouseUnreachable)
+    if (not record and not unread) or (state == "FAILED" and "publish" not in phases):
+        return "NOT PUBLISHED", "Readers see what they saw before the run; running it again is safe."
+    return "FAILED", "Each partition is as it was, or as it is meant to be; running it again is safe, and settles it."
+
+
+def banner(line: str, colour: str, lines: list[str]) -> Page:
+    body = "".join(f'<div style="overflow-wrap:anywhere">{escape(text)}</div>' for text in lines)
+    html = (
+        f'<div style="border-left:8px solid {colour};padding:.4em 1em;color:{INK}">'
+        f'<div style="font-size:1.6em;font-weight:700;line-height:1.3;color:{colour}">{escape(line)}</div>{body}</div>'
+    )
+    return Page(html, "\n".join([line, *lines]))
+
+
+def titled(title: str, page: Page) -> Page:
+    html = f'<div style="font-weight:600;margin-top:.6em">{escape(title)}</div>{page.html}'
+    return Page(html, f"{title}\n{page.text}")
+
+
+def with_note(page: Page, note: str) -> Page:
+    return Page(f"{page.html}<div>{escape(note)}</div>", f"{page.text}\n{note}") if note else page
+
+
+def beside(main: Page, others: list[Page]) -> Page:
+    """Put small pages in a column to the right of a large one, or below it where the page is narrow."""
+    side = "".join(page.html for page in others)
+    html = (
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;color:{INK};margin:.6em 0">'
+        f"<div>{main.html}</div><div>{side}</div></div>"
+    )
+    return Page(html, "\n\n".join(page.text for page in (main, *others)))
+
+
+def stack_pages(pages: list[Page]) -> Page:
+    return Page("".join(page.html for page in pages), "\n\n".join(page.text for page in pages))

@@ -1,0 +1,175 @@
+"""Nights that went wrong, each made in the source, and what the first screen of their report says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import nbformat
+import pytest
+from sqlalchemy import Engine
+
+from sentinel_etl import report
+from sentinel_etl.city import City, create_source_tables, load_city, load_nights
+from sentinel_etl.databases import Databases
+from sentinel_etl.errors import SourceUnreachable
+from sentinel_etl.gates import GATES
+from sentinel_etl.ledger import ETL_RUNS, create_ledger
+from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.result import RunResult
+from sentinel_etl.run_window import run_window
+from sentinel_etl.runs import run_notebook
+from sentinel_etl.settings import Settings
+from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.window import Window
+
+ZONE = ZoneInfo("Asia/Kolkata")
+LAST = date(2026, 11, 21)
+NIGHT = Window.night(LAST, ZONE)
+HISTORY = Window(Window.night(date(2026, 11, 12), ZONE).start, NIGHT.start)  # nine nights
+EVENTS = 1_500
+
+IN_NIGHT = f"created_at >= '{NIGHT.start.isoformat()}' AND created_at < '{NIGHT.end.isoformat()}'"
+NIGHT_BEFORE = "created_at >= '2026-11-20T00:30:00+00:00' AND created_at < '2026-11-21T00:30:00+00:00'"
+LOCATED = ("patrol_logs", "remarks", "vehicle_checks", "stranger_encounters", "geofence_logs")
+
+
+def repeat_rows(table: str, key: str, where: str) -> str:
+    """Insert a table's rows once more, under other keys."""
+    return (
+        f"CREATE TEMP TABLE again ON COMMIT DROP AS SELECT * FROM {table} WHERE {where}; "
+        f"UPDATE again SET {key} = {key} + 500000000000; INSERT INTO {table} SELECT * FROM again"
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    make_source: Callable[[str | None], Engine], make_warehouse: Callable[[], Engine]
+) -> Iterator[tuple[str, Engine]]:
+    """A source of ten nights and a warehouse with the first nine; both are copied, neither is changed."""
+    source, warehouse = make_source(None), make_warehouse()
+    city = City()
+    create_source_tables(source)
+    load_city(source, city)
+    load_nights(source, city, LAST, 10, EVENTS)
+    run_window(HISTORY, source=source, warehouse=warehouse, settings=Settings())
+    source.dispose()
+    yield str(source.url.database), warehouse
+    warehouse.dispose()
+
+
+@pytest.fixture
+def databases(
+    prepared: tuple[str, Engine], make_source: Callable[[str | None], Engine], make_warehouse: Callable[[], Engine]
+) -> Iterator[Databases]:
+    template, stocked = prepared
+    source, warehouse = make_source(template), make_warehouse()
+    create_table(warehouse, SENTINEL.fact_table)
+    create_ledger(warehouse)
+    for table in (SENTINEL.fact_table.name, ETL_RUNS.name):
+        run_statement(warehouse, f"INSERT INTO {table} SELECT * FROM {stocked.url.database}.{table}")
+    yield Databases(source, warehouse)
+    source.dispose()
+    warehouse.dispose()
+
+
+def run_after(databases: Databases, *changes: str) -> RunResult:
+    with databases.source.begin() as connection:
+        for change in changes:
+            connection.exec_driver_sql(change)
+    return run_window(NIGHT, source=databases.source, warehouse=databases.warehouse, settings=Settings())
+
+
+def first_screen(result: RunResult) -> list[str]:
+    return repr(report.first_screen(result, ZONE)).splitlines()
+
+
+def told_of(result: RunResult, check: str) -> str:
+    """What the first screen says that it observed, under the check's name."""
+    told = first_screen(result)
+    return told[told.index(f"{GATES[check].severity} · {check}") + 2]
+
+
+def test_a_usual_night_warns_of_nothing(databases: Databases) -> None:
+    told = first_screen(run_after(databases))
+    assert told[0] == "PUBLISHED"
+    assert not [line for line in told if line.startswith(("warn", "block"))]
+
+
+def test_a_missing_event_type_is_named(databases: Databases) -> None:
+    result = run_after(databases, f"DELETE FROM feedback WHERE {IN_NIGHT}")
+    assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: every event type is there")
+    assert told_of(result, "every event type is there") == "  observed FEEDBACK has none"
+
+
+def test_doubled_volume_is_named(databases: Databases) -> None:
+    result = run_after(databases, repeat_rows("vehicle_checks", "vehicle_check_id", IN_NIGHT))
+    assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: volumes are as usual")
+    assert re.search(r"VEHICLE_CHECK [\d,]+ is [23]\.\d times the median", told_of(result, "volumes are as usual"))
+
+
+def test_shifted_risk_is_named(databases: Databases) -> None:
+    result = run_after(databases, f"UPDATE stranger_encounters SET id_type = 'NONE' WHERE {IN_NIGHT}")
+    assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: risk is distributed as usual")
+    assert re.search(r"STRANGER_ENCOUNTER PSI \d\.\d\d, KS 0\.\d\d", told_of(result, "risk is distributed as usual"))
+
+
+def test_nulls_in_30_of_100_positions_are_named(databases: Databases) -> None:
+    forget = "UPDATE {table} SET latitude = NULL, longitude = NULL WHERE random() < 0.3 AND {night}"
+    changes = [forget.format(table=table, night=IN_NIGHT) for table in LOCATED]
+    result = run_after(databases, "SELECT setseed(0.5)", *changes)
+    assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: NULLs are as usual")
+    observed = told_of(result, "NULLs are as usual")
+    assert re.search(r"latitude NULL in .*GEOFENCE 3\d% \(before \d%\)", observed)
+    assert "longitude NULL in" in observed
+
+
+def test_the_query_of_a_failed_check_shows_more_rows_of_it_and_no_personal_data(databases: Databases) -> None:
+    result = run_after(databases, f"UPDATE stranger_encounters SET latitude = 95 WHERE {IN_NIGHT}")
+    (check,) = [check for check in result.checks if not check.passed]
+    assert check.observed.startswith("latitude in ")
+    assert len(check.examples) == 5
+    more = query_df(databases.warehouse, check.query)
+    assert len(more) == int(re.findall(r"\d+", check.observed)[0])
+    assert more["event_id"].astype(str).to_list()[:5] == [row["event_id"] for row in check.examples]
+    assert not {"stranger_name", "stranger_purpose", "stranger_id_details", "remark_text"} & set(more.columns)
+    assert check.query in repr(report.first_screen(result, ZONE)).replace("'\"'\"'", "'")
+
+
+@pytest.fixture
+def settings(databases: Databases, tmp_path: Path) -> Settings:
+    checkout = Path(__file__).parents[2]
+    return Settings(
+        source_url=databases.source.url.render_as_string(hide_password=False),
+        warehouse_url=databases.warehouse.url.render_as_string(hide_password=False),
+        now=NIGHT.end,
+        runs_dir=tmp_path / "runs",
+        notebooks_dir=checkout / "notebooks",
+        state_dir=tmp_path / "state",
+    )
+
+
+def opening(settings: Settings) -> tuple[list[str], str]:
+    """The text of the first output of the only archived notebook, and its page."""
+    (path,) = settings.runs_dir.rglob("*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    first = next(cell for cell in cells if cell.get("outputs"))
+    return first.outputs[0]["data"]["text/plain"].splitlines(), path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_broke_off_opens_with_its_verdict(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source goes away: its password is no longer right."""
+    wrong = re.sub(r":[^:@/]+@", ":wrong@", environment.source_url.get_secret_value())  # type: ignore[union-attr]
+    broken = environment.model_copy(update={"source_url": type(environment.source_url)(wrong)})
+    monkeypatch.setenv("SENTINEL_SOURCE_URL", wrong)
+    with pytest.raises(SourceUnreachable):
+        run_notebook(settings=broken)
+    told, page = opening(environment)
+    assert told[0] == "NOT PUBLISHED: SourceUnreachable"
+    assert told[2] == "Readers see what they saw before the run; running it again is safe."
+    assert told[-1] == "again: sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
+    assert page.index("NOT PUBLISHED: SourceUnreachable") < page.index("<h1")
+    assert "An Exception was encountered" not in page

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from report_reading import cells_of, flagged_rows_of
+from report_samples import HOSTILE, KOLKATA, RESULT, WINDOW, measures
+
+from sentinel_etl import report
+from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
+from sentinel_etl.report.style import FAILED
+from sentinel_etl.window import Window
+
+REDO = "sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
+
+
+def lines_of(page: report.Page) -> list[str]:
+    return repr(page).splitlines()
+
+
+def test_the_verdict_is_one_line_with_its_first_cause_then_the_window_in_both_times_and_the_counts() -> None:
+    assert lines_of(report.verdict_page(RESULT, KOLKATA)) == [
+        "PUBLISHED: rows lie in the window, and 1 more",
+        "2026-11-21 06:00 → 2026-11-22 06:00 IST  ·  2026-11-21T00:30:00Z..2026-11-22T00:30:00Z",
+        "1,205 events in the source, 1,204 in the warehouse · 202611: attached",
+    ]
+
+
+def test_a_verdict_without_publishing_says_so() -> None:
+    page = report.verdict_page(replace(RESULT, verdict="NOT PUBLISHED", how=""), KOLKATA)
+    assert lines_of(page)[0] == "NOT PUBLISHED: rows lie in the window, and 1 more"
+    assert lines_of(page)[-1].endswith("in the warehouse · nothing published")
+
+
+def test_a_verdict_that_is_no_success_is_red() -> None:
+    colours = {
+        verdict: re.findall(
+            r"border-left:8px solid (#\w{6})", report.verdict_page(replace(RESULT, verdict=verdict), KOLKATA).html
+        )
+        for verdict in ("PUBLISHED", "PUBLISHED WITH WARNINGS", "DRY RUN", "NOT PUBLISHED")
+    }
+    assert colours["NOT PUBLISHED"] == [FAILED]
+    assert len({colour for (colour,) in colours.values()}) == 4
+
+
+def test_the_first_screen_tells_failures_first_then_counts_changes_and_the_command() -> None:
+    told = lines_of(report.first_screen(RESULT, KOLKATA))
+    places = [
+        next(place for place, line in enumerate(told) if line.startswith(start))
+        for start in (
+            "PUBLISHED: rows lie",
+            "block · rows lie in the window",
+            "  expected 0 rows outside",
+            f"  observed {HOSTILE}",
+            "sentinel-etl query 'SELECT event_id FROM patrol_events WHERE event_type = '\"'\"'REMARK'\"'\"''",
+            "warn · distribution is usual",
+            "REMARK ",
+            "Rejected rows",
+            "Late rows",
+            "Most changed NULLs",
+            "Most shifted risk",
+            "seconds: extract 1.23 s · total 2.00 s",
+            "run 20261122t003000_abc123 · configuration 0123456789ab · sentinel-etl 0.1.0 · Python 3.11.7",
+            f"again: {REDO}",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_a_failed_check_shows_its_rows() -> None:
+    assert cells_of(report.first_screen(RESULT, KOLKATA), "REMARK:7") == ["3"]
+
+
+def test_checks_that_passed_are_not_on_the_first_screen() -> None:
+    assert "keys are unique" not in report.first_screen(RESULT, KOLKATA).html
+
+
+def test_hostile_text_is_escaped_in_html_and_left_alone_in_text() -> None:
+    page = report.first_screen(RESULT, KOLKATA)
+    assert "<script" not in page.html
+    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &lt;b&gt;" in page.html
+    assert HOSTILE in repr(page)
+
+
+def test_event_types_that_a_failed_check_names_are_flagged() -> None:
+    agreed = RESULT.counts.assign(published=RESULT.counts["source"])
+    assert flagged_rows_of(report.counts_table(replace(RESULT, counts=agreed))) == ["GEOFENCE"]
+
+
+def test_rejected_rows_are_counted_by_type_and_reason_the_most_first() -> None:
+    rejected = pd.DataFrame(
+        [("REMARK", "no patrol", 3), ("GEOFENCE", "no time", 40), ("REMARK", "a", 1), ("REMARK", "b", 1)],
+        columns=["event_type", "reason", "rows"],
+    )
+    told = lines_of(report.first_screen(replace(RESULT, rejected=rejected), KOLKATA))
+    place = told.index("Rejected rows: 45")
+    assert [line.split() for line in told[place + 2 : place + 6]] == [
+        ["GEOFENCE", "no", "time", "40"],
+        ["REMARK", "no", "patrol", "3"],
+        ["REMARK", "a", "1"],
+        ["and", "1", "more"],
+    ]
+
+
+def test_late_rows_are_named_by_night_and_type_with_the_command_that_mends_them() -> None:
+    late = pd.DataFrame(
+        [(date(2026, 11, 20), "REMARK", 108, 100), (date(2026, 11, 20), "GEOFENCE", 9, 9)],
+        columns=["shift_date", "event_type", "source", "warehouse"],
+    )
+    told = lines_of(report.first_screen(replace(RESULT, late=late), KOLKATA))
+    place = told.index("Late rows")
+    assert told[place + 1 : place + 3] == [
+        "2026-11-20: REMARK +8 → sentinel-etl run --window-end 2026-11-21T06:00:00+05:30",
+        "during the run: REMARK +2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "command"),
+    [
+        pytest.param({}, REDO, id="a night"),
+        pytest.param(
+            {"window": Window(WINDOW.end - timedelta(hours=6), WINDOW.end)}, f"{REDO} --window-hours 6", id="six hours"
+        ),
+        pytest.param({"limited": True}, f"{REDO} --event-type REMARK --event-type GEOFENCE", id="some event types"),
+        pytest.param({"verdict": "DRY RUN"}, f"{REDO} --dry-run", id="a dry run"),
+    ],
+)
+def test_the_command_does_the_same_run_again(change: dict[str, Any], command: str) -> None:
+    assert lines_of(report.first_screen(replace(RESULT, **change), KOLKATA))[-1] == f"again: {command}"
+
+
+def test_the_first_screen_of_the_very_first_night_compares_nothing() -> None:
+    first = replace(RESULT, before=replace(measures(), scores=RESULT.before.scores.iloc[:0]))
+    assert "Most shifted risk" in repr(report.first_screen(first, KOLKATA))
+
+
+@pytest.mark.parametrize(
+    ("error", "record", "verdict"),
+    [
+        pytest.param(SourceUnreachable("no"), {}, "NOT PUBLISHED: SourceUnreachable", id="before its ledger row"),
+        pytest.param(
+            SourceUnreachable("no"),
+            {"state": "FAILED", "timings": {"extract": 1.0}},
+            "NOT PUBLISHED: SourceUnreachable",
+            id="while reading",
+        ),
+        pytest.param(
+            SourceUnreachable("no"),
+            {"state": "FAILED", "timings": {"extract": 1.0, "publish": 0.1}},
+            "FAILED: SourceUnreachable",
+            id="while reconciling",
+        ),
+        pytest.param(WarehouseUnreachable("no"), {}, "FAILED: WarehouseUnreachable", id="the warehouse is gone"),
+        pytest.param(SentinelError("no"), {"state": "RUNNING"}, "FAILED: SentinelError", id="the kernel died"),
+        pytest.param(
+            SentinelError("no"),
+            {"state": "PUBLISHED", "timings": {"publish": 0.1}},
+            "PUBLISHED, but its report broke off: SentinelError",
+            id="after publishing",
+        ),
+        pytest.param(SentinelError("no"), None, "FAILED: SentinelError", id="a notebook that publishes nothing"),
+    ],
+)
+def test_a_run_that_broke_off_says_only_what_is_known(error: SentinelError, record: Any, verdict: str) -> None:
+    page = report.failure_page(error, record, WINDOW, REDO, KOLKATA)
+    assert lines_of(page)[0] == verdict
+    assert lines_of(page)[1] == "no"
+    assert lines_of(page)[-1] == f"again: {REDO}"
