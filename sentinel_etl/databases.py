@@ -55,10 +55,18 @@ def open_databases(settings: Settings | None = None) -> Databases:
     """
     settings = settings or load_settings()
     source, warehouse = database_urls(settings)
-    timeout = settings.connect_timeout_seconds
     replica = settings.source_replica_url
+    connect, answer, again = (
+        settings.connect_timeout_seconds,
+        settings.statement_timeout_seconds,
+        settings.retry_seconds,
+    )
+    reader = None
+    if replica is not None:
+        url = replica.get_secret_value()
+        reader = open_source(url, connect, "SENTINEL_SOURCE_REPLICA_URL", answer_seconds=answer, retry_seconds=again)
     return Databases(
-        open_source(source, timeout),
-        open_warehouse(warehouse, timeout),
-        open_source(replica.get_secret_value(), timeout, "SENTINEL_SOURCE_REPLICA_URL") if replica else None,
+        open_source(source, connect, answer_seconds=answer, retry_seconds=again),
+        open_warehouse(warehouse, connect, answer_seconds=answer, retry_seconds=again),
+        reader,
     )

@@ -14,7 +14,8 @@ from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, Engine, MetaData
 
 from sentinel_etl.load import load_data
-from sentinel_etl.warehouse import create_table, query_df, quote, run_statement
+from sentinel_etl.patience import try_again
+from sentinel_etl.warehouse import create_table, may_pass, query_df, quote, run_statement
 from sentinel_etl.window import Window
 
 __all__ = [
@@ -108,7 +109,8 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
         "checks": json.dumps(record.checks, default=str),
     }
     frame = pd.DataFrame([row])
-    load_data(frame, ETL_RUNS, warehouse, loader="to_sql")
+    # The same row twice is the same row: the newest of a run counts.
+    try_again(warehouse, may_pass)(load_data, frame, ETL_RUNS, warehouse, loader="to_sql")
 
 
 def read_runs(warehouse: Engine, where: str = "1", parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -93,6 +93,7 @@ def publish_window(
     event_types: Sequence[str],
     partitions: Sequence[str],
     warehouse: Engine,
+    check_held: Callable[[], None] = lambda: None,
 ) -> str:
     """Make the staged rows the fact table's rows of the window, and return how: for the ledger.
 
@@ -100,7 +101,8 @@ def publish_window(
     attached. Where it has some, the partition's other rows are copied into staging and the whole
     partition is replaced; rows that left the source, or whose timestamp moved within the partition,
     go with it. Staging is merged to one part first, because a switch of several parts is not
-    covered against a crash in its middle.
+    covered against a crash in its middle. ``check_held`` raises where the run has lost its locks: it
+    is called before each switch, because who has lost them must not undo what another run publishes.
 
     Readers see a partition before its switch or after it, nothing between. An interruption leaves
     whole partitions, each old or new; the same run again, with the same locks, ends in the same
@@ -126,6 +128,7 @@ def publish_window(
         elif replaced:
             way = "DROP"
         if way is not None:
+            check_held()
             for statement in switch_statements(fact_table, staging, partition, way):
                 run_statement(warehouse, statement)
             ways.append(f"{way.lower()} {partition}")

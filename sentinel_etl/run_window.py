@@ -6,7 +6,7 @@ import hashlib
 import platform
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -191,7 +191,7 @@ class WindowRun:
     source_counts: dict[str, int] = field(default_factory=dict)
 
     def execute(self, *, dry_run: bool, allow_shrink: bool) -> RunResult:
-        with self.hold_partitions() as partitions:
+        with self.hold_partitions() as (partitions, check_held):
             sweep_staging(self.pipeline.fact_table, self.source, self.warehouse)
             staging = create_staging(self.pipeline.fact_table, self.run_id, self.warehouse)
             self.stage(staging)
@@ -219,6 +219,7 @@ class WindowRun:
                         list(self.event_types),
                         partitions,
                         self.warehouse,
+                        check_held,
                     )
             with self.clock.measure("reconcile"):
                 counts = self.reconcile(staged)
@@ -252,8 +253,11 @@ class WindowRun:
         )
 
     @contextmanager
-    def hold_partitions(self) -> Iterator[list[str]]:
-        """Lock the partitions that the window touches, and the run's own name, which shows it alive."""
+    def hold_partitions(self) -> Iterator[tuple[list[str], Callable[[], None]]]:
+        """Lock the partitions that the window touches, and the run's own name, which shows it alive.
+
+        Gives the partitions, and a function that checks that the locks are still held.
+        """
         fact_table = self.pipeline.fact_table
         scheme = partition_scheme(fact_table, self.warehouse)
         partitions = partition_ids(self.window, scheme, self.pipeline.zone)
@@ -263,8 +267,8 @@ class WindowRun:
             [*locks, run_lock(self.run_id)],
             f"sentinel-etl run {self.run_id}",
             self.settings.lock_wait_seconds,
-        ):
-            yield partitions
+        ) as check_held:
+            yield partitions, check_held
 
     def stage(self, staging: Table) -> None:
         """Stream the window into staging; reading, transforming and loading overlap."""

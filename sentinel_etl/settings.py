@@ -77,7 +77,12 @@ class Settings(BaseSettings):
         0, description="throttle of the extraction, rows a second; 0: as fast as it goes"
     )
     statement_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
-        900, description="seconds after which the source cancels one of our statements"
+        900,
+        description="seconds after which the source cancels one of our statements, and for which an answer "
+        "of either database is waited for",
+    )
+    retry_seconds: Annotated[float, Field(ge=0)] = Field(
+        15, description="seconds over which a database that does not answer is asked again; 0: once"
     )
     cell_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
         3_600, description="seconds after which a notebook's cell is stopped"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as adbc
+import psycopg
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Connection, Engine, Select, create_engine, func, select, text, union_all
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, select, text, union_all
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from sentinel_etl.errors import (
     ConfigurationError,
@@ -24,12 +27,21 @@ from sentinel_etl.errors import (
     SourceUnreachable,
     WindowLocked,
 )
+from sentinel_etl.patience import KEEPALIVE, RETRY_OPTION, PatientConnection, call_within, try_again
 
 __all__ = ["Snapshot", "compile_sql", "hold_locks", "open_snapshot", "open_source"]
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNDEFINED = {"42703": "column", "42P01": "table", "42883": "function or operator", "3F000": "schema"}
 QUERY_CANCELED = "57014"
+
+# What the server says to who will never be let in; any other failure to connect may pass.
+REFUSED = re.compile(
+    r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied"
+)
+
+# Seconds that a statement's answer may take beyond the time after which the server cancels it.
+ANSWER_MARGIN_SECONDS = 30.0
 
 # What one Arrow batch holds, bytes: the driver's own default.
 BATCH_BYTES = 16 << 20
@@ -39,10 +51,18 @@ DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call
 DIALECT._backslash_escapes = False
 
 
-def open_source(url: str, connect_timeout_seconds: int = 10, setting: str = "SENTINEL_SOURCE_URL") -> Engine:
+def open_source(
+    url: str,
+    connect_timeout_seconds: int = 10,
+    setting: str = "SENTINEL_SOURCE_URL",
+    *,
+    answer_seconds: float = 900,
+    retry_seconds: float = 0,
+) -> Engine:
     """Make an engine on the source and see that it answers.
 
-    Sessions run in UTC, so that no literal or cast depends on the server's zone.
+    Sessions run in UTC, so that no literal or cast depends on the server's zone. A statement is
+    waited for ``answer_seconds``; a connection that fails is tried again over ``retry_seconds``.
 
     Raises:
         ConfigurationError: not a ``postgresql+psycopg`` URL.
@@ -56,7 +76,9 @@ def open_source(url: str, connect_timeout_seconds: int = 10, setting: str = "SEN
                 "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",
                 "options": "-c timezone=UTC",
+                **KEEPALIVE,
             },
+            execution_options={RETRY_OPTION: retry_seconds},
         )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
@@ -65,19 +87,40 @@ def open_source(url: str, connect_timeout_seconds: int = 10, setting: str = "SEN
         ) from None
     if engine.dialect.name != "postgresql" or engine.dialect.driver != "psycopg":
         raise ConfigurationError(f"{setting}: expected postgresql+psycopg://…, found {engine.url.drivername}://…")
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: object, record: object, arguments: Any, parameters: Any) -> PatientConnection:
+        connection = PatientConnection.connect(*arguments, **parameters)
+        connection.answer_seconds = answer_seconds
+        return connection
+
     with connect_source(engine):
         return engine
 
 
 @contextmanager
 def connect_source(engine: Engine) -> Iterator[Connection]:
-    """Open an autocommit psycopg connection, for checks and locks."""
+    """Open an autocommit psycopg connection, for checks and locks.
+
+    Raises:
+        SourceUnreachable: no connection, or it breaks within the block.
+    """
     try:
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = try_again(engine, may_pass)(engine.connect)
     except DBAPIError as error:
         raise unreachable(engine, error.orig) from error
-    with connection:
-        yield connection
+    with connection.execution_options(isolation_level="AUTOCOMMIT"):
+        try:
+            yield connection
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.Error):
+                raise  # of another database
+            raise unreachable(engine, error.orig) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a failure to connect may pass: all may, but for a refusal of who asks."""
+    return isinstance(error, OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(error))
 
 
 def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
@@ -95,10 +138,35 @@ def compile_sql(statement: Any) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One ``REPEATABLE READ READ ONLY`` transaction: every statement sees the same instant."""
+    """One ``REPEATABLE READ READ ONLY`` transaction: every statement sees the same instant.
+
+    An answer is waited for ``answer_seconds``. After that the connection is ``lost``: libpq still
+    waits on it in a thread that nobody can stop, so it is not even closed.
+    """
 
     connection: adbc.Connection
     batch_bytes: int = BATCH_BYTES
+    answer_seconds: float = 900 + ANSWER_MARGIN_SECONDS
+    lost: list[object] = field(default_factory=list, repr=False)
+
+    def wait_for(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return call_within(self.answer_seconds, function, *arguments)
+        except TimeoutError:
+            self.lost.append(self.connection)
+            LOST_CONNECTIONS.append(self.connection)
+            raise
+
+    @contextmanager
+    def open_cursor(self) -> Iterator[adbc.Cursor]:
+        cursor = self.connection.cursor()
+        try:
+            yield cursor
+        finally:
+            if self.lost:
+                LOST_CONNECTIONS.append(cursor)
+            else:
+                cursor.close()
 
     def read(self, statement: Select[Any], event_type: str) -> Iterator[pa.RecordBatch]:
         """Stream a statement's rows as Arrow batches of about ``batch_bytes``, at least one.
@@ -108,13 +176,13 @@ class Snapshot:
             SourceUnreachable: the connection broke, or the statement timeout struck.
         """
         try:
-            with self.connection.cursor() as cursor:
+            with self.open_cursor() as cursor:
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(self.batch_bytes)})
-                cursor.execute(compile_sql(statement))
+                self.wait_for(cursor.execute, compile_sql(statement))
                 reader = cursor.fetch_record_batch()
                 batch = None
-                for batch in reader:
-                    yield batch
+                while (read := self.wait_for(next, reader, None)) is not None:
+                    yield (batch := read)
                 if batch is None:
                     yield pa.RecordBatch.from_pylist([], schema=reader.schema)
         except (AdbcError, pa.ArrowException, OSError) as error:
@@ -128,17 +196,21 @@ class Snapshot:
     def read_whole(self, statement: Any) -> pa.Table:
         """Read a small result whole; raises as `read` does."""
         try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(compile_sql(statement))
-                return cursor.fetch_arrow_table()
+            with self.open_cursor() as cursor:
+                self.wait_for(cursor.execute, compile_sql(statement))
+                return self.wait_for(cursor.fetch_arrow_table)
         except (AdbcError, pa.ArrowException, OSError) as error:
             raise reading_failed(error, None) from error
+
+
+# Kept from being collected, which would close them under the thread that waits.
+LOST_CONNECTIONS: list[object] = []
 
 
 def libpq_string(engine: Engine) -> str:
     """Write the engine's connection parameters as libpq reads them, whatever characters they hold."""
     _, parameters = engine.dialect.create_connect_args(engine.url)
-    defaults = {"connect_timeout": 10, "application_name": "sentinel-etl"}
+    defaults = {"connect_timeout": 10, "application_name": "sentinel-etl", **KEEPALIVE}
     own = {"context"}  # psycopg's, not libpq's
     return make_conninfo(**{**defaults, **{name: v for name, v in parameters.items() if name not in own}})
 
@@ -176,30 +248,44 @@ def open_snapshot(
     Raises:
         SourceUnreachable: no connection.
     """
+    answer_seconds = statement_timeout_seconds + ANSWER_MARGIN_SECONDS
     try:
-        connection = adbc.connect(libpq_string(engine), autocommit=True)
-    except AdbcError as error:
+        connect = try_again(engine, may_pass)
+        connection = connect(call_within, answer_seconds, partial(adbc.connect, autocommit=True), libpq_string(engine))
+    except (AdbcError, TimeoutError) as error:
         raise unreachable(engine, str(error).partition("Failed to connect: ")[2] or error) from None
+    snapshot = Snapshot(connection, batch_bytes, answer_seconds)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SET LOCAL timezone = 'UTC'")
-            cursor.execute("SET LOCAL standard_conforming_strings = on")
-            milliseconds = int(statement_timeout_seconds * 1000)
-            cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
-            # A reader that was stopped must not hold back vacuum for ever.
-            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}")
-            # Not BEGIN takes the snapshot, but the first statement that reads.
-            cursor.execute("SELECT pg_current_snapshot()::text")
-            cursor.fetchall()
-        yield Snapshot(connection, batch_bytes)
+        begin(snapshot, statement_timeout_seconds)
+        yield snapshot
     finally:
-        connection.close()
+        if not snapshot.lost:
+            connection.close()
+
+
+def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:
+    milliseconds = int(statement_timeout_seconds * 1000)
+    try:
+        with snapshot.open_cursor() as cursor:
+            for statement in (
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                "SET LOCAL timezone = 'UTC'",
+                "SET LOCAL standard_conforming_strings = on",
+                f"SET LOCAL statement_timeout = {milliseconds}",
+                # A reader that was stopped must not hold back vacuum for ever.
+                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}",
+                # Not BEGIN takes the snapshot, but the first statement that reads.
+                "SELECT pg_current_snapshot()::text",
+            ):
+                snapshot.wait_for(cursor.execute, statement)
+            snapshot.wait_for(cursor.fetchall)
+    except (AdbcError, TimeoutError) as error:
+        raise reading_failed(error, None) from error
 
 
 @contextmanager
-def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[None]:
-    """Hold a session advisory lock for each name while the block lasts.
+def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[Callable[[], None]]:
+    """Hold a session advisory lock for each name while the block lasts; gives a function that checks so.
 
     Locks are taken in sorted order, so two runs cannot wait for each other. They live in the
     server and die with the connection: a killed run leaves none. They work on a hot standby, and
@@ -208,8 +294,20 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
 
     Raises:
         WindowLocked: another session still holds one after ``wait_seconds``.
+        SourceUnreachable: from the check, where the session is gone, and its locks with it.
     """
     deadline = time.monotonic() + wait_seconds
+
+    def check_held() -> None:
+        try:
+            connection.scalar(select(1))
+        except DBAPIError as error:
+            raise SourceUnreachable(
+                "expected to hold the window's locks until it is published; found that the session which held "
+                "them is gone, so another run may be at work. Nothing more was published; run it again",
+                stage="publish",
+            ) from error
+
     with connect_source(engine) as connection:
         connection.execute(select(func.set_config("application_name", holder[:63], False)))
         try:
@@ -218,7 +316,7 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
                     if time.monotonic() >= deadline:
                         raise locked(connection, name, wait_seconds)
                     time.sleep(0.2)
-            yield
+            yield check_held
         finally:
             # Back in the pool the session would keep them.
             connection.invalidate()

@@ -6,6 +6,7 @@ import re
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import clickhouse_connect
@@ -16,12 +17,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_driver.errors import Error as NativeError
 from clickhouse_sqlalchemy import Table
 from clickhouse_sqlalchemy.exceptions import DatabaseException
-from sqlalchemy import URL, Engine, Select, create_engine, text
+from sqlalchemy import Engine, Select, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from sentinel_etl.concatenate import as_frame
 from sentinel_etl.ddl import create_statements
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
+from sentinel_etl.patience import RETRY_OPTION, PatientSession, try_again
 
 __all__ = [
     "OLDEST_SERVER",
@@ -38,41 +40,75 @@ __all__ = [
 # DateTime64, LowCardinality, projections, and Bool as a type of its own are all there, and settled.
 OLDEST_SERVER = (22, 8)
 
-SEND_RECEIVE_TIMEOUT_SECONDS = 900
+# An engine's execution options: how long it waits, for the clients that are made from its URL.
+CONNECT_OPTION = "sentinel_connect_seconds"
+ANSWER_OPTION = "sentinel_answer_seconds"
+
+# A server that is away or starting, and a connection that broke, may be back: others' words and ours.
+PASSING = re.compile(
+    r"Connection refused|Connection reset|Connection aborted|Broken pipe|timed out|Remote end closed|"
+    r"Max retries exceeded|Unexpected EOF|Temporary failure in name resolution|Code: (209|210|279)"
+)
+
+# What may be sent twice: it changes nothing, or leaves the same when done again.
+REPEATABLE = re.compile(
+    r"\s*(SELECT|WITH|EXISTS|DESCRIBE|SHOW|CREATE \w+ IF NOT EXISTS|DROP \w+ IF EXISTS)\b", re.IGNORECASE
+)
 
 
-def open_warehouse(url: str, connect_timeout_seconds: int = 10) -> Engine:
+def open_warehouse(
+    url: str, connect_timeout_seconds: int = 10, *, answer_seconds: float = 900, retry_seconds: float = 0
+) -> Engine:
     """Make an engine on the warehouse and see that it answers and is new enough.
+
+    Each piece of an answer is waited for ``answer_seconds``. Connections and statements that may be
+    repeated are tried again over ``retry_seconds``.
 
     Raises:
         ConfigurationError: not a ``clickhouse+http`` or ``clickhouse+native`` URL.
         WarehouseUnreachable: no connection, a refusal, or a server older than `OLDEST_SERVER`.
     """
     form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
+    options = {
+        RETRY_OPTION: retry_seconds,
+        CONNECT_OPTION: connect_timeout_seconds,
+        ANSWER_OPTION: answer_seconds,
+    }
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, execution_options=options)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
             f"SENTINEL_WAREHOUSE_URL: expected {form}, found a URL that SQLAlchemy cannot read: {type(error).__name__}"
         ) from None
     if engine.dialect.name != "clickhouse" or engine.dialect.driver not in ("http", "native"):
         raise ConfigurationError(f"SENTINEL_WAREHOUSE_URL: expected {form}, found {engine.url.drivername}://…")
-    return with_server_settings(engine, check_version(engine), connect_timeout_seconds)
+    return with_server_settings(engine, check_version(with_server_settings(engine)))
 
 
-def with_server_settings(engine: Engine, version: tuple[int, ...], connect_timeout_seconds: int) -> Engine:
-    """Make the engine again with time limits, and so that two equal blocks of rows are two.
+def with_server_settings(engine: Engine, version: tuple[int, ...] | None = None) -> Engine:
+    """Make the engine again with its time limits and, once the version is known, so that two equal blocks are two.
 
     A replicated table, and newer servers more widely, would drop the second block silently. Since
     26.2 one setting supersedes the older one, which older servers know alone.
     """
-    deduplicate = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
-    limit = str(SEND_RECEIVE_TIMEOUT_SECONDS)
+    options = engine.get_execution_options()
+    connect_seconds, answer_seconds = time_limits(engine)
+    settings: dict[str, str] = {}
+    if version is not None:
+        settings = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
     if engine.dialect.driver == "http":
-        url = engine.url.update_query_dict({"timeout": limit, **engine.url.query})
-        return create_engine(url, connect_args={"ch_settings": deduplicate})
-    query = {"connect_timeout": str(connect_timeout_seconds), "send_receive_timeout": limit, **deduplicate}
-    return create_engine(engine.url.update_query_dict({**query, **engine.url.query}))
+        session = partial(PatientSession, connect_seconds, answer_seconds)
+        arguments = {"http_session": session, "ch_settings": settings}
+        return create_engine(engine.url, connect_args=arguments, execution_options=options)
+    limits = {"connect_timeout": str(connect_seconds), "send_receive_timeout": str(answer_seconds)}
+    url = engine.url.update_query_dict({**limits, **settings, **engine.url.query})
+    return create_engine(url, execution_options=options)
+
+
+def time_limits(engine: Engine) -> tuple[float, float]:
+    """Give the seconds that a connection and each piece of an answer may take."""
+    options = engine.get_execution_options()
+    return options.get(CONNECT_OPTION, 10), options.get(ANSWER_OPTION, 900)
 
 
 def server_version(engine: Engine) -> tuple[int, int]:
@@ -119,17 +155,30 @@ CONNECTION_ERRORS = (DBAPIError, DatabaseException, requests.RequestException, N
 def run_statement(engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None) -> list[Any]:
     """Run one statement, SQLAlchemy's or text with ``:name`` parameters, and return its rows.
 
+    Where the connection fails, only a statement that may be repeated is tried again.
+
     Raises:
         WarehouseUnreachable: the server does not answer, or refuses the login.
         SentinelError: the server refuses the statement.
     """
     statement = text(statement) if isinstance(statement, str) else statement
-    try:
+
+    def run() -> list[Any]:
         with engine.connect() as connection:
             result = connection.execute(statement, dict(parameters or {}))
             return list(result) if result.returns_rows else []
+
+    try:
+        return try_again(engine, may_pass)(run) if REPEATABLE.match(str(statement)) else run()
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether it was the connection that failed, for a reason that may pass."""
+    return isinstance(error, (*CONNECTION_ERRORS, ClickHouseError, WarehouseUnreachable)) and bool(
+        PASSING.search(" ".join(str(error).split()))
+    )
 
 
 def quote(engine: Engine, name: str) -> str:
@@ -151,14 +200,16 @@ def open_arrow_client(engine: Engine) -> Iterator[Client]:
     """
     try:
         if (client := ARROW_CLIENTS.get(engine)) is None:
-            client = ARROW_CLIENTS[engine] = make_arrow_client(engine.url)
+            client = ARROW_CLIENTS[engine] = try_again(engine, may_pass)(make_arrow_client, engine)
             weakref.finalize(engine, client.close)
         yield client
     except (ClickHouseError, OSError) as error:
         raise warehouse_failed(engine, error) from error
 
 
-def make_arrow_client(url: URL) -> Client:
+def make_arrow_client(engine: Engine) -> Client:
+    url = engine.url
+    connect_seconds, answer_seconds = time_limits(engine)
     return clickhouse_connect.get_client(
         host=url.host,
         port=url.port or 8123,
@@ -166,7 +217,8 @@ def make_arrow_client(url: URL) -> Client:
         password=url.password or "",
         database=url.database or "default",
         interface=str(url.query.get("protocol", "http")),
-        send_receive_timeout=SEND_RECEIVE_TIMEOUT_SECONDS,
+        connect_timeout=connect_seconds,
+        send_receive_timeout=answer_seconds,
         autogenerate_session_id=False,  # sessions serialize; the run's queries are independent
         compress=False,  # inserts carry Arrow's own LZ4, and answers are small
     )
@@ -183,12 +235,16 @@ def query_df(engine: Engine, statement: str | Select[Any], parameters: Mapping[s
     """
     if not isinstance(statement, str):
         statement = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
-    if engine.dialect.driver == "http":
-        with open_arrow_client(engine) as client:
-            return as_frame(client.query_arrow(statement, parameters=dict(parameters or {}), use_strings=True))
-    try:
+
+    def read() -> pd.DataFrame:
+        if engine.dialect.driver == "http":
+            with open_arrow_client(engine) as client:
+                return as_frame(client.query_arrow(statement, parameters=dict(parameters or {}), use_strings=True))
         with engine.connect() as connection:
             return pd.read_sql(statement, connection, params=parameters)
+
+    try:
+        return try_again(engine, may_pass)(read) if REPEATABLE.match(statement) else read()
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
 

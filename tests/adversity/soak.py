@@ -1,0 +1,16 @@
+"""What the tests of the promises have tried and found: `make soak` tries more, and prints a line for each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+# Further kills, and other trials in proportion; 0 outside `make soak`.
+SOAK = int(os.environ.get("SOAK_KILLS", "0"))
+
+TALLY: Counter[str] = Counter()
+
+
+def count(**numbers: int) -> None:
+    """Add to what was tried and found; a number of 0 is counted, too, as found 0 times."""
+    TALLY.update(numbers)
