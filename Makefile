@@ -29,10 +29,12 @@ lint: .venv/.ready-lint ## check style, format and types
 	@$(BIN)/mypy
 
 # Jupyter takes this environment's kernel, whatever kernels the user has; it refuses root unasked.
+# What passes between it and a kernel is encrypted: other users share the loopback.
 lab: .venv/.ready ## open the notebooks in JupyterLab, the sample city ready where no databases are set
 	@SENTINEL_HOME='$(CURDIR)' $(BIN)/python -c "$$PREPARE_CITY"
 	@SENTINEL_HOME='$(CURDIR)' JUPYTER_PREFER_ENV_PATH=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
-	  $(BIN)/jupyter lab --notebook-dir=notebooks $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
+	  $(BIN)/jupyter lab --notebook-dir=notebooks --KernelManager.transport_encryption=auto \
+	    $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
 
 down: ## stop the local databases; their data stay
 	@test ! -x $(BIN)/sentinel-etl || $(BIN)/sentinel-etl local down
