@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import ERROR_MARKER_TAG
 from pydantic import TypeAdapter, ValidationError
@@ -36,6 +39,12 @@ PARAMETER_TYPES: dict[str, Any] = {"bool": bool, "float": float, "int": int, "li
 # nbconvert's page would load these from other people's servers; a report opens without a network.
 REMOTE_SCRIPTS = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk_js_url", "require_js_url")
 
+
+# What nbconvert writes for every figure, because its page has no place for better words.
+NO_WORDS = "No description has been provided for this image"
+
+# A page shows results; the code of a cell only where the cell says that it is the point.
+SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
 
 # What passes between this process and the kernel is encrypted: other users share the loopback.
 KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "required"}})
@@ -203,18 +212,29 @@ def archive(part: Path, report: Path, source: Path, verdict: Page | None = None)
 
 
 def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
-    """Render a notebook as one page that needs no network: no code, figures inside."""
+    """Render a notebook as one page that needs no network, figures inside; code only of cells tagged for it."""
     exporter = HTMLExporter(
         template_name="lab",
         embed_images=True,
-        exclude_input=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )
     for script in REMOTE_SCRIPTS:
         setattr(exporter, script, "")
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={HIDE_CODE}, enabled=True), enabled=True)
     notebook = without_unreached_cells(notebook)
+    heading, figures = title, []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = next(re.finditer(r"^#+ (.+)$", cell.source, flags=re.MULTILINE), [heading, heading])[1]
+            continue
+        figures += [f"Figure: {heading}" for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+        tags = cell.metadata.setdefault("tags", [])
+        if SHOW_CODE not in tags:
+            tags.append(HIDE_CODE)
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    for words in figures:  # who cannot see a figure hears what it is of
+        page = page.replace(f'alt="{NO_WORDS}"', f'alt="{escape(words)}"', 1)
     return str(page)
 
 

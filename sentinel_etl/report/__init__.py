@@ -15,6 +15,15 @@ from sentinel_etl.report.nightly import (
     timings_table,
 )
 from sentinel_etl.report.pages import Page, show_value, table_page
+from sentinel_etl.report.quality import (
+    coverage_figure,
+    coverage_table,
+    lag_figure,
+    lag_table,
+    nights_differing_table,
+    nulls_over_time_figure,
+    reconciliation_figure,
+)
 from sentinel_etl.report.risk import risk_box_figure, risk_ecdf_figure, risk_histogram_figure, risk_table
 from sentinel_etl.report.verdict import failure_page, first_screen, verdict_page
 
@@ -22,11 +31,18 @@ __all__ = [
     "Page",
     "audit_table",
     "counts_table",
+    "coverage_figure",
+    "coverage_table",
     "failure_page",
     "first_screen",
+    "lag_figure",
+    "lag_table",
+    "nights_differing_table",
+    "nulls_over_time_figure",
     "nulls_table",
     "plan_page",
     "preview_table",
+    "reconciliation_figure",
     "reconciliation_table",
     "risk_box_figure",
     "risk_ecdf_figure",

@@ -51,7 +51,8 @@ def counts_table(result: RunResult) -> Page:
     whose sides differ, and those that a failed check names.
     """
     table = result.counts.set_index("event_type")[["source", "staged", "published"]].rename_axis(None)
-    differing = table.index[(table["source"] != table["staged"]) | (table["source"] != table["published"])]
+    published = table["source"] if result.verdict == "DRY RUN" else table["published"]
+    differing = table.index[(table["source"] != table["staged"]) | (table["source"] != published)]
     named = {subject for check in result.checks if not check.passed for subject in check.subjects}
     flagged = {*differing, *named.intersection(table.index)}
     table = pd.concat([table, table.sum().to_frame("total").T])

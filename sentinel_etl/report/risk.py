@@ -119,7 +119,7 @@ def risk_box_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event
     axis.set_xlabel("score, risk points; box: quartiles, line: median, whiskers: 5 % to 95 %, dot: highest")
     axis.grid(axis="x")
     handles = [Patch(facecolor=TONIGHT, label="this window"), Patch(facecolor=BEFORE, label="nights before")]
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    figure.legend(frameon=False, handles=handles, loc="outside upper right", ncols=2)
     return finish_figure(figure)
 
 

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 
 __all__ = [
     "BEFORE",
+    "DEPARTURES",
     "FAILED",
     "INK",
     "MUTED",
+    "NIGHT_COLOURS",
     "PALETTE",
     "SHADES",
     "TONIGHT",
@@ -41,8 +43,19 @@ BEFORE = "#0072B2"
 # From nothing, which is white as the page, to much; in even steps of lightness, and still so in grey.
 SHADES = "Blues"
 
+# From less to more than usual, which is white; orange and purple, which the colour-blind tell apart.
+DEPARTURES = "PuOr_r"
+
 VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
 FAILED = "#B00020"
+
+# The calendar's states, as in the runs index: fill and ink. Each has its letter beside the colour.
+NIGHT_COLOURS = {
+    "published": ("#CFE6F5", "#0A2E47"),
+    "warned": ("#FFD24D", "#3D2C00"),
+    "failed": ("#A3001E", "#FFFFFF"),
+    "missing": ("#FFFFFF", "#1A1A1A"),
+}
 
 WIDTH = 10.5  # inches; at 100 dots an inch it fits a page of 1280 px beside its margins
 

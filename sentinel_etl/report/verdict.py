@@ -22,6 +22,8 @@ from sentinel_etl.window import Window
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]
 
+NOTHING_BEFORE = Page("no nights before", "no nights before")
+
 SHORT_LIST = 3  # rows of a side table: the rest stands further down
 
 
@@ -32,7 +34,7 @@ def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
         [
             verdict_page(result, zone),
             *(check_page(check) for check in failures_first(result.checks) if not check.passed),
-            beside(counts_table(result), [page for page in side if page]),
+            beside(counts_table(result), side),
             facts_page(result, zone),
         ]
     )
@@ -73,8 +75,8 @@ def check_page(check: Check) -> Page:
     return Page(html, text)
 
 
-def rejected_page(result: RunResult) -> Page | None:
-    """Show the rows that are no events, by type and reason, the most first; nothing where there are none."""
+def rejected_page(result: RunResult) -> Page:
+    """Show the rows that are no events, by type and reason, the most first."""
     rows = result.rejected.sort_values(["rows", "event_type", "reason"], ascending=[False, True, True])
     if rows.empty:
         return titled("Rejected rows", Page("none", "none"))
@@ -111,14 +113,15 @@ def nulls_page(result: RunResult) -> Page:
         columns=["event type", "NULL", "before"],
     )
     warned = {subject for check in result.checks if not check.passed for subject in check.subjects}
-    return titled("Most changed NULLs", table_page(table, warned))
+    return titled("Most changed NULLs", table_page(table, warned) if len(table) else NOTHING_BEFORE)
 
 
 def risk_page(result: RunResult) -> Page:
     """Show the event types whose risk scores have moved most, by population stability index."""
     drift = drift_table(result.tonight.scores, result.before.scores)
     rows = drift.sort_values("PSI", ascending=False, kind="stable")[:SHORT_LIST]
-    return titled("Most shifted risk", table_page(rows[["events", "PSI", "KS"]], shifted(drift)))
+    table = table_page(rows[["events", "PSI", "KS"]], shifted(drift))
+    return titled("Most shifted risk", table if len(rows) else NOTHING_BEFORE)
 
 
 def facts_page(result: RunResult, zone: ZoneInfo) -> Page:

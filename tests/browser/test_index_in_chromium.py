@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import requests
-import websocket
+from chromium import WIDTHS, Browser, needs_chromium
 
 from sentinel_etl.archive import ArchivedRun
 from sentinel_etl.index_page import Measure, Night, judge_nights, render_index
 from sentinel_etl.window import Window
 
-CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt-get install chromium)")
+pytestmark = needs_chromium
 
 ZONE = ZoneInfo("Asia/Kolkata")
 LAST = date(2026, 11, 21)
 MORNING = datetime(2026, 11, 22, 0, 31, tzinfo=UTC)
-NOT_NEEDED = ("gpu", "quic", "background-networking", "component-update", "sync", "extensions", "dev-shm-usage")
-WIDTHS = {"desktop": (1280, 900, 1), "phone": (390, 844, 2)}
 
 # Sixty nights up to LAST, a letter each: published, warned, failed, not published, missing, killed.
 NIGHTS = "PPPPPWPPPPPMMPPPPPPPNPPPPPPPPPPPFPPPPPPPPPWPPPPPPKPPPPPPPPHP"
@@ -84,113 +73,6 @@ def sixty_nights() -> tuple[list[ArchivedRun], list[Night], dict[date, Measure]]
             measures[night] = Measure(events, 4.1 + 0.05 * (place % 7))
     runs.reverse()
     return runs, judge_nights(days, runs, ["REMARK"], ZONE), measures
-
-
-class Browser:
-    """One page of a headless Chromium, driven over its DevTools protocol.
-
-    https://chromedevtools.github.io/devtools-protocol/
-    """
-
-    def __init__(self, address: str) -> None:
-        self.socket = websocket.create_connection(address, timeout=30, suppress_origin=True)
-        self.number = 0
-        self.events: list[dict[str, Any]] = []
-
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(self.socket.recv())
-            if message.get("id") == self.number:
-                assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
-            self.events.append(message)
-
-    def open(self, page: Path, size: tuple[int, int, int]) -> None:
-        width, height, scale = size
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=scale,
-            mobile=width < 600,
-        )
-        self.call("Page.navigate", url="about:blank")
-        self.events.clear()
-        self.call("Page.navigate", url=page.as_uri())
-        deadline = time.monotonic() + 20
-        while not self.run(f"location.href === {json.dumps(page.as_uri())} && document.readyState === 'complete'"):
-            assert time.monotonic() < deadline, "the page did not load"
-            time.sleep(0.05)
-
-    def run(self, expression: str) -> Any:
-        """Evaluate JavaScript in the page, past its own Content-Security-Policy."""
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result
-        return result["result"].get("value")
-
-    def press(self, key: str, code: int, text: str = "") -> None:
-        for kind in ("keyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=key,
-                windowsVirtualKeyCode=code,
-                text=text * (kind == "keyDown"),
-            )
-
-    def write(self, text: str) -> None:
-        self.call("Input.insertText", text=text)
-
-    def requests(self) -> list[str]:
-        return [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
-
-    def complaints(self) -> list[str]:
-        """What the console says: errors, and what the Content-Security-Policy refused."""
-        return [e["params"]["entry"]["text"] for e in self.events if e["method"] == "Log.entryAdded"]
-
-    def screenshot(self, path: Path, whole: bool = True) -> None:
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM is not None
-    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [
-                CHROMIUM,
-                "--headless",
-                "--no-sandbox",
-                "--no-first-run",
-                *(f"--disable-{name}" for name in NOT_NEEDED),
-                f"--user-data-dir={profile}",
-                "--remote-debugging-port=0",
-                "about:blank",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            port_file = Path(profile) / "DevToolsActivePort"
-            deadline = time.monotonic() + 40
-            while not (port_file.exists() and port_file.read_text().strip()):
-                assert process.poll() is None, "chromium ended before it listened"
-                assert time.monotonic() < deadline, "chromium did not listen within 40 s"
-                time.sleep(0.1)
-            port = port_file.read_text().split()[0]
-            pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=20).json()
-            page = Browser(next(p["webSocketDebuggerUrl"] for p in pages if p["type"] == "page"))
-            for domain in ("Page", "Network", "Log", "Runtime"):
-                page.call(f"{domain}.enable")
-            yield page
-            page.socket.close()
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 @pytest.fixture
