@@ -2,13 +2,14 @@
 # They need Python 3.11 or newer and make; no root, no Docker, no database installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lab down clean notebooks readme constraints
+.PHONY: help setup demo test lint bench lab down clean notebooks readme constraints
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
 ARGS ?=
 WORKERS ?= 2
+NAME ?=
 LAB_ARGS ?=
 
 help: ## list these commands
@@ -27,6 +28,9 @@ lint: .venv/.ready-lint ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: .venv/.ready-bench ## measure against rivals, an hour for all; NAME="throughput" picks some
+	@$(BIN)/python -m benchmarks $(NAME)
 
 # Jupyter takes this environment's kernel, whatever kernels the user has; it refuses root unasked.
 # What passes between it and a kernel is encrypted: other users share the loopback.
@@ -52,7 +56,7 @@ readme: .venv/.ready ## rewrite the parts of README.md that come from the code
 # The oldest Python that we support decides: what installs there installs on the newer ones.
 constraints: ## renew constraints.txt; needs python3.11
 	@rm -rf .venv/renew && python3.11 -m venv .venv/renew
-	@echo 'resolving afresh (some minutes)' && .venv/renew/bin/python -m pip install -q '.[test,lint]'
+	@echo 'resolving afresh (some minutes)' && .venv/renew/bin/python -m pip install -q '.[test,lint,bench]'
 	@.venv/renew/bin/python -m pip freeze --exclude sentinel-warehouse-etl > .venv/renew/versions
 	@{ sed -n '/^#/p' constraints.txt; LC_ALL=C sort -f .venv/renew/versions; } > .venv/renew/constraints.txt
 	@mv .venv/renew/constraints.txt constraints.txt && rm -rf .venv/renew build
@@ -75,6 +79,10 @@ constraints: ## renew constraints.txt; needs python3.11
 
 .venv/.ready-lint: .venv/.ready
 	@$(INSTALL) '.[lint]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
+	@touch $@
+
+.venv/.ready-bench: .venv/.ready
+	@$(INSTALL) '.[bench]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
 	@touch $@
 
 define PREPARE_CITY

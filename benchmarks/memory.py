@@ -1,0 +1,66 @@
+"""Compares the peak resident memory of a run of ten million events with that of a run of one million.
+
+Each run is a fresh process, and its peak is the operating system's own figure, interpreter and
+libraries included. The databases are other processes, and not counted.
+
+    python -m benchmarks.memory --nights 10 --times 10
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Engine
+
+from benchmarks.stand import LAST_NIGHT, environment, nights_until, open_stand, parse_arguments
+
+
+def run_apart(source: Engine, warehouse: Engine, nights: int) -> dict[str, Any]:
+    """Run the last nights in a process of its own."""
+    end = nights_until(LAST_NIGHT, nights).end.isoformat()
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "benchmarks.one_run", end, str(24 * nights)],
+        env=environment(source, warehouse),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = parse_arguments(
+        __doc__,
+        arguments,
+        runs=3,
+        nights=(10, "nights of the smaller run"),
+        times=(10, "how many times as many the larger run has"),
+        events=(100_000, "events of an average night"),
+    )
+    peaks: dict[int, list[float]] = {}
+    rows: dict[int, int] = {}
+    with open_stand(given.state) as stand, stand.city(given.nights * given.times, given.events) as source:
+        for _ in range(given.runs):
+            for nights in (given.nights, given.nights * given.times):
+                with stand.warehouse() as warehouse:
+                    figures = run_apart(source, warehouse, nights)
+                peaks.setdefault(nights, []).append(figures["peak_mib"])
+                rows[nights] = figures["rows"]
+                took = figures["timings"]["total"]
+                print(f"{figures['rows']:>10,} rows  peak {figures['peak_mib']:.0f} MiB  {took:.1f} s", flush=True)
+    small, large = (median(peaks[nights]) for nights in sorted(peaks))
+    print(
+        f"memory: {large:.0f} MiB at {max(rows.values()):,} rows over {small:.0f} MiB at {min(rows.values()):,}: "
+        f"ratio {large / small:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Moves one window in a process of its own and prints, as JSON, what it took; for `memory`.
+
+SENTINEL_SOURCE_URL=… SENTINEL_WAREHOUSE_URL=… python -m benchmarks.one_run 2026-11-22T06:00:00+05:30 24
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+
+from sentinel_etl.run_window import choose_window, run_window
+
+
+def main(window_end: str, window_hours: str) -> None:
+    result = run_window(choose_window(window_end, float(window_hours)))
+    result.raise_for_verdict()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
+    figures = {
+        "rows": int(result.counts["published"].sum()),
+        "peak_mib": peak / 1024 if sys.platform != "darwin" else peak / 1024**2,
+        "timings": dict(result.timings),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
