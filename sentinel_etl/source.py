@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, Select, create_engine, event, func, select, text, union_all
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import (
     ConfigurationError,
@@ -71,7 +72,7 @@ def open_source(
     try:
         engine = create_engine(
             url,
-            pool_pre_ping=True,
+            poolclass=NullPool,  # a guest leaves no idle sessions behind
             connect_args={
                 "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",

@@ -113,18 +113,26 @@ def time_limits(engine: Engine) -> tuple[float, float]:
 
 def server_version(engine: Engine) -> tuple[int, int]:
     """Ask the server for its release, such as (26, 9)."""
-    major, minor = re.findall(r"\d+", str(run_statement(engine, "SELECT version()")[0][0]))[:2]
+    return release_of(ask_version(engine))
+
+
+def ask_version(engine: Engine) -> str:
+    return str(run_statement(engine, "SELECT version()")[0][0])
+
+
+def release_of(version: str) -> tuple[int, int]:
+    major, minor = re.findall(r"\d+", version)[:2]
     return int(major), int(minor)
 
 
 def check_version(engine: Engine) -> tuple[int, int]:
-    numbers = server_version(engine)
-    if numbers < OLDEST_SERVER:
+    version = ask_version(engine)
+    if release_of(version) < OLDEST_SERVER:
         raise WarehouseUnreachable(
             f"expected ClickHouse {'.'.join(map(str, OLDEST_SERVER))} or newer at {engine.url.host}; found "
-            f"{'.'.join(map(str, numbers))}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
+            f"{version}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
         )
-    return numbers
+    return release_of(version)
 
 
 def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -58,17 +56,13 @@ def shown(groups: Sequence[Group]) -> list[tuple[str, str, int]]:
 
 
 @pytest.fixture
-def plan(settings: Settings) -> Iterator[Callable[..., list[tuple[str, str, int]]]]:
+def plan(settings: Settings) -> Callable[..., list[tuple[str, str, int]]]:
     """Plan with the test's own databases."""
 
     def planned(first: date, last: date, missing_only: bool = False, **given: Any) -> list[tuple[str, str, int]]:
         return shown(plan_backfill(first, last, missing_only=missing_only, settings=settings.model_copy(update=given)))
 
-    # The planner leaves its engines to the garbage collector, of which psycopg warns.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield planned
-        gc.collect()
+    return planned
 
 
 @pytest.mark.parametrize(
