@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from sentinel_etl.drift import drift_table, shifted
 from sentinel_etl.gates import GATES, Check, tell
@@ -61,7 +61,10 @@ def judge_nulls(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Che
     name = "NULLs are as usual"
     gate = GATES[name]
     both = tonight.merge(before, on=["event_type", "column"], suffixes=("", "_before"))
-    chance = stats.binom.sf((both["share"] * both["events"]).round() - 1, both["events"], both["share_before"])
+    events = both["events"].to_numpy("int64")
+    unknown = (both["share"] * both["events"]).round().to_numpy("float64")
+    # The upper tail of the binomial distribution: so many NULLs or more, by chance.
+    chance = special.bdtrc(unknown - 1, events, both["share_before"].to_numpy("float64"))
     more = (both["share"] - both["share_before"] > gate.limit) & (chance < NULLS_P_VALUE)
     odd: dict[str, list[str]] = {}
     for column, rows in both[more & (both["events"] >= gate.least) & (nights >= NIGHTS_OF_NULLS)].groupby("column"):
