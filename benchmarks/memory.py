@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from benchmarks.stand import LAST_NIGHT, environment, nights_until, open_stand, parse_arguments
+from benchmarks.stand import LAST_NIGHT, Stand, environment, nights_until, open_stand, parse_arguments
 
 
 def run_apart(source: Engine, warehouse: Engine, nights: int) -> dict[str, Any]:
@@ -35,6 +35,25 @@ def run_apart(source: Engine, warehouse: Engine, nights: int) -> dict[str, Any]:
     return figures
 
 
+def compare(stand: Stand, nights: int, times: int, events: int, runs: int) -> None:
+    peaks: dict[int, list[float]] = {}
+    rows: dict[int, int] = {}
+    with stand.city(nights * times, events) as source:
+        for _ in range(runs):
+            for length in (nights, nights * times):
+                with stand.warehouse() as warehouse:
+                    figures = run_apart(source, warehouse, length)
+                peaks.setdefault(length, []).append(figures["peak_mib"])
+                rows[length] = figures["rows"]
+                took = figures["timings"]["total"]
+                print(f"{figures['rows']:>10,} rows  peak {figures['peak_mib']:.0f} MiB  {took:.1f} s", flush=True)
+    small, large = (median(peaks[length]) for length in sorted(peaks))
+    print(
+        f"memory: {large:.0f} MiB at {max(rows.values()):,} rows over {small:.0f} MiB at {min(rows.values()):,}: "
+        f"ratio {large / small:.2f}"
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     given = parse_arguments(
         __doc__,
@@ -44,22 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
         times=(10, "how many times as many the larger run has"),
         events=(100_000, "events of an average night"),
     )
-    peaks: dict[int, list[float]] = {}
-    rows: dict[int, int] = {}
-    with open_stand(given.state) as stand, stand.city(given.nights * given.times, given.events) as source:
-        for _ in range(given.runs):
-            for nights in (given.nights, given.nights * given.times):
-                with stand.warehouse() as warehouse:
-                    figures = run_apart(source, warehouse, nights)
-                peaks.setdefault(nights, []).append(figures["peak_mib"])
-                rows[nights] = figures["rows"]
-                took = figures["timings"]["total"]
-                print(f"{figures['rows']:>10,} rows  peak {figures['peak_mib']:.0f} MiB  {took:.1f} s", flush=True)
-    small, large = (median(peaks[nights]) for nights in sorted(peaks))
-    print(
-        f"memory: {large:.0f} MiB at {max(rows.values()):,} rows over {small:.0f} MiB at {min(rows.values()):,}: "
-        f"ratio {large / small:.2f}"
-    )
+    with open_stand(given.state) as stand:
+        compare(stand, given.nights, given.times, given.events, given.runs)
 
 
 if __name__ == "__main__":

@@ -10,30 +10,27 @@ the events with a score, busy Fridays and Saturdays, a tenth of the hotspots wit
 
 from __future__ import annotations
 
-import argparse
 import calendar
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
 
 from benchmarks.measure import measure, ratio_line
+from benchmarks.stand import open_stand, parse_arguments
 from sentinel_etl import presentation
 from sentinel_etl.decay import DEFAULT_HALF_LIFE_HOURS
 from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.local.stack import start_stack, stop_stack
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.projections import CELL_RESOLUTION
 from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.views import view_statement
-from sentinel_etl.warehouse import create_table, open_warehouse, query_df, run_statement
+from sentinel_etl.warehouse import query_df, run_statement
 
 FIRST_MONTH, MONTHS = date(2016, 12, 1), 120
 AS_OF = datetime(2026, 11, 29, 20, 30, tzinfo=UTC)  # 02:00 in the city: a night is cut
@@ -200,29 +197,28 @@ def time_question(question: Question, warehouse: Engine, runs: int, rival_runs: 
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=50_000_000, help="synthetic events over ten years")
-    parser.add_argument("--runs", type=int, default=40, help="timed runs of each query, after two to warm up")
-    parser.add_argument("--rival-runs", type=int, default=3, help="timed runs of each rival")
-    parser.add_argument(
-        "--state", type=Path, help="keep the stack's data here and use them again; else a temporary one"
+def compare(warehouse: Engine, rows: int, runs: int, rival_runs: int) -> None:
+    """Fill the warehouse where it is empty, then time every question."""
+    prepare_fact_table(warehouse, PIPELINE)
+    if not run_statement(warehouse, "SELECT count() FROM patrol_events")[0][0]:
+        print(f"built in {build(warehouse, rows):.0f} s")
+    print(describe_size(warehouse))
+    empty = measure(partial(query_df, warehouse, "SELECT 1"), runs)
+    print(f"SELECT 1, for comparison: best {empty.best * 1000:.1f} ms  p95 {empty.p95 * 1000:.1f} ms")
+    for question in questions():
+        print(time_question(question, warehouse, runs, rival_runs), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = parse_arguments(
+        __doc__,
+        arguments,
+        runs=40,
+        rows=(50_000_000, "synthetic events over ten years"),
+        rival_runs=(3, "measured runs of each rival"),
     )
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        state = given.state or Path(folder) / "state"
-        try:
-            warehouse = open_warehouse(start_stack(state).warehouse_url)
-            create_table(warehouse, PIPELINE.fact_table)
-            if not run_statement(warehouse, "SELECT count() FROM patrol_events")[0][0]:
-                print(f"built in {build(warehouse, given.rows):.0f} s")
-            print(describe_size(warehouse))
-            empty = measure(partial(query_df, warehouse, "SELECT 1"), given.runs)
-            print(f"SELECT 1, for comparison: best {empty.best * 1000:.1f} ms  p95 {empty.p95 * 1000:.1f} ms")
-            for question in questions():
-                print(time_question(question, warehouse, given.runs, given.rival_runs), flush=True)
-        finally:
-            stop_stack(state)
+    with open_stand(given.state) as stand, stand.kept_warehouse(f"ten_years_{given.rows}") as warehouse:
+        compare(warehouse, given.rows, given.runs, given.rival_runs)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the benchmarks stand on: a local stack of their own, sample cities in it, empty warehouses.
 
-The stack's state is kept in `.sentinel/bench`, because a city of ten million events takes minutes to
-write and is the same every time; `make clean` removes it. It runs while a benchmark does.
+The stack's state is kept in `.sentinel/bench`, because a city of ten million events and a warehouse
+of ten years take minutes to make and are the same every time; `make clean` removes it. It runs while a benchmark does.
 """
 
 from __future__ import annotations
@@ -93,16 +93,24 @@ class Stand:
     @contextmanager
     def warehouse(self) -> Iterator[Engine]:
         """Lend an empty warehouse database, dropped afterwards."""
-        maintenance = open_warehouse(self.stack.warehouse_url)
         name = f"bench_{uuid4().hex[:12]}"
-        run_statement(maintenance, f"CREATE DATABASE {name} ENGINE = Atomic")
+        with self.kept_warehouse(name) as engine:
+            try:
+                yield engine
+            finally:
+                run_statement(engine, f"DROP DATABASE {name} SYNC")
+
+    @contextmanager
+    def kept_warehouse(self, name: str) -> Iterator[Engine]:
+        """Lend a warehouse database that stays for the next time; made where it is not there."""
+        maintenance = open_warehouse(self.stack.warehouse_url)
+        run_statement(maintenance, f"CREATE DATABASE IF NOT EXISTS {name} ENGINE = Atomic")
         url = make_url(self.stack.warehouse_url).set(database=name)
         engine = open_warehouse(url.render_as_string(hide_password=False))
         try:
             yield engine
         finally:
             engine.dispose()
-            run_statement(maintenance, f"DROP DATABASE {name} SYNC")
             maintenance.dispose()
 
 
