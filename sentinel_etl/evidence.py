@@ -15,7 +15,7 @@ from sentinel_etl.contract import ranges_of
 from sentinel_etl.fact_table import SHOWN_COLUMNS, is_nullable
 from sentinel_etl.gates import Check
 from sentinel_etl.history import HISTORY_NIGHTS
-from sentinel_etl.publish import rows_of_window
+from sentinel_etl.publish import instant, rows_of_window
 from sentinel_etl.warehouse import query_df
 from sentinel_etl.window import Window
 
@@ -26,7 +26,10 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a check's evidence stands: the rows of the window in ``rows``, the nights before in ``facts``."""
+    """Where a check's evidence stands: the rows of the window in ``rows``, the nights before in ``facts``.
+
+    ``event_types``: those that the run was limited to; empty: all, which the query then need not name.
+    """
 
     rows: Table
     facts: Table
@@ -37,7 +40,14 @@ class Scene:
 
     @property
     def in_window(self) -> ColumnElement[bool]:
-        return rows_of_window(self.rows, self.window, self.event_types)
+        return self.own(self.rows)
+
+    def own(self, table: Table) -> ColumnElement[bool]:
+        """Build the condition that a row of the table is the window's."""
+        if self.event_types:
+            return rows_of_window(table, self.window, self.event_types)
+        time = table.c.event_timestamp
+        return and_(time >= instant(self.window.start), time < instant(self.window.end))
 
     def nullable(self, subjects: Sequence[str]) -> list[Any]:
         return [self.rows.c[name] for name in subjects if name in self.rows.columns and is_nullable(self.rows.c[name])]
@@ -84,9 +94,12 @@ def outside_ranges(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
 
 def loaded_rows(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     facts = scene.facts.c
-    here = rows_of_window(scene.facts, scene.window, scene.event_types)
+    here = scene.own(scene.facts)
     return (
-        select(facts.event_type, func.count().label("loaded")).where(here).group_by(facts.event_type).order_by("loaded")
+        select(facts.event_type, func.count().label("loaded"))
+        .where(here)
+        .group_by(facts.event_type)
+        .order_by(literal_column("loaded").desc(), facts.event_type)
     )
 
 

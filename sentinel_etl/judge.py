@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from scipy import special
 
@@ -70,8 +72,14 @@ def judge_nulls(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Che
     for column, rows in both[more & (both["events"] >= gate.least) & (nights >= NIGHTS_OF_NULLS)].groupby("column"):
         shares = zip(rows["event_type"], rows["share"], rows["share_before"], strict=True)
         odd[str(column)] = [f"{kind} {share:.0%} (before {past:.0%})" for kind, share, past in shares]
-    told = {column: f"{column} NULL in {', '.join(kinds)}" for column, kinds in odd.items()}
-    return tell(name, told, f"at most {100 * gate.limit:g} points more than before", "all within")
+    told: dict[str, list[str]] = {}
+    for column, kinds in odd.items():
+        told.setdefault(", ".join(kinds), []).append(column)
+    observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in told.items())
+    return replace(
+        tell(name, dict.fromkeys(odd, ""), f"at most {100 * gate.limit:g} points more than before", "all within"),
+        observed=observed or "all within",
+    )
 
 
 def judge_drift(name: str, before: pd.DataFrame, tonight: pd.DataFrame, by: str) -> Check:

@@ -332,7 +332,8 @@ class WindowRun:
     def explain(self, checks: Sequence[Check], staging: Table) -> list[Check]:
         """Give the failed checks their first rows and the query that shows more."""
         nights = self.window.shift_dates(self.pipeline.zone)
-        types = list(self.event_types)
+        whole = len(self.event_types) == len(self.pipeline.event_types)
+        types = [] if whole else list(self.event_types)
         return attach_evidence(checks, staging, self.pipeline.fact_table, self.window, types, nights, self.warehouse)
 
     def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None 
 def counts_table(result: RunResult) -> Page:
     """Rows per event type: source, staged, published; a week before, the usual night, and the change.
 
-    ``median`` is that of the nights before; ``change`` is this window over it. Flagged are the types
+    The median is that of the nights before, 28 at most; ``change`` is this window over it. Flagged are the types
     whose sides differ, and those that a failed check names.
     """
     table = result.counts.set_index("event_type")[["source", "staged", "published"]].rename_axis(None)
@@ -59,8 +59,8 @@ def counts_table(result: RunResult) -> Page:
     past = nights_before(result.before.counts, list(result.counts["event_type"]))
     if len(past):
         week_ago = result.window.shift_dates(result.zone)[0] - timedelta(days=7)
-        table["a week before"] = past.loc[week_ago].astype("Int64") if week_ago in past.index else pd.NA
-        table[f"median of {len(past)} nights"] = past.median().round().astype("Int64")
+        table["week before"] = past.loc[week_ago].astype("Int64") if week_ago in past.index else pd.NA
+        table[f"{len(past)}-night median"] = past.median().round().astype("Int64")
         change = table["source"] / past.median() - 1
         table["change"] = [f"{share:+.0%}" if np.isfinite(share) else "–" for share in change]
     return table_page(table, flagged)

@@ -43,8 +43,8 @@ def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
 def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
     """Show the verdict in one line, then the window in local time and in UTC, and how many events."""
     failed = [check for check in failures_first(result.checks) if not check.passed]
-    line = result.verdict + (f": {failed[0].name}" if failed else "")
-    line += f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    line = result.verdict + (f": failed “{failed[0].name}”" if failed else "")
+    line += f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     source, published = (int(result.counts[side].sum()) for side in ("source", "published"))
     lines = [
         f"{result.window.local(zone)}  ·  {result.window}",
@@ -56,9 +56,9 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
 def check_page(check: Check) -> Page:
     """Show a failed check: what was expected and observed, up to five rows, and the query for more."""
     colour = FAILED if check.severity == "block" else VERDICT_COLOURS["PUBLISHED WITH WARNINGS"]
-    head = f"{check.severity} · {check.name}"
+    head = f"{check.severity} · failed: {check.name}"
     told = [f"expected {check.expected}", f"observed {check.observed}"]
-    more = f"sentinel-etl query {shlex.quote(check.query)}" if check.query else ""
+    more = query_command(check.query) if check.query else ""
     rows = pd.DataFrame([dict(row) for row in check.examples])
     table = table_page(rows.set_index(rows.columns[0]).rename_axis(None)) if len(rows) else None
     body = "".join(f"<div>{escape(line)}</div>" for line in told)
@@ -73,6 +73,12 @@ def check_page(check: Check) -> Page:
     )
     text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
     return Page(html, text)
+
+
+def query_command(query: str) -> str:
+    """Write the command that runs a query: in double quotes where a shell leaves it alone in them."""
+    plain = not set(query) & set('"$`\\!')
+    return f'sentinel-etl query "{query}"' if plain else f"sentinel-etl query {shlex.quote(query)}"
 
 
 def rejected_page(result: RunResult) -> Page:
@@ -188,7 +194,7 @@ def beside(main: Page, others: list[Page]) -> Page:
     side = "".join(page.html for page in others)
     html = (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;color:{INK};margin:.6em 0">'
-        f"<div>{main.html}</div><div>{side}</div></div>"
+        f'<div>{main.html}</div><div style="flex:1 1 20em;min-width:0">{side}</div></div>'
     )
     return Page(html, "\n\n".join(page.text for page in (main, *others)))
 

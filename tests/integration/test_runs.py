@@ -262,10 +262,10 @@ def opening(path: Path) -> list[str]:
 def test_a_failed_audit_opens_with_its_verdict_its_check_and_the_query(scene: Scene, failed: SentinelError) -> None:
     report = scene.settings.runs_dir / "2026-11-21" / f"etl_nightly_{SPAN}_the_failed_one.ipynb"
     told = opening(report)
-    assert told[0] == "NOT PUBLISHED: the window has not collapsed"
-    place = told.index("block · the window has not collapsed")
+    assert told[0] == "NOT PUBLISHED: failed “the window has not collapsed”"
+    place = told.index("block · failed: the window has not collapsed")
     assert told[place + 1].startswith("  expected at least ")
-    assert [line for line in told if re.match(r"sentinel-etl query 'SELECT .* FROM patrol_events WHERE", line)]
+    assert [line for line in told if re.match(r'sentinel-etl query "SELECT .* FROM patrol_events WHERE', line)]
     assert "An Exception was encountered" not in report.with_suffix(".html").read_text(encoding="utf-8")
 
 

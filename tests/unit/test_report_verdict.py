@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ def lines_of(page: report.Page) -> list[str]:
 
 def test_the_verdict_is_one_line_with_its_first_cause_then_the_window_in_both_times_and_the_counts() -> None:
     assert lines_of(report.verdict_page(RESULT, KOLKATA)) == [
-        "PUBLISHED: rows lie in the window, and 1 more",
+        "PUBLISHED: failed “rows lie in the window” and 1 more",
         "2026-11-21 06:00 → 2026-11-22 06:00 IST  ·  2026-11-21T00:30:00Z..2026-11-22T00:30:00Z",
         "1,205 events in the source, 1,204 in the warehouse · 202611: attached",
     ]
@@ -32,7 +33,7 @@ def test_the_verdict_is_one_line_with_its_first_cause_then_the_window_in_both_ti
 
 def test_a_verdict_without_publishing_says_so() -> None:
     page = report.verdict_page(replace(RESULT, verdict="NOT PUBLISHED", how=""), KOLKATA)
-    assert lines_of(page)[0] == "NOT PUBLISHED: rows lie in the window, and 1 more"
+    assert lines_of(page)[0] == "NOT PUBLISHED: failed “rows lie in the window” and 1 more"
     assert lines_of(page)[-1].endswith("in the warehouse · nothing published")
 
 
@@ -52,12 +53,12 @@ def test_the_first_screen_tells_failures_first_then_counts_changes_and_the_comma
     places = [
         next(place for place, line in enumerate(told) if line.startswith(start))
         for start in (
-            "PUBLISHED: rows lie",
-            "block · rows lie in the window",
+            "PUBLISHED: failed “rows lie",
+            "block · failed: rows lie in the window",
             "  expected 0 rows outside",
             f"  observed {HOSTILE}",
-            "sentinel-etl query 'SELECT event_id FROM patrol_events WHERE event_type = '\"'\"'REMARK'\"'\"''",
-            "warn · distribution is usual",
+            "sentinel-etl query \"SELECT event_id FROM patrol_events WHERE event_type = 'REMARK'\"",
+            "warn · failed: distribution is usual",
             "REMARK ",
             "Rejected rows",
             "Late rows",
@@ -73,6 +74,14 @@ def test_the_first_screen_tells_failures_first_then_counts_changes_and_the_comma
 
 def test_a_failed_check_shows_its_rows() -> None:
     assert cells_of(report.first_screen(RESULT, KOLKATA), "REMARK:7") == ["3"]
+
+
+def test_a_query_that_a_shell_would_change_is_quoted_against_it() -> None:
+    query = 'SELECT "a" FROM t WHERE b = $1'
+    (_, _, _, failed) = RESULT.checks
+    page = report.first_screen(replace(RESULT, checks=(replace(failed, query=query),)), KOLKATA)
+    (line,) = [line for line in lines_of(page) if line.startswith("sentinel-etl query")]
+    assert shlex.split(line) == ["sentinel-etl", "query", query]
 
 
 def test_checks_that_passed_are_not_on_the_first_screen() -> None:
