@@ -14,6 +14,7 @@ import pandas as pd
 
 from sentinel_etl.archive import ArchivedRun, find_page, list_runs, prune_reports, show_run
 from sentinel_etl.index_page import refresh_index, write_index
+from sentinel_etl.report.verdict import query_command
 from sentinel_etl.settings import load_settings
 
 __all__ = ["runs"]
@@ -128,7 +129,8 @@ def describe_run(run: ArchivedRun) -> str:
 def describe_check(check: Mapping[str, Any]) -> str:
     result = "ok    " if check["passed"] else "FAILED"
     line = f"{result}  {check['severity']:<5}  {check['name']}"
-    return f"{line}\n        expected  {check['expected']}\n        observed  {check['observed']}"
+    lines = [line, f"        expected  {check['expected']}", f"        observed  {check['observed']}"]
+    return "\n".join([*lines, f"        more      {query_command(check['query'])}"] if check.get("query") else lines)
 
 
 def display_path(path: Path) -> str:

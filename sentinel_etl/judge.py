@@ -98,13 +98,12 @@ def judge_late(late: pd.DataFrame) -> Check:
     gate = GATES[name]
     told = {}
     for night, rows in late.groupby("shift_date"):
-        lacking = int((rows["source"] - rows["warehouse"]).abs().sum())
-        if lacking > gate.limit * max(int(rows["source"].sum()), 1):
-            kinds = ", ".join(
-                f"{kind} {source - stored:+,}"
-                for kind, source, stored in zip(rows["event_type"], rows["source"], rows["warehouse"], strict=True)
-                if source != stored
+        change = rows["source"] - rows["warehouse"]
+        much = (change.abs() > gate.limit * rows["source"]) & (change.abs() >= gate.least)
+        if much.any():
+            kinds = zip(rows["event_type"], change, strict=True)
+            told[str(night)[:10]] = (
+                f"{str(night)[:10]}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
             )
-            told[str(night)[:10]] = f"{str(night)[:10]}: late rows, {kinds}"
-    wanted = f"at most {gate.limit:.0%} of a loaded night's rows changed since"
+    wanted = f"at most {gate.limit:.0%} of a loaded night's rows late or gone"
     return tell(name, told, wanted, "all within" if len(late) else "no night has changed")

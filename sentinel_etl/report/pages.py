@@ -16,6 +16,7 @@ CELL = "padding:.2em .6em;border-bottom:1px solid #e0e0e0;white-space:normal;"
 LABEL = "text-align:left;font-weight:600;overflow-wrap:anywhere;"
 SIDES = {True: "text-align:right", False: "text-align:left;overflow-wrap:anywhere"}  # of numbers, of text
 WARNED_ROW = "background:#FDECEA;"
+PLAIN_ROWS = ("background:#FFFFFF;", "background:#F6F6F6;")  # whatever theme a notebook is read in
 
 
 class Page:
@@ -42,16 +43,16 @@ def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
     # Labels break only where they are longer than a line of half the page; numbers never.
     width = f"min-width:{0.62 * min(max((len(str(label)) for label in frame.index), default=0), 34):.1f}em"
     rows = []
-    for label, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+    for place, (label, *values) in enumerate(frame.itertuples(name=None)):
         cells = "".join(
             f'<td style="{CELL}{SIDES[number]}">{escape(show_value(value))}</td>'
             for value, number in zip(values, numeric, strict=True)
         )
-        tint = WARNED_ROW if label in flagged else ""
+        tint = WARNED_ROW if label in flagged else PLAIN_ROWS[place % 2]
         name = f'<th style="{CELL}{LABEL}{width}">{escape(str(label))}</th>'
         rows.append(f'<tr style="{tint}">{name}{cells}</tr>')
     html = (
-        f'<table style="border-collapse:collapse;color:{INK};font-variant-numeric:tabular-nums">'
+        f'<table style="border-collapse:collapse;background:#FFFFFF;color:{INK};font-variant-numeric:tabular-nums">'
         f'<thead><tr><th style="{CELL}"></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
     return Page(html, frame.rename_axis(None).to_string())

@@ -68,7 +68,7 @@ def check_page(check: Check) -> Page:
         body += f'<div style="overflow-x:auto">{table.html}</div>' if table else ""
         body += f"<pre style='white-space:pre-wrap'>{escape(more)}</pre></details>"
     html = (
-        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;color:{INK}">'
+        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;background:#FFFFFF;color:{INK}">'
         f'<div style="font-weight:700;color:{colour}">{escape(head)}</div>{body}</div>'
     )
     text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
@@ -140,8 +140,8 @@ def facts_page(result: RunResult, zone: ZoneInfo) -> Page:
         f"seconds: {seconds}",
         f"run {result.run_id} · configuration {result.config_hash} · {versions or result.code_version}",
     ]
-    html = "".join(f'<div style="color:{MUTED}">{escape(line)}</div>' for line in lines)
-    html += f'<div style="color:{INK}">again: <code>{escape(redo)}</code></div>'
+    body = "".join(f'<div style="color:{MUTED}">{escape(line)}</div>' for line in lines)
+    html = f'<div style="background:#FFFFFF;color:{INK}">{body}<div>again: <code>{escape(redo)}</code></div></div>'
     return Page(html, "\n".join([*lines, f"again: {redo}"]))
 
 
@@ -174,7 +174,7 @@ def judge_failure(error: SentinelError, record: Mapping[str, Any] | None) -> tup
 def banner(line: str, colour: str, lines: list[str]) -> Page:
     body = "".join(f'<div style="overflow-wrap:anywhere">{escape(text)}</div>' for text in lines)
     html = (
-        f'<div style="border-left:8px solid {colour};padding:.4em 1em;color:{INK}">'
+        f'<div style="border-left:8px solid {colour};padding:.4em 1em;background:#FFFFFF;color:{INK}">'
         f'<div style="font-size:1.6em;font-weight:700;line-height:1.3;color:{colour}">{escape(line)}</div>{body}</div>'
     )
     return Page(html, "\n".join([line, *lines]))
@@ -193,7 +193,7 @@ def beside(main: Page, others: list[Page]) -> Page:
     """Put small pages in a column to the right of a large one, or below it where the page is narrow."""
     side = "".join(page.html for page in others)
     html = (
-        f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;color:{INK};margin:.6em 0">'
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;background:#FFFFFF;color:{INK};margin:.6em 0">'
         f'<div>{main.html}</div><div style="flex:1 1 20em;min-width:0">{side}</div></div>'
     )
     return Page(html, "\n\n".join(page.text for page in (main, *others)))

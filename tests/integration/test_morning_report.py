@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -103,6 +104,19 @@ def test_a_missing_event_type_is_named(databases: Databases) -> None:
     result = run_after(databases, f"DELETE FROM feedback WHERE {IN_NIGHT}")
     assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: failed “every event type is there")
     assert told_of(result, "every event type is there") == "  observed FEEDBACK has none"
+
+
+def test_a_gate_that_is_declared_to_block_keeps_the_night_from_readers(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "every event type is there"
+    monkeypatch.setitem(GATES, name, replace(GATES[name], severity="block"))  # type: ignore[misc]
+    result = run_after(databases, f"DELETE FROM feedback WHERE {IN_NIGHT}")
+    assert first_screen(result)[0] == f"NOT PUBLISHED: failed “{name}”"
+    (check,) = [check for check in result.checks if not check.passed]
+    assert query_df(databases.warehouse, check.query)["events"].size == 9
+    found = "SELECT count() FROM patrol_events WHERE shift_date = '2026-11-21'"
+    assert run_statement(databases.warehouse, found) == [(0,)]
 
 
 def test_doubled_volume_is_named(databases: Databases) -> None:

@@ -135,12 +135,14 @@ def late(*rows: tuple[str, int, int]) -> pd.DataFrame:
 
 
 def test_late_rows_are_named_with_their_night_and_type() -> None:
-    check = judge_late(late(("REMARK", 108, 100), ("GEOFENCE", 50, 50), ("FEEDBACK", 9, 10)))
-    assert (check.passed, check.observed) == (False, "2026-11-20: late rows, REMARK +8, FEEDBACK -1")
+    check = judge_late(late(("REMARK", 120, 100), ("GEOFENCE", 50, 50), ("FEEDBACK", 9, 10)))
+    assert (check.passed, check.observed) == (False, "2026-11-20: REMARK +20, FEEDBACK -1")
+    assert check.subjects == ("2026-11-20",)
 
 
-def test_a_few_late_rows_are_no_warning() -> None:
-    assert judge_late(late(("REMARK", 1_001, 1_000))).passed
+@pytest.mark.parametrize("rows", [("REMARK", 1_015, 1_000), ("FEEDBACK", 19, 10)], ids=["of many", "few"])
+def test_a_few_late_rows_are_no_warning(rows: tuple[str, int, int]) -> None:
+    assert judge_late(late(rows)).passed
 
 
 def test_without_late_rows_no_night_has_changed() -> None:
