@@ -12,7 +12,15 @@ import pandas as pd
 
 from sentinel_etl.archive import redo_command
 from sentinel_etl.drift import drift_table, shifted
-from sentinel_etl.errors import SentinelError, WarehouseUnreachable
+from sentinel_etl.errors import (
+    ConfigurationError,
+    NotebookFailed,
+    SchemaMismatch,
+    SentinelError,
+    SourceUnreachable,
+    WarehouseUnreachable,
+    WindowLocked,
+)
 from sentinel_etl.gates import Check, failures_first
 from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, table_page
@@ -21,6 +29,15 @@ from sentinel_etl.result import PHASES, RunResult
 from sentinel_etl.window import Window
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]
+
+CAUSES: dict[type[SentinelError], str] = {
+    SourceUnreachable: "the source does not answer",
+    WarehouseUnreachable: "the warehouse does not answer",
+    WindowLocked: "another run holds the window",
+    SchemaMismatch: "configuration and database differ",
+    ConfigurationError: "the configuration cannot be used",
+    NotebookFailed: "the notebook broke off",
+}
 
 NOTHING_BEFORE = Page("no nights before", "no nights before")
 
@@ -156,7 +173,8 @@ def failure_page(
     """
     verdict, then = judge_failure(error, record)
     lines = [str(error), *([then] if then else []), f"{window.local(zone)}  ·  {window}", f"again: {redo}"]
-    return banner(f"{verdict}: {type(error).__name__}", FAILED, lines)
+    cause = next((words for kind, words in CAUSES.items() if isinstance(error, kind)), "the run broke off")
+    return banner(f"{verdict}: {cause}", FAILED, lines)
 
 
 def judge_failure(error: SentinelError, record: Mapping[str, Any] | None) -> tuple[str, str]:

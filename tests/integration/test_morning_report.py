@@ -181,8 +181,8 @@ def test_a_run_that_broke_off_opens_with_its_verdict(environment: Settings, monk
     with pytest.raises(SourceUnreachable):
         run_notebook(settings=broken)
     told, page = opening(environment)
-    assert told[0] == "NOT PUBLISHED: SourceUnreachable"
+    assert told[0] == "NOT PUBLISHED: the source does not answer"
     assert told[2] == "Readers see what they saw before the run; running it again is safe."
     assert told[-1] == "again: sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
-    assert page.index("NOT PUBLISHED: SourceUnreachable") < page.index("<h1")
+    assert page.index("NOT PUBLISHED: the source does not answer") < page.index("<h1")
     assert "An Exception was encountered" not in page

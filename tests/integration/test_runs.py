@@ -274,7 +274,7 @@ def test_a_notebook_that_broke_off_opens_with_it_and_shows_no_traceback(
 ) -> None:
     for name in ("dies", "stumbles"):
         (path,) = (scene.settings.runs_dir / "2026-11-21").glob(f"{name}_*.ipynb")
-        assert opening(path)[0] == "FAILED: NotebookFailed"
+        assert opening(path)[0] == "FAILED: the notebook broke off"
         assert opening(path)[-1].endswith(f"--notebook {name}")
         words = path.read_text(encoding="utf-8") + path.with_suffix(".html").read_text(encoding="utf-8")
         assert "Traceback" not in words

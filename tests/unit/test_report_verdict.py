@@ -151,28 +151,32 @@ def test_the_first_screen_of_the_very_first_night_compares_nothing() -> None:
 @pytest.mark.parametrize(
     ("error", "record", "verdict"),
     [
-        pytest.param(SourceUnreachable("no"), {}, "NOT PUBLISHED: SourceUnreachable", id="before its ledger row"),
+        pytest.param(
+            SourceUnreachable("no"), {}, "NOT PUBLISHED: the source does not answer", id="before its ledger row"
+        ),
         pytest.param(
             SourceUnreachable("no"),
             {"state": "FAILED", "timings": {"extract": 1.0}},
-            "NOT PUBLISHED: SourceUnreachable",
+            "NOT PUBLISHED: the source does not answer",
             id="while reading",
         ),
         pytest.param(
             SourceUnreachable("no"),
             {"state": "FAILED", "timings": {"extract": 1.0, "publish": 0.1}},
-            "FAILED: SourceUnreachable",
+            "FAILED: the source does not answer",
             id="while reconciling",
         ),
-        pytest.param(WarehouseUnreachable("no"), {}, "FAILED: WarehouseUnreachable", id="the warehouse is gone"),
-        pytest.param(SentinelError("no"), {"state": "RUNNING"}, "FAILED: SentinelError", id="the kernel died"),
+        pytest.param(
+            WarehouseUnreachable("no"), {}, "FAILED: the warehouse does not answer", id="the warehouse is gone"
+        ),
+        pytest.param(SentinelError("no"), {"state": "RUNNING"}, "FAILED: the run broke off", id="the kernel died"),
         pytest.param(
             SentinelError("no"),
             {"state": "PUBLISHED", "timings": {"publish": 0.1}},
-            "PUBLISHED, but its report broke off: SentinelError",
+            "PUBLISHED, but its report broke off: the run broke off",
             id="after publishing",
         ),
-        pytest.param(SentinelError("no"), None, "FAILED: SentinelError", id="a notebook that publishes nothing"),
+        pytest.param(SentinelError("no"), None, "FAILED: the run broke off", id="a notebook that publishes nothing"),
     ],
 )
 def test_a_run_that_broke_off_says_only_what_is_known(error: SentinelError, record: Any, verdict: str) -> None:
