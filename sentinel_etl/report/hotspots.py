@@ -65,13 +65,13 @@ def headline_page(ranking: pd.DataFrame, as_of: datetime, half_life_hours: float
     pairs = list(zip(ranking["risk"].astype(float), ranking["risk_week_before"].astype(float), strict=True))
     if not pairs:
         return Page(f"<div>{escape(lines[0])}</div><div>No hotspot has any risk.</div>", f"{lines[0]}\nNo risk.")
-    ids = [f"hotspot {hotspot}" for hotspot in ranking["hotspot_id"]]
+    ids = ranking["hotspot_id"].to_list()
     climb = max(range(min(10, len(pairs))), key=lambda place: pairs[place][0] - pairs[place][1])
     trends = [trend_of(*pair) for pair in pairs]
     rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
     lines += [
-        f"{ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before",
-        f"of the first ten, {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
+        f"Hotspot {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before",
+        f"Of the first ten, hotspot {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
         f"{rising} of {len(ids)} hotspots rising, {falling} falling, {len(ids) - rising - falling} steady",
     ]
     sizes = ["1em", "1.3em", "1em", "1em"]
@@ -114,6 +114,7 @@ def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12) -> Fi
             draw_ranking(axis, ranking.head(most), most)
             axis.set_title(f"half-life {hours:g} h", loc="left")
         figure.supxlabel("risk left, risk points", fontsize="medium")
+        figure.supylabel("hotspot", fontsize="medium")
         tick = plt.Line2D([], [], color=INK, marker="|", ls="", ms=10, mew=1.5, label="a week before")
         named = {"rising": "rising", "falling": "falling", "steady": f"within {STEADY:.0%} of the week before"}
         patches = [Patch(color=TREND_COLOURS[trend], label=label) for trend, label in named.items()]

@@ -56,8 +56,8 @@ def test_a_trend_is_named_by_the_change_against_the_week_before(risk: float, wee
 def test_headline_names_the_leader_the_steepest_rise_and_how_many_rise_and_fall() -> None:
     assert hotspots.headline_page(RANKING, AS_OF, 72.0, KOLKATA).text.splitlines() == [
         "2026-11-22 06:00 IST, half-life 72 h",
-        "hotspot 301 leads with 400 risk points, ▼ −20% against the week before",
-        "of the first ten, hotspot 101 rose most: 50 → 200",
+        "Hotspot 301 leads with 400 risk points, ▼ −20% against the week before",
+        "Of the first ten, hotspot 101 rose most: 50 → 200",
         "2 of 4 hotspots rising, 1 falling, 1 steady",
     ]
 
