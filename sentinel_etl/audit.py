@@ -13,7 +13,7 @@ from sentinel_etl.publish import count_rows, rows_of_window
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["audit_staging", "check_complete"]
+__all__ = ["audit_staging", "check_rejected", "most_rejected"]
 
 
 def audit_staging(
@@ -21,6 +21,7 @@ def audit_staging(
     fact_table: Table,
     window: Window,
     source_counts: Mapping[str, int],
+    rejected_counts: Mapping[str, int],
     frame_nulls: Mapping[str, int],
     warehouse: Engine,
     max_shrink: float,
@@ -28,7 +29,8 @@ def audit_staging(
 ) -> list[Check]:
     """Check the staging table against the source's snapshot, the frames that were sent, and history.
 
-    ``source_counts``: rows per event type, counted by the source in the same snapshot.
+    ``source_counts``: rows per event type, counted by the source in the same snapshot;
+    ``rejected_counts``: those of them that were rejected, which must be all that staging lacks.
     ``frame_nulls``: NULLs per column in the frames that were loaded. Reads only.
     """
     event_types = list(source_counts)
@@ -36,7 +38,7 @@ def audit_staging(
     outside = count_rows(staging, ~rows_of_window(staging, window, event_types), warehouse)
     before = count_rows(fact_table, rows_of_window(fact_table, window, event_types), warehouse)
     return [
-        check_counts(source_counts, staged_counts),
+        check_counts(source_counts, staged_counts, rejected_counts),
         check(
             "keys are unique",
             totals["rows"] == totals["keys"],
@@ -94,19 +96,41 @@ def measure_staging(
     return totals, {str(name): int(rows) for name, rows in counted}, measured
 
 
-def check_complete(lacking: Mapping[str, int]) -> Check:
-    """Judge the rows that lack a column which the fact table requires; they are not in staging."""
-    observed = ", ".join(f"{name} NULL in {rows}" for name, rows in lacking.items()) or "0 rows without"
-    return check("rows have what is required", not lacking, "0 rows without", observed, lacking)
+def most_rejected(source: Mapping[str, int]) -> int:
+    """Give how many of the source's rows may be rejected before nothing is published."""
+    gate = GATES["rows are accepted"]
+    return max(gate.least, int(gate.limit * sum(source.values())))
 
 
-def check_counts(source: Mapping[str, int], staged: Mapping[str, int]) -> Check:
-    differing = [name for name in sorted({*source, *staged}) if source.get(name, 0) != staged.get(name, 0)]
+def check_rejected(
+    in_window: Mapping[str, int], reasons: Mapping[tuple[str, str], int], source: Mapping[str, int]
+) -> Check:
+    """Judge the rejected rows: those of the window, by event type; and all, by event type and reason."""
+    rejected, most = sum(in_window.values()), most_rejected(source)
+    most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+    told = [f"{kind} {rows} × {reason}" for (kind, reason), rows in most_first]
+    more = f"; and {len(told) - 5} more reasons" if len(told) > 5 else ""
+    blocks = rejected > most
+    return check(
+        "rows are accepted",
+        not told,
+        f"at most {most} rows rejected" if blocks else "0 rows rejected",
+        ("; ".join(told[:5]) + more) or "0 rows rejected",
+        sorted({kind for kind, _ in reasons}),
+        "block" if blocks else None,
+    )
+
+
+def check_counts(source: Mapping[str, int], staged: Mapping[str, int], rejected: Mapping[str, int]) -> Check:
+    """Each row of the source is in staging, or is rejected; none is in neither."""
+    found = {name: staged.get(name, 0) + rejected.get(name, 0) for name in {*source, *staged, *rejected}}
+    differing = [name for name in sorted(found) if source.get(name, 0) != found[name]]
     if differing:
         expected = ", ".join(f"{name} {source.get(name, 0)}" for name in differing)
-        observed = ", ".join(f"{name} {staged.get(name, 0)}" for name in differing)
+        observed = ", ".join(f"{name} {found[name]}" for name in differing)
     else:
         expected = observed = f"{sum(source.values())} rows of {len(source)} event types"
+        observed += f", {sum(rejected.values())} of them rejected" if sum(rejected.values()) else ""
     return check("staged rows equal the source's", not differing, expected, observed, differing)
 
 

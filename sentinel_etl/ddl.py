@@ -9,6 +9,7 @@ https://clickhouse.com/docs/sql-reference/distributed-ddl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from clickhouse_sqlalchemy import Table, engines
@@ -21,7 +22,9 @@ __all__ = [
     "cluster_of",
     "create_statements",
     "create_view",
+    "delete_statements",
     "drop_statements",
+    "has_id",
     "merge_statements",
     "on_cluster",
     "quote",
@@ -84,6 +87,21 @@ def drop_statements(table: Table) -> list[str]:
     """Drop the table if it is there; SYNC, so that its name and its replicas' path are free at once."""
     names = [table.name, storage_name(table)] if cluster_of(table) else [table.name]
     return [f"DROP TABLE IF EXISTS {quote(name)}{on_cluster(table)} SYNC" for name in names]
+
+
+def has_id(ids: Sequence[str]) -> str:
+    """Write the condition that a row has one of these event_ids, whatever characters they hold.
+
+    In hexadecimal digits, none of them means anything to a driver or to the server.
+    """
+    listed = ", ".join(f"unhex('{one.encode().hex()}')" for one in ids)
+    return f"event_id IN ({listed})"
+
+
+def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
+    """Delete the rows of a staging table that have one of these event_ids, and wait until they are gone."""
+    alter = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} DELETE WHERE {has_id(ids)}"
+    return [*sync_statements(table), f"{alter} SETTINGS mutations_sync = 2"]
 
 
 def merge_statements(table: Table, partition: str) -> list[str]:

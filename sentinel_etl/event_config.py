@@ -30,7 +30,7 @@ from sentinel_etl.source_models import (
     VehicleCheck,
 )
 
-__all__ = ["COALESCE", "COMMON_COLUMNS", "EVENT_CONFIG", "UNKNOWN_VALUES"]
+__all__ = ["BOUNDS", "COALESCE", "COMMON_COLUMNS", "EVENT_CONFIG", "UNKNOWN_VALUES"]
 
 EVENT_CONFIG: dict[str, dict[str, Any]] = {
     "PATROL_STATUS": {
@@ -207,4 +207,11 @@ UNKNOWN_VALUES: dict[tuple[str, ...], tuple[float, ...]] = {
     ("latitude", "longitude"): (0.0, 0.0),  # no fix: a point in the Gulf of Guinea
     ("speed",): (-1.0,),  # m/s; CLLocation documents a negative speed as invalid
     ("heading",): (-1.0,),  # degrees; CLLocation documents a negative course as invalid
+}
+
+# Fact column → least and greatest value that it can have. A row beyond them is rejected, not mended: a
+# position that is nowhere on Earth is no statement that the position is unknown.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "latitude": (-90.0, 90.0),  # degrees, WGS 84
+    "longitude": (-180.0, 180.0),
 }

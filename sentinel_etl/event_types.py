@@ -23,23 +23,27 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    and_,
     cast,
     func,
     inspect,
     literal,
+    or_,
     select,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import CIDR, INET, INTERVAL, JSON, MACADDR
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Label
+from sqlalchemy.sql.elements import BinaryExpression, Label
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import JSON as GenericJSON
 from sqlalchemy.types import DateTime
 
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.event_config import COMMON_COLUMNS
+from sentinel_etl.lost_rows import carriable_columns, clauses_of, loosen_joins
 from sentinel_etl.window import Window
 
 __all__ = ["EventType", "Join", "parse_event_config"]
@@ -81,30 +85,46 @@ class EventType:
         """Build the statement that reads this type's rows of the window.
 
         Columns out: ``source_key``, ``event_timestamp`` (timestamptz), then the entry's columns
-        under their labels.
+        under their labels. Left out are rows with a value that no driver could hand over, such as
+        an infinite time: `refused.select_refused` reads those.
         """
         source = self.table
         for join in self.joins:
             source = source.join(join.table, join.on, isouter=join.outer)
-        key = readable_key(self.key[0]) if len(self.key) == 1 else func.concat_ws(":", *self.key)
         return (
             select(
-                key.label("source_key"),
+                self.source_key.label("source_key"),
                 self.timestamp.label("event_timestamp"),
                 *(readable(column) for column in self.columns),
             )
             .select_from(source)
-            .where(
-                self.timestamp >= literal(window.start, DateTime(timezone=True)),
-                self.timestamp < literal(window.end, DateTime(timezone=True)),
-                *self.filters,
-            )
+            .where(self.within(window), *self.filters, *carriable_columns(self).values())
         )
 
     def count(self, window: Window) -> Select[Any]:
-        """Build the statement that counts what `select` would read: ``event_type, rows``."""
-        rows = self.select(window).with_only_columns(func.count().label("rows"), maintain_column_froms=True)
-        return rows.add_columns(literal(self.name, Text).label("event_type"))
+        """Build the statement that counts this type's rows of the window: ``event_type, rows``.
+
+        It counts more than `select` reads: also the rows that an inner join would lose because what
+        they refer to is not there, and those with a value that cannot be handed over.
+        """
+        source, lost, filters = loosen_joins(self)
+        rows = or_(lost.any & lost.filters, and_(~lost.any, *filters)) if lost.reasons else and_(true(), *filters)
+        return (
+            select(func.count().label("rows"), literal(self.name, Text).label("event_type"))
+            .select_from(source)
+            .where(self.within(window), rows)
+        )
+
+    def within(self, window: Window) -> ColumnElement[bool]:
+        return and_(
+            self.timestamp >= literal(window.start, DateTime(timezone=True)),
+            self.timestamp < literal(window.end, DateTime(timezone=True)),
+        )
+
+    @property
+    def source_key(self) -> ColumnElement[Any]:
+        """The row's key as one value."""
+        return readable_key(self.key[0]) if len(self.key) == 1 else func.concat_ws(":", *self.key)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -311,12 +331,7 @@ def joins_at_most_one(join: Join) -> bool:
     if table is None:
         return True  # a subquery: its author has chosen its rows; the audit still counts keys
     pinned = set()
-    conditions = (
-        list(join.on.clauses)
-        if isinstance(join.on, BooleanClauseList) and join.on.operator is operators.and_
-        else [join.on]
-    )
-    for condition in conditions:
+    for condition in clauses_of(join.on):
         if not (isinstance(condition, BinaryExpression) and condition.operator is operators.eq):
             continue
         for side, other in ((condition.left, condition.right), (condition.right, condition.left)):

@@ -21,6 +21,9 @@ __all__ = [
     "content_columns",
     "content_hash",
     "is_nullable",
+    "rejected_name",
+    "row_hash",
+    "server_type",
 ]
 
 PartitionBy = Literal["month", "week", "day"]
@@ -132,6 +135,11 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
     )
 
 
+def rejected_name(fact_table: Table) -> str:
+    """Name the table of the rows that the fact table did not take."""
+    return f"{fact_table.name}_rejected"
+
+
 def content_columns(table: Table) -> list[str]:
     """List the columns that depend on the source alone, not on the run that wrote them."""
     return [column.name for column in table.columns if column.name not in RUN_COLUMNS]
@@ -142,8 +150,13 @@ def content_hash(table: Table) -> ColumnElement[str]:
 
     A sum, not an exclusive or, so that a row standing twice does not cancel itself out.
     """
+    return func.hex(func.sumWithOverflow(row_hash(table)))
+
+
+def row_hash(table: Table) -> ColumnElement[int]:
+    """Build the hash of one row's content."""
     columns: list[ColumnElement[Any]] = [literal_column(f'"{name}"') for name in content_columns(table)]
-    return func.hex(func.sumWithOverflow(func.cityHash64(func.tuple(*columns))))
+    return func.cityHash64(func.tuple(*columns))
 
 
 ARROW_TYPES: dict[str, pa.DataType] = {

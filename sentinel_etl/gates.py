@@ -27,7 +27,10 @@ class Gate:
 
 GATES: Mapping[str, Gate] = {
     # The window itself, before anyone may read it.
-    "rows have what is required": Gate("block", "rows that lack a column which the fact table requires: at most 0"),
+    # One rejected row is worth a word; too many, and it is the source or the config that is wrong.
+    "rows are accepted": Gate(
+        "warn", "rows rejected: 0; it blocks at more than `limit` of the window's rows and more than `least`", 0.2, 100
+    ),
     "staged rows equal the source's": Gate("block", "rows per event type, counted by each side in one snapshot"),
     "keys are unique": Gate("block", "rows less distinct event_id: 0"),
     "NULLs arrived as NULLs": Gate("block", "NULLs per column, as sent and as stored"),

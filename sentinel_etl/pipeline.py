@@ -14,7 +14,7 @@ from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.ddl import cluster_of
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
+from sentinel_etl.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
 from sentinel_etl.event_types import EventType, parse_event_config
 from sentinel_etl.fact_table import ENGINE_COLUMNS, arrow_schema, build_patrol_events
 from sentinel_etl.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
@@ -39,6 +39,7 @@ class Pipeline:
     coalesce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_values: Mapping[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
     text_lengths: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     zone: ZoneInfo = CITY_ZONE
 
     @cached_property
@@ -73,6 +74,12 @@ class Pipeline:
                     f"unknown_values.{', '.join(group)}: expected columns of {self.fact_table.name} and a value for "
                     f"each, found {values!r}"
                 )
+        for name, (low, high) in self.bounds.items():
+            if name not in self.fact_table.columns or not low <= high:
+                raise ConfigurationError(
+                    f"bounds.{name}: expected a column of {self.fact_table.name}, its least and its greatest value; "
+                    f"found {low!r}, {high!r}"
+                )
         for target in self.text_lengths:
             if target not in self.fact_table.columns:
                 raise ConfigurationError(f"text_lengths.{target}: expected a column of {self.fact_table.name}")
@@ -100,6 +107,7 @@ SENTINEL = Pipeline(
     coalesce=COALESCE,
     unknown_values=UNKNOWN_VALUES,
     text_lengths={"remark_length": "remark_text"},
+    bounds=BOUNDS,
 )
 
 

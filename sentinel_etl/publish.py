@@ -15,7 +15,15 @@ from sentinel_etl.fact_table import PARTITION_KEYS, PartitionBy
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["instant", "partition_ids", "partition_scheme", "publish_window", "rows_of_window"]
+__all__ = [
+    "count_rows",
+    "instant",
+    "is_staged",
+    "partition_ids",
+    "partition_scheme",
+    "publish_window",
+    "rows_of_window",
+]
 
 # The virtual column that names a row's partition.
 # https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#virtual-columns

@@ -34,8 +34,9 @@ class RunResult:
     """What one run did.
 
     ``verdict``  PUBLISHED, PUBLISHED WITH WARNINGS, NOT PUBLISHED or DRY RUN; ``cause`` says why
-    ``counts``   event_type, and rows (int64): source (in the snapshot), staged, published, and
-                 source_now (when the run ended: more than source means late rows)
+    ``counts``   event_type, and rows (int64): source (in the snapshot), staged and rejected (together
+                 the source's), published, and source_now (when the run ended: more than source
+                 means late rows)
     ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
     ``how``      how each partition was published
     ``preview``  the earliest fact row of each event type
@@ -43,7 +44,8 @@ class RunResult:
     ``limited``  whether the run was limited to some event types
     ``tonight``  the window's counts, NULL shares and scores; ``before``: those of the nights before
     ``versions`` of what ran: name → version
-    ``rejected`` event_type, reason, rows (int64) that are no events
+    ``rejected`` event_type, reason, rows (int64) that are no events; those that lie in no night are
+                 counted here alone
     ``late``     shift_date, event_type, source, warehouse (int64 rows) of earlier nights that have changed
                  in the source since they were loaded
     """

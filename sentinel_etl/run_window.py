@@ -15,9 +15,9 @@ from importlib.metadata import version
 import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine
+from sqlalchemy import Engine, union_all
 
-from sentinel_etl.audit import audit_staging, check_complete
+from sentinel_etl.audit import audit_staging, check_rejected, most_rejected
 from sentinel_etl.check import require_source
 from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
 from sentinel_etl.contract import build_contract, check_contract, judge_ranges
@@ -34,9 +34,11 @@ from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
 from sentinel_etl.reconcile import count_source, count_warehouse
+from sentinel_etl.refused import check_calendar, select_nightless, select_refused
+from sentinel_etl.rejected import Rejects, build_rejected, publish_rejected, reject_surplus, sort_rows
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.source import BATCH_BYTES, compile_sql, connect_source, hold_locks, open_snapshot
+from sentinel_etl.source import BATCH_BYTES, Snapshot, compile_sql, connect_source, hold_locks, open_snapshot
 from sentinel_etl.staging import (
     create_staging,
     drop_staging,
@@ -46,8 +48,7 @@ from sentinel_etl.staging import (
     sweep_staging,
 )
 from sentinel_etl.streaming import prefetch, throttle
-from sentinel_etl.transform import split_incomplete, transform_data
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse import create_table, run_statement
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = ["choose_window", "new_run_id", "run_window"]
@@ -101,7 +102,9 @@ def run_window(
         SchemaMismatch: the source or the fact table differs from the pipeline.
         SourceUnreachable, WarehouseUnreachable: a database does not answer.
         WindowLocked: another run holds a partition of the window.
+        WindowError: a night that the fact table has no date for.
     """
+    check_calendar(window)
     settings = settings or load_settings()
     pipeline = pipeline or load_pipeline(settings)
     chosen = pipeline.select_event_types(list(event_types or ()))
@@ -111,6 +114,7 @@ def run_window(
         replica = replica or databases.replica
     require_source(chosen.values(), source)
     prepare_fact_table(warehouse, pipeline)
+    create_table(warehouse, build_rejected(pipeline.fact_table))
     create_ledger(warehouse, settings.warehouse_cluster)
 
     run = WindowRun(window, source, replica or source, warehouse, pipeline, chosen, settings, run_id or new_run_id())
@@ -186,9 +190,13 @@ class WindowRun:
     run_id: str
     clock: Stopwatch = field(default_factory=Stopwatch)
     nulls: Counter[str] = field(default_factory=Counter)
-    lacking: Counter[str] = field(default_factory=Counter)
+    read_counts: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     source_counts: dict[str, int] = field(default_factory=dict)
+    rejects: Rejects = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rejects = Rejects(self.pipeline, self.run_id, self.warehouse)
 
     def execute(self, *, dry_run: bool, allow_shrink: bool) -> RunResult:
         with self.hold_partitions() as (partitions, check_held):
@@ -196,10 +204,12 @@ class WindowRun:
             staging = create_staging(self.pipeline.fact_table, self.run_id, self.warehouse)
             self.stage(staging)
             with self.clock.measure("audit"):
+                self.nulls.subtract(reject_surplus(staging, self.rejects, most_rejected(self.source_counts)))
+                self.rejects.flush()
                 tonight = measure_rows(staging, self.warehouse)
                 before = measure_before(self.window, self.pipeline, self.warehouse)
                 checks = [
-                    check_complete(self.lacking),
+                    check_rejected(self.rejects.in_window, self.rejects.counts, self.source_counts),
                     *self.audit(staging, allow_shrink),
                     judge_ranges(self.outside, self.pipeline.fact_table),
                     *self.judge(tonight, before),
@@ -212,6 +222,9 @@ class WindowRun:
             how = ""
             if not blocked and not dry_run:
                 with self.clock.measure("publish"):
+                    publish_rejected(
+                        self.rejects, self.window, list(self.event_types), self.source, self.settings.lock_wait_seconds
+                    )
                     how = publish_window(
                         staging,
                         self.pipeline.fact_table,
@@ -224,7 +237,8 @@ class WindowRun:
             with self.clock.measure("reconcile"):
                 counts = self.reconcile(staged)
             if not blocked:
-                drop_staging(staging, self.warehouse)
+                for table in [staging] if self.rejects.staging is None else [staging, self.rejects.staging]:
+                    drop_staging(table, self.warehouse)
         warned = [check for check in checks if check.severity == "warn" and not check.passed]
         if blocked:
             verdict = "NOT PUBLISHED"
@@ -238,6 +252,7 @@ class WindowRun:
             verdict=verdict,
             cause=describe_checks(blocked or warned),
             counts=counts,
+            rejected=self.rejects.table(),
             checks=tuple(checks),
             timings={},
             how=how,
@@ -287,6 +302,7 @@ class WindowRun:
             for kind in self.event_types.values():
                 batches = throttle(extract_batches(kind, self.window, snapshot), limit)
                 for batch in self.clock.busy("extract", batches):
+                    self.read_counts[kind.name] += batch.num_rows
                     pending.setdefault(kind.name, []).append(batch)
                     rows += batch.num_rows
                     if rows >= self.settings.batch_rows:
@@ -297,14 +313,24 @@ class WindowRun:
                 yield as_frames(pending)
             with self.clock.measure("count"):
                 self.source_counts = snapshot.count(kind.count(self.window) for kind in self.event_types.values())
+                self.read_refused(snapshot)
+
+    def read_refused(self, snapshot: Snapshot) -> None:
+        """Read in the same snapshot what no event can be made of; in the window few types have any."""
+        kinds = self.event_types.values()
+        short = [kind for kind in kinds if self.source_counts[kind.name] != self.read_counts[kind.name]]
+        nightless = union_all(*map(select_nightless, kinds))
+        for statement in (nightless, *(select_refused(kind, self.window) for kind in short)):
+            for batch in snapshot.read(statement, "refused rows"):
+                self.rejects.add_refused(batch)
 
     def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
         loaded_at = pd.Timestamp(datetime.now(UTC))
         contract = build_contract(self.pipeline.fact_table)
         for frames in batches:
             with self.clock.measure("transform"):
-                facts, lacking = split_incomplete(transform_data(concatenate(frames), self.pipeline), self.pipeline)
-                self.lacking.update(lacking)
+                facts, rejected = sort_rows(concatenate(frames), self.pipeline)
+                self.rejects.add(rejected)
                 self.outside.update(check_contract(facts, contract))
                 columns = as_arrow(facts)
                 self.nulls.update({name: columns[name].null_count for name in columns.column_names})
@@ -317,6 +343,7 @@ class WindowRun:
             self.pipeline.fact_table,
             self.window,
             self.source_counts,
+            self.rejects.in_window,
             self.nulls,
             self.warehouse,
             self.settings.max_shrink,
@@ -337,11 +364,17 @@ class WindowRun:
         return attach_evidence(checks, staging, self.pipeline.fact_table, self.window, types, nights, self.warehouse)
 
     def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:
-        """Count both sides again, after publishing: event_type, source, staged, published, source_now."""
+        """Count both sides again, after publishing: the columns of `RunResult.counts`."""
         names = list(self.event_types)
         published = count_warehouse(self.pipeline.fact_table, self.window, names, self.warehouse)
         now = count_source(self.event_types.values(), self.window, self.reader)
-        sides = {"source": self.source_counts, "staged": staged, "published": published, "source_now": now}
+        sides = {
+            "source": self.source_counts,
+            "staged": staged,
+            "rejected": self.rejects.in_window,
+            "published": published,
+            "source_now": now,
+        }
         return pd.DataFrame(
             {
                 "event_type": names,

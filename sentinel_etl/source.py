@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event, func, s
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.selectable import GenerativeSelect
 
 from sentinel_etl.errors import (
     ConfigurationError,
@@ -169,7 +170,7 @@ class Snapshot:
             else:
                 cursor.close()
 
-    def read(self, statement: Select[Any], event_type: str) -> Iterator[pa.RecordBatch]:
+    def read(self, statement: GenerativeSelect, event_type: str) -> Iterator[pa.RecordBatch]:
         """Stream a statement's rows as Arrow batches of about ``batch_bytes``, at least one.
 
         Raises:
@@ -271,6 +272,7 @@ def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:
             for statement in (
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                 "SET LOCAL timezone = 'UTC'",
+                "SET LOCAL client_encoding = 'UTF8'",
                 "SET LOCAL standard_conforming_strings = on",
                 f"SET LOCAL statement_timeout = {milliseconds}",
                 # A reader that was stopped must not hold back vacuum for ever.

@@ -8,7 +8,7 @@ from clickhouse_sqlalchemy import select as select_in_clickhouse
 from sqlalchemy import Column, Engine, MetaData, func, select, tuple_
 
 from sentinel_etl.ddl import cluster_of, drop_statements, staging_statements
-from sentinel_etl.fact_table import SHOWN_COLUMNS, content_columns
+from sentinel_etl.fact_table import SHOWN_COLUMNS, content_columns, rejected_name
 from sentinel_etl.ledger import read_runs
 from sentinel_etl.source import connect_source, lock_key
 from sentinel_etl.warehouse import query_df, run_statement
@@ -50,13 +50,17 @@ def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[
     A run is dead when nobody holds its lock. One whose audit failed keeps its table for inspection
     until a newer run of a window that covers it has been published.
     """
-    prefix = staging_prefix(fact_table)
+    prefixes = {"facts": staging_prefix(fact_table), "rejected": f"{rejected_name(fact_table)}__staging_"}
     tables = run_statement(
         warehouse,
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, :prefix)",
-        {"prefix": prefix},
+        "SELECT name FROM system.tables WHERE database = currentDatabase() "
+        "AND (startsWith(name, :facts) OR startsWith(name, :rejected))",
+        prefixes,
     )
-    run_ids = sorted({str(row[0]).removeprefix(prefix).removesuffix("_local") for row in tables})
+    left: dict[str, list[str]] = {}
+    for name in sorted({str(row[0]).removesuffix("_local") for row in tables}):
+        left.setdefault(name.partition("__staging_")[2], []).append(name)
+    run_ids = list(left)
     if not run_ids:
         return []
     with connect_source(source) as connection:
@@ -68,8 +72,8 @@ def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[
         connection.invalidate()  # the locks tried above go with the session
     kept = {run["run_id"] for run in failed_audits(fact_table, warehouse)}
     dead = [run_id for run_id in run_ids if run_id not in alive | kept]
-    for run_id in dead:
-        drop_staging(Table(prefix + run_id, MetaData(), clickhouse_cluster=cluster_of(fact_table)), warehouse)
+    for name in (name for run_id in dead for name in left[run_id]):
+        drop_staging(Table(name, MetaData(), clickhouse_cluster=cluster_of(fact_table)), warehouse)
     return dead
 
 

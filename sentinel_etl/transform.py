@@ -19,7 +19,7 @@ from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.risk import score_events
 from sentinel_etl.window import NIGHT_STARTS
 
-__all__ = ["coalesce_columns", "split_incomplete", "transform_data"]
+__all__ = ["coalesce_columns", "local_date", "prepare_events", "transform_data"]
 
 # What extraction adds to every row, and transformation consumes.
 EXTRACTED = ("source_key", "event_timestamp", "event_type")
@@ -66,18 +66,23 @@ def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.Dat
     Raises:
         SchemaMismatch: a column that lacks, or whose values do not fit the fact table's type.
     """
-    events = nulls_for_nan(as_arrow(frame).combine_chunks())
+    events = cast_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline.schema)
+    for group, unknown in pipeline.unknown_values.items():
+        events = nulls_for_unknown(events, group, unknown)
+    events = derive_columns(events, pipeline)
+    return as_frame(fit_fact_table(events, pipeline))
+
+
+def prepare_events(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Do what comes before any cast: NULL for NaN, and one column of several."""
+    events = nulls_for_nan(events.combine_chunks())
     for name in EXTRACTED:
         if name not in events.column_names:
             raise SchemaMismatch(f"transform: expected the columns {', '.join(EXTRACTED)}; {name} is missing")
     for target, sources in pipeline.coalesce.items():
         if any(name in events.column_names for name in sources):
             events = coalesce_table(events, target, sources)
-    events = cast_known_columns(events, pipeline.schema)
-    for group, unknown in pipeline.unknown_values.items():
-        events = nulls_for_unknown(events, group, unknown)
-    events = derive_columns(events, pipeline)
-    return as_frame(fit_fact_table(events, pipeline))
+    return events
 
 
 def nulls_for_nan(table: pa.Table) -> pa.Table:
@@ -163,7 +168,7 @@ def fit_fact_table(events: pa.Table, pipeline: Pipeline) -> pa.Table:
         if pa.types.is_list(field.type):
             column = empty_for_null(column)
         columns.append(column)
-    # A NULL in a column that must have a value is the audit's to name, row by row, not a crash here.
+    # A NULL in a column that must have a value is `rejected`'s to name, row by row, not a crash here.
     return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in fields]))
 
 
@@ -176,19 +181,6 @@ def empty_for_null(column: pa.ChunkedArray) -> pa.Array:
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pc.list_flatten(lists), type=lists.type)
-
-
-def split_incomplete(facts: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Part the rows that lack what the fact table requires from the others, and count what they lack."""
-    table = as_arrow(facts)
-    required = [f.name for f in pipeline.schema if not f.nullable and f.name in table.column_names]
-    lacking = {name: table[name].null_count for name in required if table[name].null_count}
-    if not lacking:
-        return facts, {}
-    complete = pc.is_valid(table[next(iter(lacking))])
-    for name in lacking:
-        complete = pc.and_(complete, pc.is_valid(table[name]))
-    return as_frame(table.filter(complete)), lacking
 
 
 def cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

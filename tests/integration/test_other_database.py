@@ -114,7 +114,10 @@ def drones(databases: Databases) -> Databases:
 
 def test_an_eleventh_event_type_is_one_entry(drones: Databases) -> None:
     result = move(drones, NIGHT, WITH_DRONES)
-    assert result.verdict == "PUBLISHED"
+    assert result.verdict == "PUBLISHED WITH WARNINGS"
+    assert result.rejected.to_dict("records") == [
+        {"event_type": "DRONE_SIGHTING", "reason": "no row of patrols has its patrol_id", "rows": 1}
+    ]
     counted = "SELECT count(*) FROM drone_sightings s JOIN patrols p USING (patrol_id) WHERE height_m > 0 AND seen_at "
     with drones.source.connect() as connection:
         expected = connection.scalar(text(counted + ">= '2026-11-21 00:30Z' AND seen_at < '2026-11-22 00:30Z'"))
@@ -140,7 +143,7 @@ def test_an_eleventh_event_type_is_one_entry(drones: Databases) -> None:
 def test_an_event_type_added_later_joins_a_loaded_night(drones: Databases) -> None:
     before = move(drones, NIGHT, SENTINEL)
     added = move(drones, NIGHT, WITH_DRONES, event_types=["DRONE_SIGHTING"])
-    assert (added.verdict, added.how) == ("PUBLISHED", "attach 202611")
+    assert (added.verdict, added.how) == ("PUBLISHED WITH WARNINGS", "attach 202611")
     counts = dict(read(drones.warehouse, "SELECT event_type, count() FROM patrol_events GROUP BY event_type"))
     assert counts == {**before.counts.set_index("event_type")["published"].to_dict(), "DRONE_SIGHTING": 2}
 
@@ -269,7 +272,10 @@ def hospital(source_engine: Engine, warehouse: Engine) -> Databases:
 def test_another_database_with_its_own_fact_table_needs_only_a_pipeline(hospital: Databases) -> None:
     assert [str(found) for found in check_source(HOSPITAL.event_types.values(), hospital.source)] == []
     result = move(hospital, DAY, HOSPITAL)
-    assert (result.verdict, result.cause, result.how) == ("PUBLISHED", "", "attach 20260601")
+    assert (result.verdict, result.how) == ("PUBLISHED WITH WARNINGS", "attach 20260601")
+    assert result.rejected.to_dict("records") == [
+        {"event_type": "DOSE", "reason": "no row of admissions has its hospital, number", "rows": 1}
+    ]
     assert result.counts.set_index("event_type")["published"].to_dict() == {"ADMISSION": 2, "DOSE": 1}
     rows = read(
         hospital.warehouse,
@@ -300,7 +306,7 @@ def test_another_database_is_re_run_like_the_first(hospital: Databases) -> None:
         connection.exec_driver_sql("DELETE FROM clinic.admissions WHERE number = 2")
         connection.exec_driver_sql("UPDATE clinic.admissions SET urgency = 'GREEN' WHERE hospital = 'GUY'")
     result = move(hospital, DAY, HOSPITAL)
-    assert (result.verdict, result.how) == ("PUBLISHED", "replace 20260601")
+    assert (result.verdict, result.how) == ("PUBLISHED WITH WARNINGS", "replace 20260601")
     found = read(hospital.warehouse, "SELECT event_id, urgency, base_risk_score FROM ward_events ORDER BY event_id")
     assert found == [("ADMISSION:GUY:1", "GREEN", 2.0), ("DOSE:GUY:1", "GREEN", 0.5)]
 

@@ -93,7 +93,7 @@ def bytes_of(databases: Databases, condition: str) -> tuple[int, str]:
 def staging_tables(databases: Databases) -> list[str]:
     tables = run_statement(
         databases.warehouse,
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'patrol_events__%' ORDER BY 1",
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%__staging_%' ORDER BY 1",
     )
     return [str(name) for (name,) in tables]
 

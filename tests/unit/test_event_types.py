@@ -35,6 +35,7 @@ from sqlalchemy.orm import aliased
 
 from sentinel_etl.check import differences_of
 from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.event_config import EVENT_CONFIG
 from sentinel_etl.event_types import EventType, parse_event_config
 from sentinel_etl.source import compile_sql
 from sentinel_etl.source_models import Officer, Patrol, PatrolLog, Remark, VehicleCheck
@@ -136,7 +137,9 @@ def test_the_designs_literal_entry_works_with_a_timestamp_and_a_key() -> None:
         "remarks.remark_id AS remark_id, patrols.start_time AS start_time "
         "FROM remarks JOIN patrols ON remarks.patrol_id = patrols.patrol_id "
         "AND patrols.patrol_status = 'COMPLETED' "
-        "WHERE remarks.created_at >= '2026-11-21 00:30:00+00:00' AND remarks.created_at < '2026-11-22 00:30:00+00:00'"
+        "WHERE remarks.created_at >= '2026-11-21 00:30:00+00:00' AND remarks.created_at < '2026-11-22 00:30:00+00:00' "
+        "AND (patrols.start_time >= '0001-01-01 00:00:00+00' AND patrols.start_time <= '9999-12-31 00:00:00+00') "
+        "IS NOT false"
     )
 
 
@@ -444,10 +447,10 @@ def test_filters_and_case_run_in_the_statement() -> None:
     )
     text = sql(kind)
     assert "CASE WHEN (patrol_logs.patrol_status = 'finished') THEN patrols.visited_hotspots END AS" in text
-    assert text.endswith(
+    assert (
         "AND patrol_logs.created_at < '2026-11-22 00:30:00+00:00' AND patrol_logs.speed > 3 "
-        "AND patrols.patrol_status IN ('COMPLETED', 'it''s')"
-    )
+        "AND patrols.patrol_status IN ('COMPLETED', 'it''s') AND "
+    ) in text
 
 
 def test_a_boolean_filter_is_written_as_postgresql_knows_it() -> None:
@@ -628,4 +631,33 @@ def test_a_foreign_key_alone_does_not_make_a_join_unique() -> None:
     )
     assert "notes is not joined on a unique key" in refusal(
         CALL | {"joins": [(notes, notes.c.call_id == CALLS.c.call_id)]}
+    )
+
+
+def test_a_value_that_no_driver_carries_is_left_out_of_the_statement_and_counted() -> None:
+    arrays = parse(
+        {
+            "model": Patrol,
+            "timestamp": Patrol.start_time,
+            "key": Patrol.patrol_id,
+            "columns": [Patrol.assigned_crew_ids, Patrol.end_time],
+        }
+    )
+    ends = (
+        "AND (array_ndims(patrols.assigned_crew_ids) = 1 AND array_lower(patrols.assigned_crew_ids, 1) IN (0, 1)) "
+        "IS NOT false AND (patrols.end_time >= '0001-01-01 00:00:00+00' AND patrols.end_time <= "
+        "'9999-12-31 00:00:00+00') IS NOT false"
+    )
+    assert sql(arrays).endswith(ends)
+    assert "array_ndims" not in compile_sql(arrays.count(WINDOW))
+
+
+def test_the_count_keeps_what_an_inner_join_would_lose_and_leaves_out_what_it_filters() -> None:
+    kind = parse_event_config(EVENT_CONFIG)["HIGH_INTEGRITY_VISITS"]
+    assert compile_sql(kind.count(WINDOW)).replace("\n", "") == (
+        "SELECT count(*) AS rows, 'HIGH_INTEGRITY_VISITS' AS event_type "
+        "FROM remarks LEFT OUTER JOIN patrols ON remarks.patrol_id = patrols.patrol_id "
+        "WHERE remarks.created_at >= '2026-11-21 00:30:00+00:00' AND remarks.created_at < '2026-11-22 00:30:00+00:00' "
+        "AND (patrols.patrol_id IS NULL AND remarks.hotspot_id IS NOT NULL OR patrols.patrol_id IS NOT NULL "
+        "AND remarks.hotspot_id IS NOT NULL AND patrols.patrol_status = 'COMPLETED')"
     )
