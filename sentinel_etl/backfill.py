@@ -21,11 +21,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from sentinel_etl.databases import open_databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WindowError, error_named
+from sentinel_etl.fact_table import PartitionBy
 from sentinel_etl.ledger import create_ledger, missing_nights, read_runs
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.provision import prepare_fact_table
@@ -34,7 +36,15 @@ from sentinel_etl.runs import notebook_path, run_notebook, write_atomically
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.window import Window
 
-__all__ = ["Group", "GroupResult", "backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
+__all__ = [
+    "Group",
+    "GroupResult",
+    "backfill_table",
+    "group_nights",
+    "plan_backfill",
+    "raise_for_groups",
+    "run_backfill",
+]
 
 
 @dataclass(frozen=True)
@@ -80,14 +90,19 @@ def plan_backfill(
     if missing_only:
         runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
         nights = missing_nights(nights, pipeline.event_types, runs, settings.zone)
+    return group_nights(nights, scheme, settings.zone)
+
+
+def group_nights(nights: Sequence[date], scheme: PartitionBy, zone: ZoneInfo) -> list[Group]:
+    """Make one group of each stretch of nights in a partition; in: nights in order."""
 
     def partition_of(night: date) -> str:
-        return partition_ids(Window.night(night, settings.zone), scheme, settings.zone)[0]
+        return partition_ids(Window.night(night, zone), scheme, zone)[0]
 
     return [
         Group(
             partition_of(stretch[0]),
-            Window(Window.night(stretch[0], settings.zone).start, Window.night(stretch[-1], settings.zone).end),
+            Window(Window.night(stretch[0], zone).start, Window.night(stretch[-1], zone).end),
             len(stretch),
         )
         for stretch in stretches(nights, partition_of)

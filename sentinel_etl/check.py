@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import Column, Engine, Enum, text
+from sqlalchemy import Column, Engine, Enum, Table, text
 from sqlalchemy.dialects import postgresql
 
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.event_types import EventType
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.schema import diff_schema
 from sentinel_etl.source import connect_source
 
-__all__ = ["Difference", "check_source", "require_source"]
+__all__ = ["Difference", "check_source", "check_warehouse", "require_source"]
 
 # A family is what ADBC reads alike: the model may say BIGINT where the source has integer.
 FAMILIES = {
@@ -34,6 +37,8 @@ COLUMNS_OF_TABLES = text(
     SELECT c.relname AS table_name, n.nspname AS schema_name, pg_table_is_visible(c.oid) AS visible,
            a.attname AS column_name,
            CASE WHEN t.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END AS type_name,
+           (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+               AS labels,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum)
                AS indexed
       FROM pg_class c
@@ -75,7 +80,26 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
     differences = []
     for event_type in event_types:
         differences += differences_of(event_type, live)
-    return differences
+    return merge_types(differences)
+
+
+def merge_types(differences: Iterable[Difference]) -> list[Difference]:
+    """Tell what several event types read of a table once, not once for each."""
+    merged: dict[tuple[bool, str], list[str]] = {}
+    for one in differences:
+        merged.setdefault((one.blocking, one.message), []).append(one.event_type)
+    return [Difference(", ".join(names), blocking, message) for (blocking, message), names in merged.items()]
+
+
+def check_warehouse(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> list[Difference]:
+    """List every difference between the warehouse's tables and the code; each would stop a run.
+
+    Raises:
+        WarehouseUnreachable: no connection.
+    """
+    mend = "; `sentinel-etl schema apply` adds it"
+    changes = diff_schema(pipeline, warehouse, cluster)
+    return [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
 
 
 def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dict[str, Any]]) -> list[Difference]:
@@ -88,7 +112,7 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
             continue
         column = next(c for c in table.columns if c.name == name)
         if name not in columns:
-            message = f"expected a column {table.fullname}.{name}; the source has {', '.join(sorted(columns))}"
+            message = f"expected a column {table.fullname}.{name}; {guess_name(column, table, columns)}"
             differences.append(Difference(event_type.name, True, message))
         elif family(columns[name]["type_name"]) != family(declared_type(column)):
             message = (
@@ -96,6 +120,9 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
                 f"{columns[name]['type_name']}"
             )
             differences.append(Difference(event_type.name, True, message))
+        elif told := differing_labels(column, columns[name].get("labels")):
+            message = f"expected {table.fullname}.{name} to have the model's values; {told}"
+            differences.append(Difference(event_type.name, False, message))
         elif (table, name) == event_type.time_filter and not columns[name]["indexed"]:
             message = (
                 f"expected an index on {table.fullname}.{name}, the time filter; every run reads the whole "
@@ -107,6 +134,33 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
         for name in sorted(missing_tables)
     ]
     return differences
+
+
+def guess_name(column: Column[Any], table: Table, live: dict[str, Any]) -> str:
+    """Say which column the missing one may have become: one of its kind that the model does not know."""
+    known = {each.name for each in table.columns}
+    alike = [
+        name
+        for name, found in live.items()
+        if name not in known and family(found["type_name"]) == family(declared_type(column))
+    ]
+    if not alike:
+        return f"the source has {', '.join(sorted(live))}: was it dropped?"
+    likely = get_close_matches(column.name, alike, n=1, cutoff=0.0)[0]
+    return f"the source has {', '.join(sorted(live))}: was it renamed to {likely}?"
+
+
+def differing_labels(column: Column[Any], live: list[str] | None) -> str:
+    """Compare a native enum's values with the source's; a model that says text takes them all."""
+    if not isinstance(column.type, Enum) or not column.type.native_enum or live is None:
+        return ""
+    new = [label for label in live if label not in column.type.enums]
+    gone = [label for label in column.type.enums if label not in live]
+    return "; ".join(
+        f"the source {verb} {', '.join(labels)}"
+        for verb, labels in (("has also", new), ("has no longer", gone))
+        if labels
+    )
 
 
 def declared_type(column: Column[Any]) -> str:

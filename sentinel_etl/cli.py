@@ -17,11 +17,13 @@ from tqdm import tqdm
 
 from sentinel_etl import status as status_module
 from sentinel_etl.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
-from sentinel_etl.check import check_source
+from sentinel_etl.check import check_source, check_warehouse
 from sentinel_etl.cli_runs import runs as runs_group
+from sentinel_etl.cli_schema import schema as schema_group
 from sentinel_etl.databases import open_databases
 from sentinel_etl.demo import run_demo
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError
+from sentinel_etl.heal import reconcile_nights
 from sentinel_etl.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.report import plan_page
@@ -148,10 +150,12 @@ def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> No
 @event_types
 @as_json
 def check(event_types: Sequence[str], as_json: bool) -> None:
-    """Compare EVENT_CONFIG with the live source: columns, types, an index for each time filter."""
+    """Compare the code with both databases: the source's columns, types and indexes, the warehouse's tables."""
     settings = load_settings()
-    chosen = load_pipeline(settings).select_event_types(list(event_types))
-    differences = check_source(chosen.values(), open_databases(settings).source)
+    pipeline, databases = load_pipeline(settings), open_databases(settings)
+    chosen = pipeline.select_event_types(list(event_types))
+    differences = check_source(chosen.values(), databases.source)
+    differences += check_warehouse(pipeline, databases.warehouse, settings.warehouse_cluster)
     if as_json:
         click.echo(json.dumps([vars(difference) for difference in differences]))
     else:
@@ -171,6 +175,18 @@ def status(nights: int, as_json: bool) -> None:
     report = status_module.read_status(nights)
     click.echo(json.dumps(report.as_dict()) if as_json else str(report))
     report.raise_if_missing()
+
+
+@cli.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1), help="How many nights to compare.")
+@click.option("--heal", is_flag=True, help="Do the nights that differ again, each with its report.")
+@click.option("--allow-shrink", is_flag=True, help="With --heal: publish even if a night lost most of its rows.")
+@as_json
+def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
+    """Find loaded nights whose source has changed since: late rows, edits, deletions; exit 5 where one has."""
+    found = reconcile_nights(days, heal=heal, allow_shrink=allow_shrink)
+    click.echo(json.dumps(found.as_dict()) if as_json else str(found))
+    found.raise_for_differences()
 
 
 @cli.command()
@@ -210,6 +226,7 @@ def local_status(as_json: bool) -> None:
 
 
 cli.add_command(runs_group)
+cli.add_command(schema_group)
 
 
 def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ https://clickhouse.com/docs/sql-reference/distributed-ddl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from clickhouse_sqlalchemy import Table, engines
 from clickhouse_sqlalchemy.drivers.http.base import ClickHouseDialect_http
@@ -19,6 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 __all__ = [
     "Way",
+    "add_column_statements",
     "cluster_of",
     "create_statements",
     "create_view",
@@ -87,6 +88,18 @@ def drop_statements(table: Table) -> list[str]:
     """Drop the table if it is there; SYNC, so that its name and its replicas' path are free at once."""
     names = [table.name, storage_name(table)] if cluster_of(table) else [table.name]
     return [f"DROP TABLE IF EXISTS {quote(name)}{on_cluster(table)} SYNC" for name in names]
+
+
+def add_column_statements(table: Table, column: Column[Any], after: str) -> list[str]:
+    """Add a column where the definition has it; on a cluster to the table that holds the rows, then to the other."""
+    compiler = DIALECT.ddl_compiler(DIALECT, None)
+    default = compiler.get_column_default_string(column)
+    definition = f"{quote(column.name)} {column.type.compile(dialect=DIALECT)}"
+    definition += f" DEFAULT {default}" if default is not None else ""
+    place = f"AFTER {quote(after)}" if after else "FIRST"
+    names = dict.fromkeys((storage_name(table), table.name))
+    alters = [f"ALTER TABLE {quote(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
+    return [f"{alter} {definition} {place}" for alter in alters]
 
 
 def has_id(ids: Sequence[str]) -> str:

@@ -92,8 +92,11 @@ def judge_drift(name: str, before: pd.DataFrame, tonight: pd.DataFrame, by: str)
     return tell(name, odd, f"PSI at most {gate.limit:g} for each", "all within")
 
 
-def judge_late(late: pd.DataFrame) -> Check:
-    """Judge the earlier nights whose source has changed since they were loaded; in: `RunResult.late`."""
+def judge_late(late: pd.DataFrame, nights: int = 7) -> Check:
+    """Judge the earlier nights whose source has changed since they were loaded; in: `RunResult.late`.
+
+    ``nights``: how many were looked back over, for the command that mends them.
+    """
     name = "earlier nights are complete"
     gate = GATES[name]
     told = {}
@@ -106,4 +109,6 @@ def judge_late(late: pd.DataFrame) -> Check:
                 f"{str(night)[:10]}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
             )
     wanted = f"at most {gate.limit:.0%} of a loaded night's rows late or gone"
+    if told:
+        wanted += f"; to mend: sentinel-etl reconcile --days {nights + 1} --heal"
     return tell(name, told, wanted, "all within" if len(late) else "no night has changed")

@@ -50,6 +50,11 @@ class Pipeline:
     def schema(self) -> pa.Schema:
         return arrow_schema(self.fact_table)
 
+    @property
+    def altered_columns(self) -> frozenset[str]:
+        """The columns that the warehouse holds otherwise than the source."""
+        return frozenset()
+
     def check(self) -> None:
         """Check the whole pipeline without connecting to anything."""
         missing = [name for name in ENGINE_COLUMNS if name not in self.fact_table.columns]

@@ -27,13 +27,13 @@ from sentinel_etl.evidence import attach_evidence
 from sentinel_etl.extract import extract_batches
 from sentinel_etl.gates import Check
 from sentinel_etl.history import Measures, measure_before, measure_rows
-from sentinel_etl.judge import judge_history
+from sentinel_etl.judge import judge_history, judge_late
 from sentinel_etl.ledger import RunRecord, create_ledger, record_run
 from sentinel_etl.load import load_stream
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
-from sentinel_etl.reconcile import count_source, count_warehouse
+from sentinel_etl.reconcile import count_source, count_warehouse, find_late_rows, nights_before
 from sentinel_etl.refused import check_calendar, select_nightless, select_refused
 from sentinel_etl.rejected import Rejects, build_rejected, publish_rejected, reject_surplus, sort_rows
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
@@ -47,7 +47,7 @@ from sentinel_etl.staging import (
     run_lock,
     sweep_staging,
 )
-from sentinel_etl.streaming import prefetch, throttle
+from sentinel_etl.streaming import background, prefetch, throttle
 from sentinel_etl.warehouse import create_table, run_statement
 from sentinel_etl.window import Window, parse_instant
 
@@ -202,6 +202,7 @@ class WindowRun:
         with self.hold_partitions() as (partitions, check_held):
             sweep_staging(self.pipeline.fact_table, self.source, self.warehouse)
             staging = create_staging(self.pipeline.fact_table, self.run_id, self.warehouse)
+            late = self.look_back()
             self.stage(staging)
             with self.clock.measure("audit"):
                 self.nulls.subtract(reject_surplus(staging, self.rejects, most_rejected(self.source_counts)))
@@ -213,6 +214,7 @@ class WindowRun:
                     *self.audit(staging, allow_shrink),
                     judge_ranges(self.outside, self.pipeline.fact_table),
                     *self.judge(tonight, before),
+                    *self.judge_late(late()),
                 ]
                 checks = self.explain(checks, staging)
                 preview = read_examples(staging, self.warehouse)
@@ -253,6 +255,7 @@ class WindowRun:
             cause=describe_checks(blocked or warned),
             counts=counts,
             rejected=self.rejects.table(),
+            late=late(),
             checks=tuple(checks),
             timings={},
             how=how,
@@ -355,6 +358,17 @@ class WindowRun:
         one_night = self.window == Window.night(self.window.shift_dates(self.pipeline.zone)[0], self.pipeline.zone)
         whole = len(self.event_types) == len(self.pipeline.event_types)
         return judge_history(before, tonight) if one_night and whole else []
+
+    def look_back(self) -> Callable[[], pd.DataFrame]:
+        """Count earlier nights again while this one is moved; the function returned waits for the answer."""
+        nights = nights_before(self.window.shift_dates(self.pipeline.zone)[0], self.settings.lookback_nights)
+        if len(self.event_types) < len(self.pipeline.event_types):
+            nights = []
+        counting = background(lambda: find_late_rows(nights, self.pipeline, self.reader, self.warehouse))
+        return counting
+
+    def judge_late(self, late: pd.DataFrame) -> list[Check]:
+        return [judge_late(late, self.settings.lookback_nights)] if self.settings.lookback_nights else []
 
     def explain(self, checks: Sequence[Check], staging: Table) -> list[Check]:
         """Give the failed checks their first rows and the query that shows more."""

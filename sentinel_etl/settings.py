@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="share of a loaded window's rows that a re-run may lose without --allow-shrink"
     )
+    lookback_nights: Annotated[int, Field(ge=0)] = Field(
+        7, description="nights before the window whose rows are counted again for late ones; 0: none"
+    )
     lock_wait_seconds: Annotated[float, Field(ge=0)] = Field(
         30, description="seconds to wait for another run of the same partitions before giving up"
     )

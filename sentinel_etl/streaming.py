@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import Full, Queue
 from typing import TypeVar
 
 import pyarrow as pa
 
-__all__ = ["prefetch", "throttle"]
+__all__ = ["background", "prefetch", "throttle"]
 
 Item = TypeVar("Item")
 
 _END = object()
+
+
+def background(work: Callable[[], Item]) -> Callable[[], Item]:
+    """Do the work in a thread; the function returned waits for it, and returns or raises what it did."""
+    executor = ThreadPoolExecutor(1, "background")
+    future = executor.submit(work)
+    executor.shutdown(wait=False)
+    return future.result
 
 
 def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:

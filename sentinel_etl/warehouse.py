@@ -28,6 +28,7 @@ from sentinel_etl.patience import RETRY_OPTION, PatientSession, try_again
 __all__ = [
     "OLDEST_SERVER",
     "create_table",
+    "normal",
     "open_arrow_client",
     "open_warehouse",
     "query_df",
@@ -280,7 +281,10 @@ def check_table(engine: Engine, table: Table) -> None:
     ]
     problems += [f"{name} {there[name]} is not in the code" for name in there if name not in wanted]
     if problems:
-        raise SchemaMismatch(f"table {table.name} in the warehouse differs from its definition: {'; '.join(problems)}")
+        raise SchemaMismatch(
+            f"table {table.name} in the warehouse differs from its definition: {'; '.join(problems)}. "
+            "Run `sentinel-etl schema diff` for what can be mended"
+        )
 
 
 def normal(type_name: str) -> str:
