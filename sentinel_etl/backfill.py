@@ -174,7 +174,7 @@ def run_away(
 def environment_of(settings: Settings) -> dict[str, str]:
     """Write the settings that were given, but for URLs and folders, which are each machine's own."""
     own = {"source_url", "source_replica_url", "warehouse_url", "notify_url"}
-    own |= {"runs_dir", "notebooks_dir", "state_dir", "risk_weights"}
+    own |= {"pii_key", "runs_dir", "notebooks_dir", "state_dir", "risk_weights"}
     given = settings.model_dump(include=settings.model_fields_set - own)
     return {f"SENTINEL_{name.upper()}": str(value) for name, value in given.items()}
 

@@ -30,7 +30,7 @@ from sentinel_etl.source_models import (
     VehicleCheck,
 )
 
-__all__ = ["BOUNDS", "COALESCE", "COMMON_COLUMNS", "EVENT_CONFIG", "UNKNOWN_VALUES"]
+__all__ = ["BOUNDS", "COALESCE", "COMMON_COLUMNS", "EVENT_CONFIG", "PERSONAL", "UNKNOWN_VALUES"]
 
 EVENT_CONFIG: dict[str, dict[str, Any]] = {
     "PATROL_STATUS": {
@@ -214,4 +214,18 @@ UNKNOWN_VALUES: dict[tuple[str, ...], tuple[float, ...]] = {
 BOUNDS: dict[str, tuple[float, float]] = {
     "latitude": (-90.0, 90.0),  # degrees, WGS 84
     "longitude": (-180.0, 180.0),
+}
+
+# Columns that say something about a person who is not an officer → why. Reports never show them;
+# SENTINEL_PII decides whether the warehouse keeps, hashes or drops them. What stands in details_json by
+# a label of its own is classed by that label.
+PERSONAL: dict[str, str] = {
+    "stranger_name": "name",
+    "stranger_id_details": "number of a document",
+    "vehicle_plate_number": "names its keeper",
+    "stranger_purpose": "free text",
+    "remark_text": "free text",
+    "suspicion_details": "free text",
+    "feedback_text": "free text",
+    "details_json": "free text",  # of an emergency; elsewhere it is put together from other columns
 }

@@ -11,15 +11,19 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
+from pydantic import SecretStr
 
 from sentinel_etl.ddl import cluster_of
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
+from sentinel_etl.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
 from sentinel_etl.event_types import EventType, parse_event_config
-from sentinel_etl.fact_table import ENGINE_COLUMNS, arrow_schema, build_patrol_events
+from sentinel_etl.fact_table import ENGINE_COLUMNS, arrow_schema, build_patrol_events, is_nullable
 from sentinel_etl.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
-from sentinel_etl.settings import Settings
+from sentinel_etl.settings import PiiPolicy, Settings
 from sentinel_etl.window import CITY_ZONE
+
+# A key that can be guessed is none: 16 bytes are 128 bits, if they are random.
+SHORTEST_PII_KEY = 16
 
 __all__ = ["SENTINEL", "Pipeline", "load_pipeline"]
 
@@ -40,6 +44,9 @@ class Pipeline:
     unknown_values: Mapping[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
     text_lengths: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    personal: Mapping[str, str] = field(default_factory=dict)
+    pii: PiiPolicy = "keep"
+    pii_key: SecretStr | None = field(default=None, repr=False)
     zone: ZoneInfo = CITY_ZONE
 
     @cached_property
@@ -50,10 +57,19 @@ class Pipeline:
     def schema(self) -> pa.Schema:
         return arrow_schema(self.fact_table)
 
+    @cached_property
+    def personal_columns(self) -> frozenset[str]:
+        """The labels of personal data: those that are classed, and what is coalesced into them."""
+        return frozenset(self.personal).union(*(self.coalesce.get(name, ()) for name in self.personal))
+
     @property
     def altered_columns(self) -> frozenset[str]:
         """The columns that the warehouse holds otherwise than the source."""
-        return frozenset()
+        return frozenset() if self.pii == "keep" else self.personal_columns
+
+    @property
+    def pii_secret(self) -> bytes:
+        return self.pii_key.get_secret_value().encode() if self.pii_key else b""
 
     def check(self) -> None:
         """Check the whole pipeline without connecting to anything."""
@@ -85,10 +101,28 @@ class Pipeline:
                     f"bounds.{name}: expected a column of {self.fact_table.name}, its least and its greatest value; "
                     f"found {low!r}, {high!r}"
                 )
+        self.check_personal()
         for target in self.text_lengths:
             if target not in self.fact_table.columns:
                 raise ConfigurationError(f"text_lengths.{target}: expected a column of {self.fact_table.name}")
         check_risk_weights(self.risk_weights, self.fact_table)
+
+    def check_personal(self) -> None:
+        if self.pii == "hash" and len(self.pii_secret) < SHORTEST_PII_KEY:
+            raise ConfigurationError(
+                f"SENTINEL_PII_KEY: expected a secret of at least {SHORTEST_PII_KEY} bytes, because SENTINEL_PII is "
+                "hash; make one with `openssl rand -hex 32`, and keep it: with another the hashes do not match"
+            )
+        for name in self.personal:
+            column = self.fact_table.columns.get(name)
+            if name in self.risk_weights:
+                raise ConfigurationError(
+                    f"personal.{name}: expected no risk weights for it, because risk_reasons would show its values"
+                )
+            if column is not None and not (is_nullable(column) and pa.types.is_string(self.schema.field(name).type)):
+                raise ConfigurationError(
+                    f"personal.{name}: expected a Nullable String, to hold a hash or nothing; found {column.type}"
+                )
 
     def select_event_types(self, names: list[str] | None) -> dict[str, EventType]:
         """Pick event types by name; all of them for an empty list.
@@ -113,6 +147,7 @@ SENTINEL = Pipeline(
     unknown_values=UNKNOWN_VALUES,
     text_lengths={"remark_length": "remark_text"},
     bounds=BOUNDS,
+    personal=PERSONAL,
 )
 
 
@@ -141,7 +176,7 @@ def load_pipeline(settings: Settings) -> Pipeline:
             f"SENTINEL_WAREHOUSE_CLUSTER: expected {settings.pipeline} to define its fact table with "
             f"clickhouse_cluster={cluster!r}, found {cluster_of(pipeline.fact_table)!r}"
         )
-    pipeline = replace(pipeline, zone=settings.zone)
+    pipeline = replace(pipeline, zone=settings.zone, pii=settings.pii, pii_key=settings.pii_key)
     if settings.risk_weights is not None:
         pipeline = replace(pipeline, risk_weights=read_risk_weights(settings.risk_weights))
     pipeline.check()

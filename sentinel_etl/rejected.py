@@ -39,6 +39,7 @@ from sentinel_etl.fact_table import (
     server_type,
 )
 from sentinel_etl.load import load_data
+from sentinel_etl.personal import protect_row
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.publish import count_rows, is_staged, rows_of_window
 from sentinel_etl.source import hold_locks
@@ -217,7 +218,7 @@ def rejected_rows(events: pa.Table, reasons: np.ndarray, pipeline: Pipeline) -> 
     kinds, keys = events["event_type"].cast(pa.string()), events["source_key"].cast(pa.string())
     drop = {"event_type", "source_key"}
     raw = [
-        write_raw({name: value for name, value in row.items() if name not in drop}, pipeline)
+        write_raw(protect_row({name: value for name, value in row.items() if name not in drop}, pipeline))
         for row in events.to_pylist()
     ]
     return rejected_table(kinds, keys, events["event_timestamp"], pa.array(list(reasons), pa.string()), raw, pipeline)
@@ -251,7 +252,7 @@ def within(values: pa.ChunkedArray, low: date, high: date) -> pa.ChunkedArray:
     return pc.if_else(outside, pa.scalar(None, values.type), values)
 
 
-def write_raw(row: Mapping[str, Any], pipeline: Pipeline) -> str:
+def write_raw(row: Mapping[str, Any]) -> str:
     """Write a row as one JSON object (RFC 8259) without its NULLs."""
     known = {name: plain_json(value) for name, value in row.items() if value is not None}
     text = json.dumps(known, ensure_ascii=False, allow_nan=False)
@@ -308,7 +309,7 @@ class Rejects:
     def add_refused(self, batch: pa.RecordBatch) -> None:
         """Take rows that the source told apart: event_type, source_key, event_timestamp, reason, raw."""
         rows = pa.Table.from_batches([batch])
-        raw = [write_raw(read_raw(text), self.pipeline) for text in rows["raw"].to_pylist()]
+        raw = [write_raw(protect_row(read_raw(text), self.pipeline)) for text in rows["raw"].to_pylist()]
         kinds, keys, reasons = (rows[name].cast(pa.string()) for name in ("event_type", "source_key", "reason"))
         self.add(rejected_table(kinds, keys, rows["event_timestamp"], reasons, raw, self.pipeline))
 
@@ -376,7 +377,7 @@ def reject_surplus(staging: Table, rejects: Rejects, most: int) -> Counter[str]:
 
 def surplus_rows(surplus: pa.Table, pipeline: Pipeline) -> pa.Table:
     kinds = surplus["event_type"].cast(pa.string())
-    raw = [write_raw(row, pipeline) for row in surplus.to_pylist()]
+    raw = [write_raw(row) for row in surplus.to_pylist()]  # protected when it was staged
     reasons = pa.array(["event_id: another row of the source has the same key"] * surplus.num_rows, pa.string())
     ids = surplus["event_id"].cast(pa.string())
     return rejected_table(kinds, ids, surplus["event_timestamp"], reasons, raw, pipeline).set_column(0, "event_id", ids)

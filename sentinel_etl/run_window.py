@@ -169,6 +169,8 @@ def config_hash(pipeline: Pipeline, window: Window) -> str:
         str(pipeline.schema),
         repr(pipeline.coalesce),
         repr(pipeline.unknown_values),
+        repr(sorted(pipeline.bounds.items())),
+        f"{pipeline.pii}: {sorted(pipeline.personal_columns)}",
         str(pipeline.zone),
     ]
     for bound in (window.start, window.end):
@@ -217,7 +219,7 @@ class WindowRun:
                     *self.judge_late(late()),
                 ]
                 checks = self.explain(checks, staging)
-                preview = read_examples(staging, self.warehouse)
+                preview = read_examples(staging, self.warehouse, self.pipeline.personal)
                 riskiest = read_riskiest(staging, self.warehouse)
                 staged = count_warehouse(staging, self.window, list(self.event_types), self.warehouse)
             blocked = [check for check in checks if check.severity == "block" and not check.passed]

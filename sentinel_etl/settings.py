@@ -12,7 +12,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentinel_etl.errors import ConfigurationError
 
-__all__ = ["Settings", "load_settings", "project_home"]
+__all__ = ["PiiPolicy", "Settings", "load_settings", "project_home"]
+
+
+PiiPolicy = Literal["keep", "hash", "drop"]
 
 
 def project_home() -> Path:
@@ -52,6 +55,10 @@ class Settings(BaseSettings):
     risk_weights: Path | None = Field(
         None, description="YAML file that replaces RISK_WEIGHTS; empty: the built-in weights"
     )
+    pii: PiiPolicy = Field(
+        "keep", description="personal data in the warehouse: keep as it is, hash (keyed, so it still joins), or drop"
+    )
+    pii_key: SecretStr | None = Field(None, description="secret of SENTINEL_PII=hash, at least 16 bytes; never stored")
     warehouse_cluster: str = Field(
         "", description="cluster of the warehouse: tables are made ON CLUSTER, replicated, and Distributed"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 from clickhouse_sqlalchemy import Table
 from clickhouse_sqlalchemy import select as select_in_clickhouse
@@ -94,10 +96,10 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
     return failed
 
 
-def read_examples(staging: Table, warehouse: Engine) -> pd.DataFrame:
-    """Read the earliest row of each event type, in order of event type."""
+def read_examples(staging: Table, warehouse: Engine, hidden: Collection[str] = ()) -> pd.DataFrame:
+    """Read the earliest row of each event type, in order of event type, without the ``hidden`` columns."""
     first = select(staging.c.event_type, func.min(staging.c.event_timestamp)).group_by(staging.c.event_type)
-    columns = [staging.c[name] for name in content_columns(staging)]
+    columns = [staging.c[name] for name in content_columns(staging) if name not in hidden]
     statement = (
         select_in_clickhouse(*columns)
         .where(tuple_(staging.c.event_type, staging.c.event_timestamp).in_(first))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from sentinel_etl.concatenate import as_arrow, as_frame
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.fact_table import RUN_COLUMNS
+from sentinel_etl.personal import protect_columns
 from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.risk import score_events
 from sentinel_etl.window import NIGHT_STARTS
@@ -69,7 +70,8 @@ def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.Dat
     events = cast_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline.schema)
     for group, unknown in pipeline.unknown_values.items():
         events = nulls_for_unknown(events, group, unknown)
-    events = derive_columns(events, pipeline)
+    # Lengths and scores are of the words themselves, so what protects them comes after.
+    events = protect_columns(derive_columns(events, pipeline), pipeline)
     return as_frame(fit_fact_table(events, pipeline))
 
 

@@ -37,11 +37,19 @@ DRIFTS = {
         ["REMARK, PRIORITY_CHANGE: expected a column remarks.remark_text; ", "was it dropped?"],
     ),
     "retyped": (
-        "ALTER TABLE patrols ALTER COLUMN station_id TYPE text",
-        ["GEOFENCE: expected patrols.station_id to be bigint; the source has text"],
+        "ALTER TABLE remarks ALTER COLUMN remark_text TYPE bytea USING convert_to(remark_text, 'UTF8')",
+        ["REMARK, PRIORITY_CHANGE: expected remarks.remark_text to be text; the source has bytea"],
     ),
     "a table gone": ("DROP TABLE feedback", ["FEEDBACK: expected a table feedback; the source has none"]),
 }
+
+
+@pytest.fixture
+def commands(databases: Databases, environment: Settings, monkeypatch: pytest.MonkeyPatch) -> Databases:
+    """The databases of the environment, opened once for all commands of a test."""
+    for module in ("cli", "cli_schema"):
+        monkeypatch.setattr(f"sentinel_etl.{module}.open_databases", lambda settings: databases)
+    return databases
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
@@ -93,16 +101,14 @@ def columns_of(warehouse: Engine) -> list[Any]:
     return run_statement(warehouse, query)
 
 
-def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections(
-    databases: Databases, environment: Settings
-) -> None:
-    warehouse = databases.warehouse
+def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections(commands: Databases) -> None:
+    databases, warehouse = commands, commands.warehouse
     run_window(NIGHT, source=databases.source, warehouse=warehouse, settings=Settings())
     as_it_should_be = columns_of(warehouse)
     before = run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events")
     for name in ("media_ref", "visited_hotspots"):
         run_statement(warehouse, f"ALTER TABLE patrol_events DROP COLUMN {name} SETTINGS mutations_sync = 2")
-    with pytest.raises(SchemaMismatch, match="media_ref Nullable.* is missing.*Run `sentinel-etl schema diff`"):
+    with pytest.raises(SchemaMismatch, match=r"media_ref Nullable.* is missing.*Run `sentinel-etl schema diff`"):
         run_window(NIGHT, source=databases.source, warehouse=warehouse, settings=Settings())
     told = CliRunner().invoke(cli, ["check"])
     assert (
@@ -113,9 +119,10 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     assert isinstance(told.exception, SchemaMismatch)
     assert told.output.splitlines() == [
         "to add: patrol_events: visited_hotspots Array(Int64) is missing",
-        "  ALTER TABLE patrol_events ADD COLUMN IF NOT EXISTS visited_hotspots Array(Int64) AFTER new_priority_ranking",
+        '  ALTER TABLE "patrol_events" ADD COLUMN IF NOT EXISTS "visited_hotspots" Array(Int64) '
+        'AFTER "new_priority_ranking"',
         "to add: patrol_events: media_ref Nullable(String) is missing",
-        "  ALTER TABLE patrol_events ADD COLUMN IF NOT EXISTS media_ref Nullable(String) AFTER details_json",
+        '  ALTER TABLE "patrol_events" ADD COLUMN IF NOT EXISTS "media_ref" Nullable(String) AFTER "details_json"',
     ]
     assert CliRunner().invoke(cli, ["schema", "apply"]).exception is None
     assert CliRunner().invoke(cli, ["schema", "diff", "--json"]).output == "[]\n"
@@ -157,7 +164,8 @@ def test_another_sorting_key_is_refused(warehouse: Engine) -> None:
     columns = ", ".join(f"`{c.name}` {c.type.compile()}" for c in today.columns)
     run_statement(
         warehouse,
-        f"CREATE TABLE patrol_events ({columns}) ENGINE = MergeTree PARTITION BY toYYYYMM(shift_date) ORDER BY event_id",
+        f"CREATE TABLE patrol_events ({columns}) ENGINE = MergeTree "
+        "PARTITION BY toYYYYMM(shift_date) ORDER BY event_id",
     )
     [change] = diff_schema(SENTINEL, warehouse)
     assert str(change) == (
@@ -173,14 +181,14 @@ def test_tables_that_are_not_there_yet_are_no_difference(warehouse: Engine) -> N
 def test_on_a_cluster_the_column_is_added_where_the_rows_are_and_where_they_are_read() -> None:
     facts = build_patrol_events("month", "city")
     assert add_column_statements(facts, facts.c.loaded_at, "run_id") == [
-        'ALTER TABLE patrol_events_local ON CLUSTER "city" ADD COLUMN IF NOT EXISTS '
-        "loaded_at DateTime64(6, 'UTC') DEFAULT now64(6) AFTER run_id",
-        'ALTER TABLE patrol_events ON CLUSTER "city" ADD COLUMN IF NOT EXISTS '
-        "loaded_at DateTime64(6, 'UTC') DEFAULT now64(6) AFTER run_id",
+        f'ALTER TABLE "{name}" ON CLUSTER "city" ADD COLUMN IF NOT EXISTS "loaded_at" DateTime64(6, \'UTC\') '
+        'DEFAULT now64(6) AFTER "run_id"'
+        for name in ("patrol_events_local", "patrol_events")
     ]
 
 
-def test_the_json_of_a_difference_has_its_statements(warehouse: Engine, environment: Settings) -> None:
+def test_the_json_of_a_difference_has_its_statements(commands: Databases) -> None:
+    warehouse = commands.warehouse
     create_table(warehouse, SENTINEL.fact_table)
     run_statement(warehouse, "ALTER TABLE patrol_events DROP COLUMN media_ref")
     [change] = json.loads(CliRunner().invoke(cli, ["schema", "diff", "--json"]).output)
