@@ -51,6 +51,9 @@ from sentinel_etl.streaming import background, prefetch, throttle
 from sentinel_etl.warehouse import create_table, run_statement
 from sentinel_etl.window import Window, parse_instant
 
+# Far above what `batch_rows` ordinary rows hold, far below what one Arrow text column can (2 GiB).
+PENDING_BYTES = 256 << 20
+
 __all__ = ["choose_window", "new_run_id", "run_window"]
 
 
@@ -297,9 +300,12 @@ class WindowRun:
             load_stream(self.clock.waited("load", facts), staging, self.warehouse, loader=self.settings.loader)
 
     def read(self) -> Iterator[dict[str, pd.DataFrame]]:
-        """Read all event types in one snapshot, about ``batch_rows`` rows at a time, then count them there."""
+        """Read all event types in one snapshot, about ``batch_rows`` rows at a time, then count them there.
+
+        A batch is also full at `PENDING_BYTES`: a remark may be as long as PostgreSQL lets it be.
+        """
         pending: dict[str, list[pa.RecordBatch]] = {}
-        rows = 0
+        rows, size = 0, 0
         limit = self.settings.source_max_rows_per_second
         # A throttled reader takes small bites, so that the source never works in bursts.
         batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 64
@@ -309,10 +315,10 @@ class WindowRun:
                 for batch in self.clock.busy("extract", batches):
                     self.read_counts[kind.name] += batch.num_rows
                     pending.setdefault(kind.name, []).append(batch)
-                    rows += batch.num_rows
-                    if rows >= self.settings.batch_rows:
+                    rows, size = rows + batch.num_rows, size + batch.nbytes
+                    if rows >= self.settings.batch_rows or size >= PENDING_BYTES:
                         yield as_frames(pending)
-                        pending, rows = {}, 0
+                        pending, rows, size = {}, 0, 0
             # Before the count, so that what was read last is loaded while the source counts.
             if pending:
                 yield as_frames(pending)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from adversity.soak import SOAK, count
 from hostile import NIGHT, PIPELINE, HostileRow, Outcome, compare, gather, insert_rows
 from psycopg.errors import UntranslatableCharacter
 from sqlalchemy import Engine
@@ -20,7 +22,7 @@ from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse import query_df, run_statement
 from sentinel_etl.window import Window
 
-ROWS = 10_000
+ROWS = 10_000 + 1_000 * SOAK
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def moved(
 ) -> tuple[list[HostileRow], RunResult, Outcome]:
     """Ten thousand hostile rows, moved once."""
     source, warehouse = make_source(None), make_warehouse()
-    rows = gather(ROWS)
+    rows = gather(ROWS, seed_number=SOAK)
     insert_rows(source, rows)
     settings = Settings(batch_rows=3_000)
     result = run_window(NIGHT, source=source, warehouse=warehouse, pipeline=PIPELINE, settings=settings)
@@ -41,6 +43,12 @@ def test_of_ten_thousand_hostile_rows_none_is_lost_and_none_changed(
 ) -> None:
     rows, _, outcome = moved
     assert len(rows) == ROWS
+    count(
+        rows_tried=outcome.tried,
+        rows_loaded=outcome.loaded,
+        rows_rejected=outcome.rejected,
+        rows_lost=len(outcome.lost) + len(outcome.changed),
+    )
     assert outcome.lost == []
     assert outcome.changed == []
     assert outcome.misjudged == []
@@ -248,3 +256,41 @@ def test_a_window_beyond_the_warehouse_s_calendar_is_refused(databases: Database
     window = Window(NIGHT.start.replace(year=year), NIGHT.end.replace(year=year))
     with pytest.raises(WindowError, match="expected nights from 1970-01-02 to 2149-06-04"):
         run_window(window, source=databases.source, warehouse=databases.warehouse, settings=Settings())
+
+
+@pytest.mark.parametrize("stage", ["publish_rejected", "publish_window"])
+def test_a_run_that_breaks_off_before_or_after_its_rejected_rows_are_in_is_made_good_by_the_next(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    change(databases, CITY_NIGHT_CHANGES)
+
+    def broken_off(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setitem(vars(sys.modules["sentinel_etl.run_window"]), stage, broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            run_night(databases)
+    change(databases, "UPDATE remarks SET latitude = 12.5 WHERE remark_id = 3")
+    run_night(databases)
+    assert [row[0] for row in rejected_rows(databases)] == [
+        "HIGH_INTEGRITY_VISITS:1",
+        "HIGH_INTEGRITY_VISITS:2",
+        "REMARK:1",
+        "REMARK:4",
+        "REMARK:5",
+    ]
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%staging%'"
+    assert run_statement(databases.warehouse, tables) == []
+
+
+def test_the_rows_that_an_earlier_night_rejected_do_not_depend_on_the_order_of_the_runs(databases: Databases) -> None:
+    change(databases, "UPDATE feedback SET latitude = 91 WHERE mod(feedback_id, 7) = 0")
+    nights = [Window(NIGHT.start.replace(day=day), NIGHT.end.replace(day=day + 1)) for day in (19, 20, 21)]
+    states = []
+    for order in (nights, nights[::-1]):
+        for night in order:
+            run_window(night, source=databases.source, warehouse=databases.warehouse, settings=Settings())
+        states.append(rejected_rows(databases))
+    assert states[0] == states[1]
+    assert {row[2] for row in states[0]} == {"2026-11-19", "2026-11-20", "2026-11-21"}
