@@ -47,12 +47,18 @@ def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None 
 def counts_table(result: RunResult) -> Page:
     """Rows per event type: source, staged, published; a week before, the usual night, and the change.
 
-    The median is that of the nights before, 28 at most; ``change`` is this window over it. Flagged are the types
-    whose sides differ, and those that a failed check names.
+    The median is that of the nights before, 28 at most; ``change`` is this window over it. Rejected rows
+    have a column where there are any. Flagged are the types whose sides differ, and those that a failed
+    check names.
     """
-    table = result.counts.set_index("event_type")[["source", "staged", "published"]].rename_axis(None)
-    published = table["source"] if result.verdict == "DRY RUN" else table["published"]
-    differing = table.index[(table["source"] != table["staged"]) | (table["source"] != published)]
+    counts = result.counts.set_index("event_type").rename_axis(None)
+    rejected = rejected_rows(counts)
+    table = counts[["source", "staged", "published"]]
+    if rejected.any():
+        table.insert(1, "rejected", rejected)
+    accepted = counts["source"] - rejected
+    published = accepted if result.verdict == "DRY RUN" else counts["published"]
+    differing = table.index[(accepted != counts["staged"]) | (accepted != published)]
     named = {subject for check in result.checks if not check.passed for subject in check.subjects}
     flagged = {*differing, *named.intersection(table.index)}
     table = pd.concat([table, table.sum().to_frame("total").T])
@@ -64,6 +70,10 @@ def counts_table(result: RunResult) -> Page:
         change = table["source"] / past.median() - 1
         table["change"] = [f"{share:+.0%}" if np.isfinite(share) else "–" for share in change]
     return table_page(table, flagged)
+
+
+def rejected_rows(counts: pd.DataFrame) -> pd.Series:
+    return counts["rejected"] if "rejected" in counts.columns else pd.Series(0, index=counts.index)
 
 
 def nights_before(counts: pd.DataFrame, event_types: list[str]) -> pd.DataFrame:
@@ -101,18 +111,23 @@ def null_changes(result: RunResult) -> pd.DataFrame:
 
 
 def reconciliation_table(result: RunResult) -> Page:
-    """Source against warehouse after the run: rows that arrived during it, and the difference left."""
+    """Source against warehouse after the run: rows that arrived during it, and the difference left.
+
+    Rejected rows are no difference: they stand in a table of their own.
+    """
     counts = result.counts.set_index("event_type").rename_axis(None)
+    rejected = rejected_rows(counts)
     table = pd.DataFrame(
         {
             "in snapshot": counts["source"],
             "source now": counts["source_now"],
+            "rejected": rejected,
             "warehouse": counts["published"],
             "arrived since": counts["source_now"] - counts["source"],
-            "warehouse − snapshot": counts["published"] - counts["source"],
+            "difference": counts["published"] + rejected - counts["source"],
         }
     )
-    return table_page(table, table.index[(table["arrived since"] != 0) | (table["warehouse − snapshot"] != 0)])
+    return table_page(table, table.index[(table["arrived since"] != 0) | (table["difference"] != 0)])
 
 
 def audit_table(result: RunResult) -> Page:

@@ -83,9 +83,10 @@ def check_page(check: Check) -> Page:
         opened = " open" if check.severity == "block" else ""
         body += f"<details{opened}><summary>{len(rows)} rows of it, and the query for more</summary>"
         body += f'<div style="overflow-x:auto">{table.html}</div>' if table else ""
-        body += f"<pre style='white-space:pre-wrap'>{escape(more)}</pre></details>"
+        body += f"<pre style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(more)}</pre></details>"
     html = (
-        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;background:#FFFFFF;color:{INK}">'
+        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;overflow-wrap:anywhere;'
+        f'background:#FFFFFF;color:{INK}">'
         f'<div style="font-weight:700;color:{colour}">{escape(head)}</div>{body}</div>'
     )
     text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
@@ -158,7 +159,8 @@ def facts_page(result: RunResult, zone: ZoneInfo) -> Page:
         f"run {result.run_id} · configuration {result.config_hash} · {versions or result.code_version}",
     ]
     body = "".join(f'<div style="color:{MUTED}">{escape(line)}</div>' for line in lines)
-    html = f'<div style="background:#FFFFFF;color:{INK}">{body}<div>again: <code>{escape(redo)}</code></div></div>'
+    body += f"<div>again: <code>{escape(redo)}</code></div>"
+    html = f'<div style="overflow-wrap:anywhere;background:#FFFFFF;color:{INK}">{body}</div>'
     return Page(html, "\n".join([*lines, f"again: {redo}"]))
 
 
@@ -212,7 +214,8 @@ def beside(main: Page, others: list[Page]) -> Page:
     side = "".join(page.html for page in others)
     html = (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;background:#FFFFFF;color:{INK};margin:.6em 0">'
-        f'<div>{main.html}</div><div style="flex:1 1 20em;min-width:0">{side}</div></div>'
+        f'<div style="max-width:100%;overflow-x:auto">{main.html}</div>'
+        f'<div style="flex:1 1 20em;min-width:0;max-width:100%;overflow-x:auto">{side}</div></div>'
     )
     return Page(html, "\n\n".join(page.text for page in (main, *others)))
 

@@ -7,10 +7,15 @@ from datetime import date
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from chromium import WIDTHS, Browser, needs_chromium
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from sentinel_etl.city import City, night_tables
+from sentinel_etl.gates import Check
+from sentinel_etl.report import table_page
+from sentinel_etl.report.verdict import beside, check_page
 from sentinel_etl.runs import export_html
 
 pytestmark = needs_chromium
@@ -30,6 +35,12 @@ PERSONAL = {
     "remarks": ("remark_text",),
     "feedback": ("feedback_text",),
 }
+
+# What reaches beyond the right edge and has no scrollbar of its own to be reached by.
+BEYOND = (
+    "Array.from(document.querySelectorAll('main *')).filter(e => e.getBoundingClientRect().right > innerWidth + 1 "
+    "&& !e.closest('[style*=\"overflow-x:auto\"]')).map(e => e.outerHTML.slice(0, 120))"
+)
 
 
 def export(path: Path, folder: Path) -> Path:
@@ -51,11 +62,22 @@ def test_a_page_has_no_horizontal_scrollbar_nor_a_cell_that_has_one(
         ".map(e => e.outerHTML.slice(0, 120))"
     )
     assert wide == []
-    beyond = browser.run(
-        "Array.from(document.querySelectorAll('main *')).filter(e => e.getBoundingClientRect().right > innerWidth)"
-        ".map(e => e.outerHTML.slice(0, 120))"
-    )
-    assert beyond == []
+    assert browser.run(BEYOND) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_words_of_a_failed_check_stay_on_the_page(browser: Browser, tmp_path: Path, width: str) -> None:
+    long = "x" * 400
+    row = {"event_id": f"REMARK:{long}", "event_timestamp": "2026-11-21 20:00:00Z", "risk_reasons": long}
+    check = Check("keys are unique", "block", False, long, f"<b>{long}", examples=(row,) * 5, query=f"SELECT {long}")
+    counts = pd.DataFrame({"source": [1_000_000]}, index=[long])
+    shown = [check_page(check), beside(table_page(counts), [table_page(counts)])]
+    cells = [new_code_cell("", outputs=[new_output("display_data", {"text/html": page.html})]) for page in shown]
+    path = tmp_path / "long.html"
+    path.write_text(export_html(new_notebook(cells=cells), "long"), encoding="utf-8")
+    browser.open(path, WIDTHS[width])
+    assert browser.run("document.documentElement.scrollWidth") <= WIDTHS[width][0]
+    assert browser.run(BEYOND) == []
 
 
 @each_notebook

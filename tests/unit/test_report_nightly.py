@@ -34,6 +34,14 @@ def test_counts_end_with_their_total_and_flag_what_differs() -> None:
     assert flagged_rows_of(page) == ["GEOFENCE"]
 
 
+def test_rejected_rows_have_a_column_and_are_no_difference() -> None:
+    counts = RESULT.counts.assign(rejected=[3, 0], staged=[1_200, 2], published=[1_200, 2])
+    some = replace(RESULT, counts=counts, checks=())
+    assert cells_of(report.counts_table(some), "REMARK")[:4] == ["1,203", "3", "1,200", "1,200"]
+    assert flagged_rows_of(report.counts_table(some)) == []
+    assert cells_of(report.reconciliation_table(some), "REMARK") == ["1,203", "1,205", "3", "1,200", "2", "0"]
+
+
 def test_counts_of_the_very_first_night_stand_alone() -> None:
     page = report.counts_table(replace(RESULT, before=measures()))
     assert cells_of(page, "REMARK") == ["1,203", "1,203", "1,203"]
@@ -47,8 +55,8 @@ def test_the_columns_whose_nulls_changed_most_come_first() -> None:
 
 def test_reconciliation_shows_what_arrived_since_and_what_is_missing() -> None:
     page = report.reconciliation_table(RESULT)
-    assert cells_of(page, "REMARK") == ["1,203", "1,205", "1,203", "2", "0"]
-    assert cells_of(page, "GEOFENCE") == ["2", "2", "1", "0", "-1"]
+    assert cells_of(page, "REMARK") == ["1,203", "1,205", "0", "1,203", "2", "0"]
+    assert cells_of(page, "GEOFENCE") == ["2", "2", "0", "1", "0", "-1"]
     assert flagged_rows_of(page) == ["REMARK", "GEOFENCE"]
 
 
