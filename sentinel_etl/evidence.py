@@ -29,6 +29,7 @@ class Scene:
     """Where a check's evidence stands: the rows of the window in ``rows``, the nights before in ``facts``.
 
     ``event_types``: those that the run was limited to; empty: all, which the query then need not name.
+    ``rejected``: where the rows stand that the run rejected; none: it rejected none.
     """
 
     rows: Table
@@ -37,6 +38,7 @@ class Scene:
     event_types: Sequence[str]
     first_night: str
     before_night: str
+    rejected: Table | None = None
 
     @property
     def in_window(self) -> ColumnElement[bool]:
@@ -131,7 +133,21 @@ def riskiest_of_stations(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     return scene.events(some).order_by(None).order_by(scene.rows.c.base_risk_score.desc(), scene.rows.c.event_id)
 
 
+def rejected_rows(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    """Select rejected rows with their reasons, and not what they hold."""
+    if scene.rejected is None:
+        return select(literal_column("'none'").label("reason")).where(literal_column("0") == 1)
+    columns = scene.rejected.c
+    shown = select(columns.event_id, columns.event_type, columns.event_timestamp, columns.reason)
+    time = columns.event_timestamp
+    mine = and_(time >= instant(scene.window.start), time < instant(scene.window.end))
+    return shown.where(columns.event_type.in_(subjects), or_(func.isNull(time), mine)).order_by(
+        columns.event_type, columns.event_id
+    )
+
+
 EVIDENCE: Mapping[str, Callable[[Scene, Sequence[str]], Select[Any]]] = {
+    "rows are accepted": rejected_rows,
     "staged rows equal the source's": rows_by_type,
     "keys are unique": repeated_keys,
     "NULLs arrived as NULLs": unknown_values,
@@ -156,15 +172,19 @@ def attach_evidence(
     event_types: Sequence[str],
     nights: Sequence[Any],
     warehouse: Engine,
+    rejected: tuple[Table, Table] | None = None,
 ) -> list[Check]:
     """Give each failed check its first rows, read from staging, and the query that shows more of them.
 
-    The query reads where the rows will be: the fact table, or staging where a check blocks. Reads only.
+    The query reads where the rows will be: the fact table, or staging where a check blocks.
+    ``rejected`` names where the rejected rows are and will be. Reads only.
     """
     blocked = any(not check.passed and check.severity == "block" for check in checks)
     first = nights[0]
-    scene = Scene(staging, facts, window, event_types, str(first), str(first - timedelta(days=HISTORY_NIGHTS)))
-    later = scene if blocked else replace(scene, rows=facts)
+    past = str(first - timedelta(days=HISTORY_NIGHTS))
+    now, then = rejected or (None, None)
+    scene = Scene(staging, facts, window, event_types, str(first), past, now)
+    later = scene if blocked else replace(scene, rows=facts, rejected=then)
     explained = []
     for check in checks:
         if not check.passed and check.name in EVIDENCE:

@@ -383,7 +383,9 @@ class WindowRun:
         nights = self.window.shift_dates(self.pipeline.zone)
         whole = len(self.event_types) == len(self.pipeline.event_types)
         types = [] if whole else list(self.event_types)
-        return attach_evidence(checks, staging, self.pipeline.fact_table, self.window, types, nights, self.warehouse)
+        facts, refused = self.pipeline.fact_table, self.rejects.staging
+        rejected = None if refused is None else (refused, build_rejected(facts))
+        return attach_evidence(checks, staging, facts, self.window, types, nights, self.warehouse, rejected)
 
     def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:
         """Count both sides again, after publishing: the columns of `RunResult.counts`."""

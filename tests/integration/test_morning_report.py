@@ -140,10 +140,37 @@ def test_nulls_in_30_of_100_positions_are_named(databases: Databases) -> None:
     assert re.search(r"latitude and longitude NULL in .*GEOFENCE [23]\d% \(before \d%\)", observed)
 
 
+def test_late_rows_of_an_earlier_night_are_named_with_the_command_that_mends_it(databases: Databases) -> None:
+    result = run_after(databases, repeat_rows("remarks", "remark_id", f"{NIGHT_BEFORE} AND mod(remark_id, 5) = 0"))
+    assert first_screen(result)[0].startswith("PUBLISHED WITH WARNINGS: failed “earlier nights are complete”")
+    observed = told_of(result, "earlier nights are complete")
+    late = re.search(r"2026-11-20: .*\bREMARK \+(\d+)", observed)
+    assert late
+    assert int(late[1]) >= 10
+    told = first_screen(result)
+    (line,) = [line for line in told[told.index("Late rows") :] if line.startswith("2026-11-20: ")]
+    assert f"REMARK +{late[1]}" in line
+    assert line.endswith(" → sentinel-etl run --window-end 2026-11-21T06:00:00+05:30")
+
+
+def test_rejected_rows_are_named_with_their_reason(databases: Databases) -> None:
+    result = run_after(
+        databases, f"UPDATE vehicle_checks SET created_at = 'infinity' WHERE {IN_NIGHT} AND accuracy > 9"
+    )
+    told = first_screen(result)
+    assert told[0].startswith("PUBLISHED WITH WARNINGS: failed “rows are accepted”")
+    assert re.search(r"VEHICLE_CHECK \d+ × event_timestamp: infinite", told_of(result, "rows are accepted"))
+    assert "infinite" in told[told.index(next(line for line in told if line.startswith("Rejected rows: "))) + 2]
+    check = next(check for check in result.checks if check.name == "rows are accepted")
+    more = query_df(databases.warehouse, check.query)
+    assert more["event_id"].astype(str).to_list()[:5] == [row["event_id"] for row in check.examples]
+    assert set(more.columns) == {"event_id", "event_type", "event_timestamp", "reason"}
+
+
 def test_the_query_of_a_failed_check_shows_more_rows_of_it_and_no_personal_data(databases: Databases) -> None:
-    result = run_after(databases, f"UPDATE stranger_encounters SET latitude = 95 WHERE {IN_NIGHT}")
-    (check,) = [check for check in result.checks if not check.passed]
-    assert check.observed.startswith("latitude in ")
+    result = run_after(databases, f"UPDATE geofence_logs SET heading = 400 WHERE {IN_NIGHT} AND speed < 1")
+    check = next(check for check in result.checks if check.name == "values lie in their ranges")
+    assert check.observed.startswith("heading in ")
     assert len(check.examples) == 5
     more = query_df(databases.warehouse, check.query)
     assert len(more) == int(re.findall(r"\d+", check.observed)[0])
