@@ -71,8 +71,7 @@ def quantiles_of(values: Floats, counts: Floats, shares: Sequence[float]) -> Flo
     """Find the least of the values that at least such a share of the counts does not exceed."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(counts[order])
-    # A share of a whole number may come out a hair above it.
-    places = np.searchsorted(reached, np.asarray(shares) * reached[-1] * (1 - 1e-12))
+    places = np.searchsorted(reached, np.asarray(shares) * reached[-1])
     return np.asarray(values[order][places])
 
 
@@ -88,7 +87,8 @@ def break_down(scores: pd.DataFrame, by: str, nights: int) -> pd.DataFrame:
             "score": scores["base_risk_score"].to_numpy(float),
             "events": scores["events"].to_numpy(float),
         }
-    ).dropna(subset="key")
+    )
+    counted = counted[counted["key"].notna()]
     total = float((counted["score"] * counted["events"]).sum())
     rows = {}
     for key, group in counted.groupby("key", sort=True):

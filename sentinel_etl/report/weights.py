@@ -152,8 +152,7 @@ def rank_by_points(compared: pd.DataFrame, by: str, nights: int) -> pd.DataFrame
                 "points_after": compared["score_after"].to_numpy(float) * events,
             }
         )
-        .dropna(subset=by)
-        .groupby(by, sort=True)
+        .groupby(by, sort=True)  # without those that are in none
         .sum()
         .round(9)  # sums of the same numbers in another order are ties, too
     )

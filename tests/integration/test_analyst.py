@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from jupyter_client import BlockingKernelClient, KernelManager
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from sentinel_etl import analyst
 from sentinel_etl.analyst import (
@@ -160,14 +160,20 @@ def test_a_refused_statement_is_one_sentence_and_leaves_the_bench_open() -> None
     assert analyst.open_bench.cache_info().currsize == 1
 
 
-def test_a_warehouse_that_was_away_is_opened_anew_by_the_next_question(
-    facts: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warehouse_that_does_not_answer_is_one_sentence_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTINEL_WAREHOUSE_URL", NOWHERE)
-    with pytest.raises(WarehouseUnreachable) as away:
+    with pytest.raises(WarehouseUnreachable, match=r"expected ClickHouse at 127\.0\.0\.1:9") as away:
         query_df("SELECT 1")
     assert "secret" not in str(away.value)
-    monkeypatch.setenv("SENTINEL_WAREHOUSE_URL", facts.url.render_as_string(hide_password=False))
+
+
+@pytest.mark.usefixtures("bench")
+def test_a_warehouse_that_went_away_is_opened_anew_by_the_next_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as gone:  # opened, and then there is nobody where it was
+        gone.setattr(analyst, "open_warehouse", lambda url, timeout: create_engine(NOWHERE))
+        analyst.open_bench()
+        with pytest.raises(WarehouseUnreachable):
+            query_df("SELECT 1")
     assert len(query_df("SELECT 1")) == 1
 
 
