@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 __all__ = [
     "KEEPALIVE",
     "RETRY_OPTION",
+    "SERVER_KEEPALIVE",
     "PatientConnection",
     "PatientSession",
     "call_within",
@@ -38,6 +39,11 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 50_000,  # milliseconds
 }
+
+# The server's, as options of a session: it frees the locks of a client whose machine is gone as soon.
+SERVER_KEEPALIVE = (
+    "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c tcp_user_timeout=50s"
+)
 
 # An engine's execution option: seconds over which its connections and read-only statements are tried again.
 RETRY_OPTION = "sentinel_retry_seconds"
@@ -110,13 +116,19 @@ class PatientConnection(psycopg.Connection[Any]):
 
 
 class PatientSession(requests.Session):  # type: ignore[misc]
-    """An HTTP session that knows how long to wait for a connection, and for each piece of an answer."""
+    """An HTTP session that knows how long to wait for a connection and for each piece of an answer.
+
+    Name and password are sent in UTF-8.
+    """
 
     def __init__(self, connect_seconds: float, answer_seconds: float) -> None:
         super().__init__()
         self.patience = (connect_seconds, answer_seconds)
 
     def request(self, *arguments: Any, **named: Any) -> requests.Response:
+        if isinstance(auth := named.get("auth"), tuple):
+            # As clickhouse-connect does; requests by itself would write Latin-1.
+            named["auth"] = tuple(str(part).encode() for part in auth)
         own = named.get("timeout")  # where the URL names one, it is the answer's
         patience = self.patience if own is None else (self.patience[0], own)
         return super().request(*arguments, **{**named, "timeout": patience})

@@ -110,12 +110,13 @@ def publish_window(
     partition is replaced; rows that left the source, or whose timestamp moved within the partition,
     go with it. Staging is merged to one part first, because a switch of several parts is not
     covered against a crash in its middle. ``check_held`` raises where the run has lost its locks: it
-    is called before each switch, because who has lost them must not undo what another run publishes.
+    is called first and before each switch, because who has lost them must not undo what another run publishes.
 
     Readers see a partition before its switch or after it, nothing between. An interruption leaves
     whole partitions, each old or new; the same run again, with the same locks, ends in the same
     rows as one that was never interrupted.
     """
+    check_held()
     ways = []
     for partition in partitions:
         staged = count_rows(staging, in_partition(partition), warehouse)

@@ -29,7 +29,7 @@ from sentinel_etl.errors import (
     SourceUnreachable,
     WindowLocked,
 )
-from sentinel_etl.patience import KEEPALIVE, RETRY_OPTION, PatientConnection, call_within, try_again
+from sentinel_etl.patience import KEEPALIVE, RETRY_OPTION, SERVER_KEEPALIVE, PatientConnection, call_within, try_again
 
 __all__ = ["Snapshot", "compile_sql", "hold_locks", "open_snapshot", "open_source"]
 
@@ -43,7 +43,7 @@ REFUSED = re.compile(
 )
 
 # Seconds that a statement's answer may take beyond the time after which the server cancels it.
-ANSWER_MARGIN_SECONDS = 30.0
+ANSWER_MARGIN_SECONDS = 5.0
 
 # What one Arrow batch holds, bytes: the driver's own default.
 BATCH_BYTES = 16 << 20
@@ -77,7 +77,7 @@ def open_source(
             connect_args={
                 "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",
-                "options": "-c timezone=UTC",
+                "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
                 **KEEPALIVE,
             },
             execution_options={RETRY_OPTION: retry_seconds},

@@ -16,6 +16,7 @@ from sentinel_etl.city.night import night_tables
 from sentinel_etl.city.places import City, city_tables
 from sentinel_etl.city.shift import IDS_PER_NIGHT, first_id
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
+from sentinel_etl.source import libpq_string
 from sentinel_etl.source_models import SourceBase
 
 __all__ = ["create_source_tables", "load_city", "load_night", "load_nights"]
@@ -127,12 +128,11 @@ def _write_night(
 @contextmanager
 def _connection(engine: Engine) -> Iterator[adbc.Connection]:
     """Connect by ADBC to the engine's database: its binary COPY is what makes a night load fast."""
-    url = engine.url.set(drivername="postgresql")
     try:
-        connection = adbc.connect(url.render_as_string(hide_password=False))
+        connection = adbc.connect(libpq_string(engine))
     except adbc.Error as error:
         raise SourceUnreachable(
-            f"expected PostgreSQL at {url!r}, found: {error}; check that it runs, then load again",
+            f"expected PostgreSQL at {engine.url!r}, found: {error}; check that it runs, then load again",
             stage="city",
         ) from None
     with connection:

@@ -48,7 +48,7 @@ PIPELINE = pipeline_of("month")  # for notebooks: SENTINEL_PIPELINE=adversity.ch
 
 def settings_of(task: Task) -> Settings:
     # Small batches, so that one small night is loaded in several pieces.
-    return Settings(lock_wait_seconds=30).model_copy(update={"batch_rows": 150, **task.settings})
+    return Settings(lock_wait_seconds=30).model_copy(update={"batch_rows": 150, "retry_seconds": 0, **task.settings})
 
 
 def before(module: Any, name: str) -> Callable[[Stop], None]:
@@ -161,8 +161,13 @@ def work(task: Task, pipe: Connection) -> None:
         POINTS[task.point](stop)
     settings = settings_of(task)
     try:
-        source = open_source(task.source_url, settings.connect_timeout_seconds)
-        warehouse = open_warehouse(task.warehouse_url, settings.connect_timeout_seconds)
+        connect, answer, again = (
+            settings.connect_timeout_seconds,
+            settings.statement_timeout_seconds,
+            settings.retry_seconds,
+        )
+        source = open_source(task.source_url, connect, answer_seconds=answer, retry_seconds=again)
+        warehouse = open_warehouse(task.warehouse_url, connect, answer_seconds=answer, retry_seconds=again)
         pipe.send(("started", ""))
         result = run_window(
             task.window,

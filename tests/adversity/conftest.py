@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,10 +25,34 @@ def mortal_dir() -> Iterator[Path]:
     """The folder of a stack whose processes may be killed."""
     with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
         state_dir = Path(folder) / "state"
+        write_logins(state_dir)
         try:
             yield state_dir
         finally:
             stop_stack(state_dir)
+
+
+# Everything that a URL, a shell, an SQL literal, a header or a JSON file could stumble over.
+PASSWORD = "p@ss:/?#%[] \"'&+=\\\\$ü{n}"
+
+
+def write_logins(state_dir: Path) -> None:
+    """Choose the passwords of a stack that is not there yet, where it keeps them."""
+    state_dir.mkdir(mode=0o700)
+    ports = free_ports(2)
+    logins = {
+        name: {"port": port, "password": PASSWORD.format(n=number)}
+        for number, (name, port) in enumerate(zip(("postgresql", "clickhouse"), ports, strict=True))
+    }
+    (state_dir / "credentials.json").write_text(json.dumps(logins))
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture(scope="session")
