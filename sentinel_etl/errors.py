@@ -17,6 +17,7 @@ Each message says what was expected, what was found and the next step to take.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 __all__ = [
@@ -31,6 +32,14 @@ __all__ = [
     "WindowLocked",
     "error_named",
 ]
+
+
+def without_control_characters(text: str) -> str:
+    """Write control characters by their codes: a message may repeat what a database holds.
+
+    A terminal would obey them. Line breaks and tabs stay.
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: ascii(found[0])[1:-1], text)
 
 
 class SentinelError(Exception):
@@ -50,7 +59,7 @@ class SentinelError(Exception):
         event_type: str | None = None,
         window: object | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(without_control_characters(message))
         self.stage = stage
         self.event_type = event_type
         self.window = window
