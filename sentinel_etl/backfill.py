@@ -32,6 +32,7 @@ from sentinel_etl.ledger import create_ledger, missing_nights, read_runs
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme
+from sentinel_etl.report_folder import report_path
 from sentinel_etl.runs import notebook_path, run_notebook, write_atomically
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.window import Window
@@ -136,7 +137,7 @@ def run_group(group: Group, parameters: Mapping[str, Any], settings: Settings) -
         str(record.get("cause", "")),
         "",
         int(record.get("published_rows", 0)),
-        str(done.report.relative_to(settings.runs_dir)),
+        report_path(done.report, settings),
     )
 
 

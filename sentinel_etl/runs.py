@@ -28,6 +28,7 @@ from sentinel_etl.ledger import attach_report, read_runs
 from sentinel_etl.notify import post_verdict
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.report import Page, failure_page
+from sentinel_etl.report_folder import choose_report_folder, report_not_written, report_path
 from sentinel_etl.run_window import choose_window, new_run_id
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.window import Window
@@ -89,23 +90,23 @@ def run_notebook(
     settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
     given |= {key: value for key, value in settled.items() if key in known}
 
-    folder = settings.runs_dir / str(window.shift_dates(settings.zone)[-1])
+    folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
     span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
     report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"SENTINEL_RUNS_DIR: expected a folder that can be written, found {settings.runs_dir}: {error.strerror}"
-        ) from error
     part = report.with_name(f".{report.stem}.part.ipynb")
-    failure = execute(source, part, given, settings, progress)
+    try:
+        failure = execute(source, part, given, settings, progress)
+    except OSError as error:
+        raise report_not_written(part, error) from error
     verdict = None
     if failure is not None and not isinstance(failure, AuditFailed):  # of a failed audit the notebook itself tells
         redo = redo_command(window, settings.zone, given.get("event_types", ()), notebook=source.stem)
         record = read_record(run_id, settings) if "run_id" in known else None
         verdict = failure_page(failure, record, window, redo, settings.zone)
-    page = archive(part, report, source, verdict)
+    try:
+        page = archive(part, report, source, verdict)
+    except OSError as error:
+        raise report_not_written(report, error) from error
     done = NotebookRun(run_id, window, report, page, note_report(run_id, report, settings))
     if done.record:
         refresh_index(settings)
@@ -272,7 +273,7 @@ def note_report(run_id: str, report: Path, settings: Settings) -> Mapping[str, A
     """Write the report's path to the run's ledger row, if the run came far enough to have one."""
     try:
         warehouse = open_databases(settings).warehouse
-        attach_report(run_id, str(report.relative_to(settings.runs_dir)), warehouse)
+        attach_report(run_id, report_path(report, settings), warehouse)
     except SentinelError:
         return {}  # the database that failed the run cannot take the note either; the report says so
     return read_record(run_id, settings)

@@ -144,6 +144,8 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     # 192-194 and 516: unknown user or wrong password; 81: unknown database; 209, 210: the network
     # (ClickHouse's src/Common/ErrorCodes.cpp).
     if refused and int(refused[1]) not in (81, 192, 193, 194, 209, 210, 516):
+        if "No space left" in message or refused[1] == "243":
+            message = f"its disk is full; free some space there, then run it again ({message})"
         return SentinelError(f"the warehouse refused a statement: {message[:600]}")
     login = refused and int(refused[1]) not in (209, 210)
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
