@@ -114,6 +114,17 @@ def _as_sql(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+# ClickHouse's src/Common/ErrorCodes.cpp.
+DISK_ERRORS = (
+    "NOT_ENOUGH_SPACE",
+    "CANNOT_WRITE_TO_FILE_DESCRIPTOR",
+    "CANNOT_OPEN_FILE",
+    "CANNOT_CLOSE_FILE",
+    "CANNOT_FSYNC",
+    "CANNOT_CREATE_DIRECTORY",
+)
+
+
 class InsertStream:
     """An open INSERT. It holds its connection until :meth:`finish` or :meth:`cancel`.
 
@@ -122,9 +133,11 @@ class InsertStream:
     the rest leaves nothing. An insert of one block is therefore all or nothing.
     """
 
-    def __init__(self, inserter: Any, stack: ExitStack) -> None:
+    def __init__(self, inserter: Any, stack: ExitStack, connection: Any, failures: Mapping[int, int]) -> None:
         self._inserter = inserter
         self._stack = stack
+        self._connection = connection
+        self._failures = failures
 
     def append(self, data: bytes) -> None:
         try:
@@ -139,6 +152,9 @@ class InsertStream:
                 result = self._inserter.finish()
             except RuntimeError as error:
                 raise StatementFailed.raised_by_engine(error) from None
+            for code, times in disk_failures(self._connection).items():
+                if times > self._failures.get(code, 0):
+                    raise StatementFailed(code, "No space left on the disk, or no writing to it: the rows are lost.")
             return Outcome(
                 written_rows=result.rows_written,
                 written_bytes=result.bytes_written,
@@ -156,10 +172,23 @@ class InsertStream:
 
 
 def open_insert(connection: Any, sql: str, format_name: str, stack: ExitStack) -> InsertStream:
+    failures = disk_failures(connection)
     try:
-        return InsertStream(connection.send_insert(_as_sql(sql), format_name), stack)
+        return InsertStream(connection.send_insert(_as_sql(sql), format_name), stack, connection, failures)
     except RuntimeError as error:
         raise StatementFailed.raised_by_engine(error) from None
+
+
+def disk_failures(connection: Any) -> dict[int, int]:
+    """Count the engine's failures to write, by code.
+
+    chdb 4.4 ends a streamed insert as done, rows counted, where its last block found no space: the
+    engine's own count of errors tells. Another insert's failure meanwhile would be taken for this
+    one's, which is then said to have failed and may have been done.
+    """
+    names = ", ".join(quote(name) for name in DISK_ERRORS)
+    rows = query(connection, f"SELECT code, value FROM system.errors WHERE name IN ({names})").output
+    return {int(code): int(times) for code, times in (line.split(b"\t") for line in rows.splitlines())}
 
 
 def checked(name: str) -> str:
