@@ -2,12 +2,13 @@
 # They need Python 3.11 or newer and make; no root, no Docker, no database installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lab down clean notebooks readme constraints
+.PHONY: help setup demo test soak lint bench lab down clean notebooks readme constraints
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
 ARGS ?=
+SOAK_KILLS ?= 60
 WORKERS ?= 2
 NAME ?=
 LAB_ARGS ?=
@@ -23,6 +24,10 @@ demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts
 # A file's tests stay together, and so do a notebook's cells; each process has databases of its own.
 test: .venv/.ready ## run every test, in random order, on two processes; ARGS="-k window" picks some
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --nbval tests notebooks $(ARGS)
+
+soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line for each (SOAK_KILLS=60)
+	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q tests/adversity \
+	  tests/browser/test_hostile_texts_in_chromium.py tests/integration/test_hostile_rows.py $(ARGS)
 
 lint: .venv/.ready-lint ## check style, format and types
 	@$(BIN)/ruff check .

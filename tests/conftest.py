@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from adversity.soak import SOAK, lines
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
@@ -23,6 +24,14 @@ LAST_NIGHT = date(2026, 11, 21)
 MORNING = datetime(2026, 11, 22, 0, 40, tzinfo=UTC)  # 06:10 in the city
 NIGHTS = 3
 EVENTS_PER_NIGHT = 600
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """At the end of `make soak`: a line for each promise."""
+    if SOAK:
+        terminalreporter.section("promises")
+        for line in lines():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

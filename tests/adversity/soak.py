@@ -14,3 +14,14 @@ TALLY: Counter[str] = Counter()
 def count(**numbers: int) -> None:
     """Add to what was tried and found; a number of 0 is counted, too, as found 0 times."""
     TALLY.update(numbers)
+
+
+def lines() -> list[str]:
+    """Write a line for each promise: what was tried, and what was found to be wrong."""
+    n = TALLY
+    return [
+        f"crashes: {n['kills']} kills tried, {n['states']} states compared, {n['mismatches']} mismatches",
+        f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
+        f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
+        f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",
+    ]

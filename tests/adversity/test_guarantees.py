@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from adversity.bench import TESTS
 
 PAGE = TESTS.parent / "docs" / "guarantees.md"
