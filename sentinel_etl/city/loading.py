@@ -128,11 +128,12 @@ def _write_night(
 @contextmanager
 def _connection(engine: Engine) -> Iterator[adbc.Connection]:
     """Connect by ADBC to the engine's database: its binary COPY is what makes a night load fast."""
+    url = engine.url.set(drivername="postgresql")
     try:
         connection = adbc.connect(libpq_string(engine))
     except adbc.Error as error:
         raise SourceUnreachable(
-            f"expected PostgreSQL at {engine.url!r}, found: {error}; check that it runs, then load again",
+            f"expected PostgreSQL at {url!r}, found: {error}; check that it runs, then load again",
             stage="city",
         ) from None
     with connection:

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from adversity.hostile import COLUMNS, TEXTS
 from adversity.soak import count
+from chromium import WIDTHS, Browser, needs_chromium
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from sqlalchemy import Engine, text
-from test_index_in_chromium import CHROMIUM, WIDTHS, Browser, browser
 
 from sentinel_etl.archive import ArchivedRun
 from sentinel_etl.errors import without_control_characters
@@ -28,9 +28,7 @@ from sentinel_etl.runs import export_html
 from sentinel_etl.warehouse import query_df
 from sentinel_etl.window import Window
 
-__all__ = ["browser"]  # the fixture
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt-get install chromium)")
+pytestmark = needs_chromium
 
 TESTS = Path(__file__).parents[1]
 

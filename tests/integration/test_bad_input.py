@@ -147,6 +147,7 @@ def bench(
         "SENTINEL_HOME": str(home),
         "SENTINEL_NOTEBOOKS_DIR": str(CHECKOUT / "notebooks"),
         "SENTINEL_NOW": "2026-11-22T06:10:00+05:30",
+        "SENTINEL_RETRY_SECONDS": "0",
         "SENTINEL_SOURCE_URL": urls[0],
         "SENTINEL_WAREHOUSE_URL": urls[1],
     }
