@@ -107,7 +107,7 @@ def test_a_missing_table_a_missing_column_and_another_type_would_stop_a_run() ->
     ]
     assert [(difference.blocking, str(difference)) for difference in found] == [
         (True, "CALL: expected a table calls; the source has none that we may see"),
-        (True, "CALL: expected a column calls.said; the source has at, call_id, spoken"),
+        (True, "CALL: expected a column calls.said; the source has at, call_id, spoken: was it renamed to spoken?"),
         (True, "CALL: expected calls.at to be timestamp with time zone; the source has timestamp without time zone"),
         (True, "CALL: expected calls.said to be text; the source has jsonb"),
     ]
