@@ -141,7 +141,7 @@ def source_statement(
     counts what `EventType.count` counts; ``content`` leaves out the ids that are ``rejected``.
     """
     source, lost, filters = loosen_joins(kind)
-    event_id = f"('{kind.name}:' || {compile_sql(kind.source_key)}::text)"
+    event_id = f"('{kind.name}:' || coalesce({compile_sql(kind.source_key)}::text, ''))"
     wall = f"timezone('{zone.key}', {compile_sql(kind.timestamp)})"
     night: ColumnElement[str] = literal_column(f"(({wall} - interval '{NIGHT_STARTS.hour} hours')::date)::text")
     columns: list[ColumnElement[Any]] = [

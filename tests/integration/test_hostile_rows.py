@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import WindowError
+from sentinel_etl.reconcile import compare_nights
 from sentinel_etl.result import RunResult
 from sentinel_etl.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -26,11 +28,19 @@ ROWS = 10_000 + 1_000 * SOAK
 
 
 @pytest.fixture(scope="module")
-def moved(
+def hostile_databases(
     make_source: Callable[[str | None], Engine], make_warehouse: Callable[[], Engine]
-) -> tuple[list[HostileRow], RunResult, Outcome]:
+) -> Iterator[Databases]:
+    databases = Databases(make_source(None), make_warehouse())
+    yield databases
+    databases.source.dispose()
+    databases.warehouse.dispose()
+
+
+@pytest.fixture(scope="module")
+def moved(hostile_databases: Databases) -> tuple[list[HostileRow], RunResult, Outcome]:
     """Ten thousand hostile rows, moved once."""
-    source, warehouse = make_source(None), make_warehouse()
+    source, warehouse = hostile_databases.source, hostile_databases.warehouse
     rows = gather(ROWS, seed_number=SOAK)
     insert_rows(source, rows)
     settings = Settings(batch_rows=3_000)
@@ -80,6 +90,26 @@ def test_the_run_tells_how_many_were_rejected_and_why(moved: tuple[list[HostileR
         "visited_hotspots: an array of arrays, or one that begins at another index than 1",
         "visited_hotspots: an array with a NULL in it",
     }
+
+
+def test_both_engines_sum_hostile_rows_alike(
+    moved: tuple[list[HostileRow], RunResult, Outcome], hostile_databases: Databases
+) -> None:
+    def compare_night() -> list[tuple[Any, ...]]:
+        table = compare_nights([date(2026, 11, 21)], PIPELINE, hostile_databases.source, hostile_databases.warehouse)
+        return list(table[["source", "warehouse", "keys", "content"]].itertuples(index=False, name=None))
+
+    [counts] = moved[1].counts.to_dict("records")
+    assert compare_night() == [(counts["source"], counts["source"], True, True)]
+    loaded = "SELECT min(event_id) FROM patrol_events WHERE remark_text != ''"
+    key = str(run_statement(hostile_databases.warehouse, loaded)[0][0]).removeprefix("HOSTILE:")
+    change_remark = "UPDATE hostile_events SET remark = %s || remark WHERE event_key = %s"
+    with hostile_databases.source.begin() as connection:
+        connection.exec_driver_sql(change_remark, ("a", key))
+    assert compare_night() == [(counts["source"], counts["source"], True, False)]
+    with hostile_databases.source.begin() as connection:
+        connection.exec_driver_sql("UPDATE hostile_events SET remark = substr(remark, 2) WHERE event_key = %s", (key,))
+    assert compare_night() == [(counts["source"], counts["source"], True, True)]
 
 
 CITY_NIGHT_CHANGES = """
