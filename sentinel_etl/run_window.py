@@ -30,12 +30,13 @@ from sentinel_etl.history import Measures, measure_before, measure_rows
 from sentinel_etl.judge import judge_history, judge_late
 from sentinel_etl.ledger import RunRecord, create_ledger, record_run
 from sentinel_etl.load import load_stream
+from sentinel_etl.misfits import sort_rows
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.provision import prepare_fact_table
 from sentinel_etl.publish import partition_ids, partition_scheme, publish_window
 from sentinel_etl.reconcile import count_source, count_warehouse, find_late_rows, nights_before
 from sentinel_etl.refused import check_calendar, select_nightless, select_refused
-from sentinel_etl.rejected import Rejects, build_rejected, publish_rejected, reject_surplus, sort_rows
+from sentinel_etl.rejected import Rejects, build_rejected, publish_rejected, reject_surplus
 from sentinel_etl.result import RunResult, Stopwatch, describe_checks
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.source import BATCH_BYTES, Snapshot, compile_sql, connect_source, hold_locks, open_snapshot

@@ -21,8 +21,10 @@ from sqlalchemy import Connection, Engine, MetaData, Select, event
 
 from sentinel_etl.ddl import (
     Way,
+    add_column_statements,
     create_statements,
     create_view,
+    delete_statements,
     drop_statements,
     merge_statements,
     staging_statements,
@@ -34,6 +36,7 @@ from sentinel_etl.ledger import build_ledger
 from sentinel_etl.load import INSERT_SETTINGS, Loader, load_data
 from sentinel_etl.projections import projection_statement
 from sentinel_etl.publish import partition_scheme, publish_window
+from sentinel_etl.rejected import WHOLE, build_rejected
 from sentinel_etl.views import VIEWS, view_statement
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
@@ -70,6 +73,7 @@ def cluster_statements(partition_by: PartitionBy, cluster: str = "city") -> list
     """List every statement that a run sends for tables on a cluster."""
     facts = build_patrol_events(partition_by, cluster)
     staging = Table(STAGING, MetaData(), clickhouse_cluster=cluster)
+    rejected = build_rejected(facts)
     partition = PARTITION_OF[partition_by]
     switches = [statement for way in WAYS for statement in switch_statements(facts, staging, partition, way)]
     return [
@@ -80,6 +84,11 @@ def cluster_statements(partition_by: PartitionBy, cluster: str = "city") -> list
             create_view(name, facts, view_statement(name, facts), "ours", replace=name == "hotspot_risk")
             for name in VIEWS
         ),
+        *add_column_statements(facts, facts.c.media_ref, "details_json"),
+        *create_statements(rejected),
+        *switch_statements(rejected, staging, WHOLE, "REPLACE"),
+        *merge_statements(staging, WHOLE),
+        *delete_statements(staging, ["REMARK:1", "REMARK:'\\"]),
         *staging_statements(facts, STAGING),
         *merge_statements(staging, partition),
         *switches,
@@ -122,7 +131,7 @@ def parse(ask_engine: Callable[[list[str]], list[str]]) -> Callable[[list[str]],
 
 def test_the_engine_reads_every_statement_of_a_cluster(parse: Callable[[list[str]], dict[str, str]]) -> None:
     statements = [statement for scheme in PARTITION_KEYS for statement in cluster_statements(scheme)]
-    assert len(statements) == 3 * 22
+    assert len(statements) == 3 * 32
     assert parse(statements) == {}
 
 
