@@ -125,7 +125,7 @@ REMARKS = st.sampled_from(
     ]
 )
 
-DEEP = "[" * 900 + "]" * 900
+DEEP = "[" * 5_000 + "]" * 5_000
 
 
 def double(number: float) -> str:
