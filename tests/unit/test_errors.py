@@ -63,3 +63,16 @@ def test_an_error_says_where_it_happened(place: dict[str, object], text: str) ->
 def test_a_notebook_shows_one_sentence_instead_of_the_frames() -> None:
     error = errors.AuditFailed("expected 3 rows, found 2", stage="audit")
     assert error._render_traceback_() == ["AuditFailed: [audit] expected 3 rows, found 2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        pytest.param("a\x1b[31mred\x1b[0m\x07", "a\\x1b[31mred\\x1b[0m\\x07", id="ANSI codes"),
+        pytest.param("a\x9b31mb\x7f\x00\r", "a\\x9b31mb\\x7f\\x00\\r", id="other controls"),
+        pytest.param("a\u202egnp.exe", "a\\u202egnp.exe", id="text turned round"),
+        pytest.param("ಸಹಾಯ\n\tü <b>", "ಸಹಾಯ\n\tü <b>", id="plain text"),
+    ],
+)
+def test_control_characters_of_a_message_are_written_by_their_codes(text: str, written: str) -> None:
+    assert str(SentinelError(text)) == written

@@ -1,0 +1,108 @@
+"""What is tried again and for how long, and how long an answer is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from sentinel_etl.patience import RETRY_OPTION, call_within, try_again
+from sentinel_etl.source import may_pass as source_may_pass
+from sentinel_etl.warehouse import REPEATABLE
+
+
+def patient(seconds: float) -> Engine:
+    return create_engine("sqlite://", execution_options={RETRY_OPTION: seconds})
+
+
+def failing(times: int, error: Exception) -> Callable[[], int]:
+    """Make a function that fails so many times, then tells how often it was called."""
+    calls = 0
+
+    def call() -> int:
+        nonlocal calls
+        calls += 1
+        if calls <= times:
+            raise error
+        return calls
+
+    return call
+
+
+def is_passing(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError)
+
+
+def test_a_passing_error_is_tried_again_until_it_has_passed() -> None:
+    assert try_again(patient(20), is_passing)(failing(3, ConnectionResetError())) == 4
+
+
+def test_another_error_is_raised_at_once() -> None:
+    call = failing(1, KeyError("a"))
+    with pytest.raises(KeyError):
+        try_again(patient(20), is_passing)(call)
+    assert call() == 2
+
+
+def test_after_the_seconds_that_are_set_the_last_error_is_raised() -> None:
+    started = time.monotonic()
+    with pytest.raises(ConnectionRefusedError):
+        try_again(patient(0.5), is_passing)(failing(10**6, ConnectionRefusedError()))
+    assert 0.1 < time.monotonic() - started < 10
+
+
+def test_an_engine_without_seconds_is_asked_once() -> None:
+    call = failing(1, ConnectionResetError())
+    with pytest.raises(ConnectionResetError):
+        try_again(create_engine("sqlite://"), is_passing)(call)
+    assert call() == 2
+
+
+def test_an_answer_in_time_is_given_and_an_error_raised() -> None:
+    assert call_within(5, lambda a, b: a + b, 1, 2) == 3
+    with pytest.raises(KeyError):
+        call_within(5, {}.__getitem__, "a")
+
+
+def test_an_answer_that_is_late_is_given_up() -> None:
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
+        call_within(0.1, time.sleep, 1)
+    assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.parametrize(
+    ("statement", "may_be_repeated"),
+    [
+        ("SELECT 1", True),
+        ("\n  with a as (select 1) select * from a", True),
+        ("EXISTS TABLE t", True),
+        ("CREATE TABLE IF NOT EXISTS t (a Int8)", True),
+        ("DROP TABLE IF EXISTS t SYNC", True),
+        ("CREATE TABLE t AS u", False),
+        ("DROP TABLE t", False),
+        ("INSERT INTO t SELECT 1", False),
+        ("ALTER TABLE t ATTACH PARTITION ID '1' FROM s", False),
+        ("ALTER TABLE t REPLACE PARTITION ID '1' FROM s", False),
+        ("OPTIMIZE TABLE t", False),
+    ],
+)
+def test_only_what_leaves_the_same_when_done_twice_is_repeated(statement: str, may_be_repeated: bool) -> None:
+    assert bool(REPEATABLE.match(statement)) is may_be_repeated
+
+
+@pytest.mark.parametrize(
+    ("message", "passing"),
+    [
+        ("connection refused", True),
+        ("FATAL: the database system is in recovery mode", True),
+        ("FATAL: sorry, too many clients already", True),
+        ('FATAL: password authentication failed for user "a"', False),
+        ('FATAL: database "a" does not exist', False),
+        ("FATAL: no pg_hba.conf entry for host", False),
+    ],
+)
+def test_a_source_that_refuses_who_asks_is_not_asked_again(message: str, passing: bool) -> None:
+    assert source_may_pass(TimeoutError(message)) is passing
