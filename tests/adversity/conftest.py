@@ -95,8 +95,8 @@ def make_bench(mortal_dir: Path, mortal_city: str) -> Iterator[Callable[..., Ben
         warehouse = make_url(stack.warehouse_url).set(database=name).render_as_string(hide_password=False)
         bench = Bench(
             mortal_dir,
-            open_source(source_url(stack, name), retry_seconds=20),
-            open_warehouse(warehouse, retry_seconds=20),
+            open_source(source_url(stack, name), retry_seconds=120),  # a killed PostgreSQL recovers for as long
+            open_warehouse(warehouse, retry_seconds=120),
             partition_by,
         )
         benches.append(bench)
