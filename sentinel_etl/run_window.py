@@ -296,7 +296,7 @@ class WindowRun:
 
     def stage(self, staging: Table) -> None:
         """Stream the window into staging; reading, transforming and loading overlap."""
-        facts = prefetch(self.transform(prefetch(self.read())))
+        facts = prefetch(self.transform(prefetch(self.read(), depth=1)), depth=1)
         with self.clock.measure("load"):
             load_stream(self.clock.waited("load", facts), staging, self.warehouse, loader=self.settings.loader)
 
@@ -309,7 +309,7 @@ class WindowRun:
         rows, size = 0, 0
         limit = self.settings.source_max_rows_per_second
         # A throttled reader takes small bites, so that the source never works in bursts.
-        batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 64
+        batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 16
         with open_snapshot(self.reader, self.settings.statement_timeout_seconds, batch_bytes) as snapshot:
             for kind in self.event_types.values():
                 batches = throttle(extract_batches(kind, self.window, snapshot), limit)

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         "auto", description="how rows are loaded; auto: Arrow over HTTP, to_sql over native"
     )
     batch_rows: Annotated[int, Field(ge=1_000)] = Field(
-        100_000, description="rows transformed and loaded at a time: what bounds memory"
+        64_000, description="rows transformed and loaded at a time: what bounds memory"
     )
     max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="share of a loaded window's rows that a re-run may lose without --allow-shrink"

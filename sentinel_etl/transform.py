@@ -226,9 +226,10 @@ def json_value(column: pa.ChunkedArray) -> pa.ChunkedArray:
         # JSON has no word for an infinity.
         return pc.if_else(pc.is_finite(column), column.cast(pa.string()), json_string(column.cast(pa.string())))
     if pa.types.is_timestamp(column.type):
-        instants = column.cast(pa.timestamp(column.type.unit, tz="UTC")) if column.type.tz is not None else column
-        # Arrow writes "2026-11-21 20:00:00.000000Z", without the Z where there is no zone.
-        return json_string(pc.replace_substring(instants.cast(pa.string()), " ", "T"))
+        zone = "" if column.type.tz is None else "Z"
+        # Without its zone an instant is UTC, and Arrow writes it twenty times as fast.
+        clock = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+        return json_string(pc.binary_join_element_wise(pc.replace_substring(clock, " ", "T"), pa.scalar(zone), ""))
     return json_string(column.cast(pa.string()))
 
 

@@ -33,7 +33,7 @@ def test_the_defaults_are_the_local_stack_in_the_city(tmp_path: Path) -> None:
         "risk_weights": None,
         "partition_by": "month",
         "loader": "auto",
-        "batch_rows": 100_000,
+        "batch_rows": 64_000,
         "max_shrink": 0.5,
         "lock_wait_seconds": 30.0,
         "connect_timeout_seconds": 10,
