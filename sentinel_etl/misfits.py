@@ -127,6 +127,8 @@ def note_flaws(facts: pa.Table, pipeline: Pipeline, reasons: np.ndarray) -> None
         values, wanted = facts[name], pipeline.schema.field(name)
         if not wanted.nullable and values.null_count:
             note(reasons, pc.is_null(values), f"{name}: no value, and the fact table needs one")
+        if pa.types.is_string(wanted.type):
+            note_encoding(values, name, reasons)
         if pa.types.is_list(wanted.type):
             note_null_elements(values, name, reasons)
         plain = re.sub(r"Nullable\(|LowCardinality\(", "", server_type(column)).partition("(")[0].rstrip(")")
@@ -151,6 +153,16 @@ def note_outside(values: pa.ChunkedArray, name: str, low: Any, high: Any, reason
         note(reasons, outside, f"{name}: outside {shown[0]} to {shown[1]}")
 
 
+def note_encoding(texts: pa.ChunkedArray, name: str, reasons: np.ndarray) -> None:
+    """A source in SQL_ASCII checks no encoding, and hands over whatever bytes it was given."""
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        wrong = np.zeros(len(texts), dtype=bool)
+        wrong[uncastable(texts.cast(pa.binary()), pa.string())] = True
+        note(reasons, pa.chunked_array([pa.array(wrong)]), f"{name}: bytes that are no UTF-8")
+
+
 def note_null_elements(lists: pa.ChunkedArray, name: str, reasons: np.ndarray) -> None:
     """ClickHouse has no Array(Nullable) here: an element that is unknown cannot be told from 0."""
     if pc.list_flatten(lists).null_count == 0:
@@ -169,9 +181,26 @@ def rejected_rows(events: pa.Table, reasons: np.ndarray, pipeline: Pipeline) -> 
     drop = {"event_type", "source_key"}
     raw = [
         write_raw(protect_row({name: value for name, value in row.items() if name not in drop}, pipeline))
-        for row in events.to_pylist()
+        for row in readable_rows(events)
     ]
     return rejected_table(kinds, keys, events["event_timestamp"], pa.array(list(reasons), pa.string()), raw, pipeline)
+
+
+def readable_rows(events: pa.Table) -> list[dict[str, Any]]:
+    """Read rows as Python values; bytes in a text that are no UTF-8 by their numbers, such as ``\\xe9``."""
+    try:
+        return events.to_pylist()  # type: ignore[no-any-return]
+    except UnicodeDecodeError:
+        columns = {name: events[name] for name in events.column_names}
+        texts = {name for name, column in columns.items() if pa.types.is_string(column.type)}
+        plain = pa.table({name: c.cast(pa.binary()) if name in texts else c for name, c in columns.items()})
+        return [
+            {
+                name: value.decode(errors="backslashreplace") if name in texts and value is not None else value
+                for name, value in row.items()
+            }
+            for row in plain.to_pylist()
+        ]
 
 
 def rejected_table(

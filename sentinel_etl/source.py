@@ -75,6 +75,7 @@ def open_source(
             url,
             poolclass=NullPool,  # a guest leaves no idle sessions behind
             connect_args={
+                "client_encoding": "utf8",
                 "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",
                 "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
@@ -272,7 +273,9 @@ def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:
             for statement in (
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                 "SET LOCAL timezone = 'UTC'",
-                "SET LOCAL client_encoding = 'UTF8'",
+                # In SQL_ASCII nothing can be converted, and one text that is no UTF-8 would end the reading.
+                "SELECT set_config('client_encoding', "
+                "CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, true)",
                 "SET LOCAL standard_conforming_strings = on",
                 f"SET LOCAL statement_timeout = {milliseconds}",
                 # A reader that was stopped must not hold back vacuum for ever.

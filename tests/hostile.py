@@ -279,6 +279,8 @@ def insert_rows(source: Engine, rows: Sequence[HostileRow]) -> None:
     places = ", ".join(f"CAST(%s AS text)::{column.type.compile(source.dialect)}" for column in columns)
     with source.begin() as connection:
         connection.exec_driver_sql("INSERT INTO hostile_patrols SELECT n, n FROM generate_series(1, 5) n")
+        if not rows:
+            return
         driver = connection.connection.driver_connection
         assert driver is not None
         with driver.cursor() as cursor:

@@ -12,15 +12,17 @@ import pytest
 from adversity.soak import SOAK, count
 from hostile import NIGHT, PIPELINE, HostileRow, Outcome, compare, gather, insert_rows
 from psycopg.errors import UntranslatableCharacter
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import WindowError
+from sentinel_etl.local.stack import LocalStack
 from sentinel_etl.reconcile import compare_nights
 from sentinel_etl.result import RunResult
 from sentinel_etl.run_window import run_window
 from sentinel_etl.settings import Settings
+from sentinel_etl.source import open_source
 from sentinel_etl.warehouse import query_df, run_statement
 from sentinel_etl.window import Window
 
@@ -320,3 +322,33 @@ def test_the_rows_that_an_earlier_night_rejected_do_not_depend_on_the_order_of_t
         states.append(rejected_rows(databases))
     assert states[0] == states[1]
     assert {row[2] for row in states[0]} == {"2026-11-19", "2026-11-20", "2026-11-21"}
+
+
+@pytest.mark.parametrize(("encoding", "loaded"), [("SQL_ASCII", ["HOSTILE:1"]), ("LATIN1", ["HOSTILE:1", "HOSTILE:2"])])
+def test_a_database_in_another_encoding_is_read_as_it_is_or_row_by_row_rejected(
+    stack: LocalStack, warehouse: Engine, encoding: str, loaded: list[str]
+) -> None:
+    maintenance = create_engine(stack.source_url, isolation_level="AUTOCOMMIT")
+    name = f"test_{encoding.lower()}"
+    with maintenance.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    source = open_source(make_url(stack.source_url).set(database=name).render_as_string(hide_password=False))
+    insert_rows(source, [])
+    with source.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO hostile_events (row_id, event_key, happened_at, patrol_id, officer_id, remark) VALUES "
+            "(1, '1', '2026-11-21 17:00+00', 1, 1, 'plain'), "
+            "(2, '2', '2026-11-21 17:00+00', 1, 1, convert_from('\\xe9'::bytea, current_setting('server_encoding')))"
+        )
+    result = run_window(NIGHT, source=source, warehouse=warehouse, pipeline=PIPELINE, settings=Settings())
+    assert result.published
+    found = run_statement(warehouse, "SELECT event_id FROM patrol_events ORDER BY event_id")
+    assert [row[0] for row in found] == loaded
+    refused = run_statement(warehouse, "SELECT event_id, reason FROM patrol_events_rejected")
+    assert [tuple(row) for row in refused] == (
+        [("HOSTILE:2", "remark_text: bytes that are no UTF-8")] if encoding == "SQL_ASCII" else []
+    )
+    source.dispose()
+    with maintenance.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    maintenance.dispose()

@@ -127,3 +127,11 @@ def test_the_raw_form_is_json_whatever_the_values() -> None:
         "scan": "00ff",
         "remark_text": "😀",
     }
+
+
+def test_a_text_in_no_known_encoding_costs_its_row_alone() -> None:
+    """As a database in SQL_ASCII holds it, which checks nothing."""
+    texts = pa.array([b"fine", b"caf\xe9", b"\xff\xfe"], pa.binary()).view(pa.string())
+    events, rejected = sorted_rows(remark_text=texts, stranger_purpose=texts)
+    assert events == ["REMARK:0"]
+    assert list(rejected) == ["REMARK:1", "REMARK:2"]
