@@ -344,7 +344,8 @@ def test_a_renamed_column_is_a_difference_that_names_what_is_there(city_tables: 
         (
             True,
             "COMPLAINT: expected a column feedback.feedback_words; the source has accuracy, assigned_to_officer_id, "
-            "created_at, feedback_id, feedback_text, latitude, longitude, patrol_id, received_at",
+            "created_at, feedback_id, feedback_text, latitude, longitude, patrol_id, received_at: "
+            "was it renamed to feedback_text?",
         )
     ]
 
