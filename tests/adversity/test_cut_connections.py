@@ -137,8 +137,8 @@ def snapshot_source(engine: Engine) -> None:
 
 
 def ask_by_arrow(engine: Engine) -> None:
-    with open_arrow_client(engine):
-        pass
+    with open_arrow_client(engine) as client:
+        client.command("SELECT 1")
 
 
 CLIENTS: dict[str, tuple[str, Callable[[Engine], Any]]] = {
