@@ -10,7 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from multiprocessing import get_context
@@ -178,13 +178,12 @@ class Bench:
         def poll() -> None:
             while not stop.is_set():
                 try:
-                    connection = http.client.HTTPConnection(str(url.host), url.port, timeout=10)
-                    connection.request(
-                        "POST", f"/?database={url.database}", READ_STATE, {"Authorization": f"Basic {login}"}
-                    )
-                    answer = connection.getresponse()
-                    text = answer.read().decode()
-                    connection.close()
+                    with closing(http.client.HTTPConnection(str(url.host), url.port, timeout=10)) as connection:
+                        path, headers = f"/?database={url.database}", {"Authorization": f"Basic {login}"}
+                        connection.request("POST", path, READ_STATE, headers)
+                        answer = connection.getresponse()
+                        with closing(answer):
+                            text = answer.read().decode()
                 except (OSError, http.client.HTTPException):
                     time.sleep(0.02)  # the endpoint was killed
                     continue
