@@ -122,20 +122,21 @@ def after_switch(stop: Stop) -> None:
 
 # Not `from sentinel_etl import run_window`, which is the function.
 RUN = import_module("sentinel_etl.run_window")
+STAGES = import_module("sentinel_etl.stages")
 
 # Name of a point → how this process is made to stop there. In the order of a run.
 POINTS: dict[str, Callable[[Stop], None]] = {
-    "locks held": before(RUN, "sweep_staging"),
-    "staging made": after(RUN, "create_staging"),
-    "amid extraction": amid(RUN, "throttle", item=1),
-    "amid load": amid(RUN, "load_stream"),
-    "rows staged": before(RUN, "audit_staging"),
-    "audit passed": before(RUN, "publish_window"),
+    "locks held": before(STAGES, "sweep_staging"),
+    "staging made": after(STAGES, "create_staging"),
+    "amid extraction": amid(STAGES, "throttle", item=1),
+    "amid load": amid(STAGES, "load_stream"),
+    "rows staged": before(STAGES, "audit_staging"),
+    "audit passed": before(STAGES, "publish_window"),
     "rows copied": before(publish, "merge_to_one_part"),
     "switch ready": before(publish, "switch_statements"),
     "switch done": after_switch,
-    "all published": before(RUN, "drop_staging"),
-    "staging dropped": after(RUN, "drop_staging"),
+    "all published": before(STAGES, "drop_staging"),
+    "staging dropped": after(STAGES, "drop_staging"),
     "ledger written": after(RUN, "record_run", call=2),
 }
 

@@ -296,7 +296,7 @@ def test_a_run_that_breaks_off_before_or_after_its_rejected_rows_are_in_is_made_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setitem(vars(sys.modules["sentinel_etl.run_window"]), stage, broken_off)
+        patched.setitem(vars(sys.modules["sentinel_etl.stages"]), stage, broken_off)
         with pytest.raises(KeyboardInterrupt):
             run_night(databases)
     change(databases, "UPDATE remarks SET latitude = 12.5 WHERE remark_id = 3")

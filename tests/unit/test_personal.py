@@ -18,8 +18,8 @@ from sentinel_etl.event_config import PERSONAL
 from sentinel_etl.fact_table import SHOWN_COLUMNS
 from sentinel_etl.personal import protect_row
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
-from sentinel_etl.run_window import config_hash
 from sentinel_etl.settings import Settings
+from sentinel_etl.stages import config_hash
 from sentinel_etl.transform import transform_data
 from sentinel_etl.window import Window
 
