@@ -23,11 +23,12 @@ from starlette.datastructures import Headers
 from adversity.bench import LAST, TESTS, Bench, sum_states
 from adversity.child import Task, pipeline_of, settings_of
 from sentinel_etl.errors import SentinelError
+from sentinel_etl.fact_table import build_patrol_events
 from sentinel_etl.local import http_requests
 from sentinel_etl.local.clickhouse_errors import StatementFailed
 from sentinel_etl.run_window import run_window
 from sentinel_etl.source import open_snapshot, open_source
-from sentinel_etl.warehouse import open_warehouse, run_statement
+from sentinel_etl.warehouse import create_table, open_warehouse, run_statement
 from sentinel_etl.window import Window
 
 DEPLOY = TESTS.parent / "deploy"
@@ -178,6 +179,7 @@ REACHING_OUT = {
 
 @pytest.mark.parametrize("name", REACHING_OUT)
 def test_the_warehouse_role_stays_in_its_tables(writer: Engine, name: str) -> None:
+    create_table(writer, build_patrol_events())
     with pytest.raises(SentinelError, match="ACCESS_DENIED"):
         run_statement(writer, REACHING_OUT[name])
 
