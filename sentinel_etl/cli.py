@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
@@ -16,21 +16,20 @@ import yaml
 from tqdm import tqdm
 
 from sentinel_etl import status as status_module
-from sentinel_etl.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
 from sentinel_etl.check import check_source, check_warehouse
 from sentinel_etl.cli_runs import runs as runs_group
 from sentinel_etl.cli_schema import schema as schema_group
 from sentinel_etl.databases import open_databases
-from sentinel_etl.demo import run_demo
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError
-from sentinel_etl.heal import reconcile_nights
 from sentinel_etl.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
 from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.report import plan_page
 from sentinel_etl.run_window import choose_window
-from sentinel_etl.runs import NotebookRun, run_notebook
 from sentinel_etl.settings import load_settings, project_home
 from sentinel_etl.warehouse import query_df
+
+# Notebooks and figures take two seconds to import: only the commands that need them wait for it.
+if TYPE_CHECKING:
+    from sentinel_etl.runs import NotebookRun
 
 __all__ = ["cli", "main"]
 
@@ -81,6 +80,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Execute the nightly notebook headlessly and archive it under runs/."""
+    from sentinel_etl.runs import run_notebook
+
     given = parse_parameters(parameters)
     if window_hours is not None:
         given["window_hours"] = window_hours
@@ -98,6 +99,8 @@ def run(
 @as_json
 def demo(as_json: bool) -> None:
     """Start the local stack, make a sample city, and run its last night."""
+    from sentinel_etl.demo import run_demo
+
     print_run(run_demo(say=lambda line: click.echo(f"… {line}", err=True)), as_json)
 
 
@@ -119,6 +122,8 @@ def backfill(
     as_json: bool,
 ) -> None:
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
+    from sentinel_etl.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
+
     groups = plan_backfill(first.date(), last.date(), missing_only=missing_only)
     if not groups and not as_json:
         click.echo("nothing to do: every night is published")
@@ -141,6 +146,8 @@ def backfill(
 @event_types
 def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> None:
     """Print the statement that each event type sends to PostgreSQL. Connects to nothing."""
+    from sentinel_etl.report import plan_page
+
     settings = load_settings()
     window = choose_window(window_end, window_hours, settings)
     click.echo(repr(plan_page(load_pipeline(settings), window, list(event_types))))
@@ -184,6 +191,8 @@ def status(nights: int, as_json: bool) -> None:
 @as_json
 def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
     """Find loaded nights whose source has changed since: late rows, edits, deletions; exit 5 where one has."""
+    from sentinel_etl.heal import reconcile_nights
+
     found = reconcile_nights(days, heal=heal, allow_shrink=allow_shrink)
     click.echo(json.dumps(found.as_dict()) if as_json else str(found))
     found.raise_for_differences()
