@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from sentinel_etl import status as status_module
 from sentinel_etl.check import check_source, check_warehouse
+from sentinel_etl.cli_runs import as_json, display_path
 from sentinel_etl.cli_runs import runs as runs_group
 from sentinel_etl.cli_schema import schema as schema_group
 from sentinel_etl.databases import open_databases
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
 window_end = click.option(
     "--window-end",
     default="",
@@ -266,11 +266,6 @@ def print_run(done: NotebookRun, as_json: bool) -> None:
         click.echo(counts.to_string())
     click.echo(f"report  {report}")
     click.echo(f"page    {page}")
-
-
-def display_path(path: Any) -> str:
-    """Write a path as the user would: relative to the working directory where it lies below it."""
-    return os.path.relpath(path) if not os.path.relpath(path).startswith("..") else str(path)
 
 
 def print_frame(frame: pd.DataFrame, as_json: bool) -> None:

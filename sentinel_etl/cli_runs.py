@@ -17,7 +17,7 @@ from sentinel_etl.index_page import refresh_index, write_index
 from sentinel_etl.report.verdict import query_command
 from sentinel_etl.settings import load_settings
 
-__all__ = ["runs"]
+__all__ = ["as_json", "display_path", "runs"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 import click
 
+from sentinel_etl.cli_runs import as_json
 from sentinel_etl.databases import open_databases
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.schema import SchemaChange, apply_schema, diff_schema, raise_for_refused
 from sentinel_etl.settings import load_settings
 
 __all__ = ["schema"]
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
 
 
 @click.group()
