@@ -47,8 +47,15 @@ NO_WORDS = "No description has been provided for this image"
 # A page shows results; the code of a cell only where the cell says that it is the point.
 SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
 
-# What passes between this process and the kernel is encrypted: other users share the loopback.
-KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "required"}})
+# What passes between this process and the kernel is encrypted: other users share the loopback. Its
+# shutdown begins with an interrupt (jupyter_client's KernelManager.shutdown_kernel), of which a kernel
+# that has not quite finished its last message logs an error: nothing that a user can act on.
+KERNEL_CONFIG = Config(
+    {
+        "KernelManager": {"transport_encryption": "required"},
+        "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
+    }
+)
 
 
 @dataclass(frozen=True)

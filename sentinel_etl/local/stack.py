@@ -50,6 +50,7 @@ HOST: Final = "127.0.0.1"
 # none of those takes a kept port while the stack is down.
 PORTS: Final = range(20_000, 32_000)
 PORT_ATTEMPTS: Final = 5
+PORT_SECONDS: Final = 2.0
 ENDPOINT_START_SECONDS: Final = 30.0
 ENDPOINT_STOP_SECONDS: Final = 20.0  # a merge in progress ends, or is dropped, in a few
 LOCK_SECONDS: Final = 240.0  # longer than another process's slowest start
@@ -173,7 +174,7 @@ def _start_service(name: str, state_dir: Path, logins: dict[str, _Login]) -> dic
     """
     for attempt in range(1, PORT_ATTEMPTS + 1):
         found, kept = _find_service(name, state_dir), logins[name].port
-        port = found.port if found else kept if _port_is_free(kept) else _free_port()
+        port = found.port if found else kept if _port_comes_free(kept) else _free_port()
         if port != kept:
             logins = logins | {name: replace(logins[name], port=port)}
             _save_logins(state_dir, logins)
@@ -394,6 +395,14 @@ def _port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _port_comes_free(port: int) -> bool:
+    """Give a killed server a moment: a child that it had just forked holds the port until it has closed it."""
+    deadline = time.monotonic() + PORT_SECONDS
+    while not (free := _port_is_free(port)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return free
 
 
 def _free_port() -> int:
