@@ -118,8 +118,14 @@ def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
 
 
 def merge_statements(table: Table, partition: str) -> list[str]:
-    """Merge a partition to one part, after every replica has all its rows."""
+    """Merge a partition to one part, after every replica has all its rows; refused where it cannot be done.
+
+    A shard of a cluster may have no rows of the partition, which would be refused too, so there it is not.
+    https://clickhouse.com/docs/operations/settings/settings#optimize_throw_if_noop
+    """
     optimize = f"OPTIMIZE TABLE {quote(storage_name(table))}{on_cluster(table)} PARTITION ID '{partition}' FINAL"
+    if not cluster_of(table):
+        optimize += " SETTINGS optimize_throw_if_noop = 1"
     return [*sync_statements(table), optimize]
 
 

@@ -22,7 +22,9 @@ __all__ = [
     "DISTINCT_NIGHTS",
     "DISTINCT_OFFICERS",
     "DISTINCT_PATROLS",
+    "IS_INCIDENT",
     "PROJECTIONS",
+    "WRITE_SETTINGS",
     "Projection",
     "cell",
     "folded_risk",
@@ -36,9 +38,15 @@ CELL_RESOLUTION = 9
 # Hours from the night's reference instant, 00:00 UTC of its shift_date, to the event: `decay`.
 HOURS_INTO_NIGHT = "(toUnixTimestamp64Micro(event_timestamp) - toInt64(shift_date) * 86400000000) / 3600000000"
 
-# The oldest release on which a projection with WHERE was tried; the syntax came with
-# https://github.com/ClickHouse/ClickHouse/pull/102347. Older ones answer from the rows.
-FILTERED_SINCE = (26, 9)
+# Whether an event counts as an incident. A key of the projection by cells, not a WHERE of it: a part of
+# none but routine events would have an empty projection, so none, and ClickHouse merges only parts
+# that have the same ones (MergeTreeDataMergerMutator).
+IS_INCIDENT = "base_risk_score > 0"
+
+# geoToH3 costs 0.7 µs a row: to be given to statements that write, so that it is worked out only for
+# the rows whose cell is asked for, and not for all of them before `if` chooses.
+# https://clickhouse.com/docs/operations/settings/settings#short_circuit_function_evaluation
+WRITE_SETTINGS = {"short_circuit_function_evaluation": "force_enable"}
 
 
 def folded_risk(half_life: str) -> str:
@@ -50,13 +58,13 @@ def folded_risk(half_life: str) -> str:
 
 
 def cell(resolution: str, first: str = "latitude", second: str = "longitude") -> str:
-    """Write the H3 cell of an event; NULL where its position is unknown or is none on Earth.
+    """Write the H3 cell of an incident; NULL where its position is unknown or is none on Earth.
 
     `geoToH3` raises on an infinite number, and also on one that only stands behind a NULL, so what it
     is given is made harmless first. It takes latitude before longitude: see `views` for servers where
     it does not.
     """
-    known = "abs(latitude) <= 90 AND abs(longitude) <= 180"
+    known = f"{IS_INCIDENT} AND abs(latitude) <= 90 AND abs(longitude) <= 180"
     first, second = (f"if({known}, assumeNotNull({name}), 0.)" for name in (first, second))
     return f"if({known}, geoToH3({first}, {second}, {resolution}), NULL)"
 
@@ -69,13 +77,11 @@ class Projection:
     reads: frozenset[str]
     keys: tuple[str, ...]
     aggregates: tuple[str, ...]
-    where: str = ""
 
     @property
     def definition(self) -> str:
         keys = ", ".join(("shift_date", *self.keys))
-        where = f" WHERE {self.where}" if self.where else ""
-        return f"SELECT {keys}, {', '.join(self.aggregates)}{where} GROUP BY {keys}"
+        return f"SELECT {keys}, {', '.join(self.aggregates)} GROUP BY {keys}"
 
 
 # Sets, so that each is counted once over several nights: bitmaps, exact, and merged in half the time
@@ -110,32 +116,22 @@ PROJECTIONS = (
         aggregates=(*ALWAYS, DISTINCT_PATROLS),
     ),
     Projection(
-        name=f"cell_nights_{HALF_LIFE}",
+        name=f"incident_cells_{HALF_LIFE}",
         reads=COMMON | {"latitude", "longitude"},
-        keys=(cell(str(CELL_RESOLUTION)),),
+        keys=(IS_INCIDENT, cell(str(CELL_RESOLUTION))),
         aggregates=(*ALWAYS, DECAYED, "avg(latitude)", "avg(longitude)"),
-        # Cells are only asked of events with a score, and geoToH3 costs 0.7 µs a row.
-        where="base_risk_score > 0",
     ),
 )
 
 
-def projection_statement(
-    table: Table, version: tuple[int, ...] = FILTERED_SINCE, present: Collection[str] = ()
-) -> tuple[list[str], str]:
+def projection_statement(table: Table, present: Collection[str] = ()) -> tuple[list[str], str]:
     """Write the ALTER that adds to a table the projections it has the columns for and has not yet.
 
     ``present``: those that it has. Returns the added ones' names with the statement; no names where
-    there is nothing to add, or where the server's ``version`` knows none of them. On a cluster it is
-    the table that holds the rows that has them.
+    there is nothing to add. On a cluster it is the table that holds the rows that has them.
     """
-    added = [
-        projection
-        for projection in PROJECTIONS
-        if projection.name not in present
-        and projection.reads <= set(table.columns.keys())
-        and (not projection.where or version >= FILTERED_SINCE)
-    ]
+    columns = set(table.columns.keys())
+    added = [each for each in PROJECTIONS if each.name not in present and each.reads <= columns]
     # Another run may add them at the same time.
     parts = [f"ADD PROJECTION IF NOT EXISTS {quote(one.name)} ({one.definition})" for one in added]
     statement = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} {', '.join(parts)}"

@@ -59,9 +59,7 @@ def add_projections(warehouse: Engine, table: Table) -> list[str]:
     name = storage_name(table)
     definition = look_up(warehouse, [name])[name].definition
     present = re.findall(r"\bPROJECTION [`\"]?(\w+)", definition)
-    if not projection_statement(table, present=present)[0]:
-        return []
-    added, statement = projection_statement(table, server_version(warehouse), present)
+    added, statement = projection_statement(table, present)
     if added:
         run_statement(warehouse, statement)
     return added

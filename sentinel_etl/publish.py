@@ -7,11 +7,12 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, and_, func, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Engine, TextClause, and_, func, literal_column, not_, or_, select, text
 
 from sentinel_etl.ddl import Way, cluster_of, merge_statements, storage_name, switch_statements
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.fact_table import PARTITION_KEYS, PartitionBy
+from sentinel_etl.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
@@ -124,9 +125,11 @@ def publish_window(
             rows_of_window(fact_table, window, event_types),
             is_staged(fact_table, staging),
         )
-        replaced = count_rows(fact_table, and_(in_partition(partition), owned), warehouse)
+        # Of an empty partition nothing is owned, and the ids need not be gathered to find so.
+        there = count_rows(fact_table, in_partition(partition), warehouse)
+        replaced = there and count_rows(fact_table, and_(in_partition(partition), owned), warehouse)
         if replaced:
-            kept = select(fact_table).where(in_partition(partition), not_(owned))
+            kept = select(fact_table).where(in_partition(partition), not_(owned)).suffix_with(written_settings())
             names = [column.name for column in fact_table.columns]
             run_statement(warehouse, staging.insert().from_select(names, kept))
             staged = count_rows(staging, in_partition(partition), warehouse)
@@ -142,6 +145,10 @@ def publish_window(
                 run_statement(warehouse, statement)
             ways.append(f"{way.lower()} {partition}")
     return ", ".join(ways) or "nothing to publish"
+
+
+def written_settings() -> TextClause:
+    return text("SETTINGS " + ", ".join(f"{name} = '{value}'" for name, value in WRITE_SETTINGS.items()))
 
 
 def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:

@@ -24,6 +24,7 @@ from sentinel_etl.projections import (
     DISTINCT_NIGHTS,
     DISTINCT_OFFICERS,
     DISTINCT_PATROLS,
+    IS_INCIDENT,
     cell,
     folded_risk,
 )
@@ -208,7 +209,7 @@ def officer_activity(table: str, zone: ZoneInfo) -> str:
 
 
 def incident_heatmap(table: str, zone: ZoneInfo) -> str:
-    nights = Nights(table, {"cell": cell_of_event()}, COUNTS | POSITIONS, first=SINCE, where="base_risk_score > 0")
+    nights = Nights(table, {"cell": cell_of_event()}, COUNTS | POSITIONS, first=SINCE, where=IS_INCIDENT)
     return (
         f"{constants(zone)} SELECT {written(PARENT)} AS cell, {POSITION}, {SUMMED} FROM ({nights.sql}) AS nights "
         f"GROUP BY {PARENT} ORDER BY isNull(cell), risk_points DESC, cell"
@@ -221,7 +222,7 @@ def emerging_threats(table: str, zone: ZoneInfo) -> str:
         keys={"shift_date": "shift_date", "cell": cell_of_event()},
         sums=COUNTS | POSITIONS | FOLDED,
         first=first_decayed_night(REFERENCE_WEEKS),
-        where="base_risk_score > 0",
+        where=IS_INCIDENT,
         weeks=REFERENCE_WEEKS,
     )
     weeks = (

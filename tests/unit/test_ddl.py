@@ -149,7 +149,7 @@ def test_a_switch_on_a_cluster_waits_for_staging_s_replicas_before_and_the_fact_
 
 def test_a_merge_on_a_cluster_waits_until_every_replica_has_all_rows() -> None:
     assert merge_statements(staging_of(None), "20261116") == [
-        """OPTIMIZE TABLE "visits__staging_run" PARTITION ID '20261116' FINAL"""
+        """OPTIMIZE TABLE "visits__staging_run" PARTITION ID '20261116' FINAL SETTINGS optimize_throw_if_noop = 1"""
     ]
     assert merge_statements(staging_of("city"), "20261116") == [
         'SYSTEM SYNC REPLICA ON CLUSTER "city" "visits__staging_run_local"',
