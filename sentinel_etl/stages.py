@@ -6,7 +6,7 @@ import hashlib
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -127,6 +127,8 @@ class WindowRun:
     outside: Counter[str] = field(default_factory=Counter)
     source_counts: dict[str, int] = field(default_factory=dict)
     rejects: Rejects = field(init=False)
+    # Waits for the count in the snapshot, once everything has been read.
+    counted: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rejects = Rejects(self.pipeline, self.run_id, self.warehouse)
@@ -141,11 +143,12 @@ class WindowRun:
             with self.clock.measure("audit"):
                 judged = self.judge_staging(staging, late, allow_shrink)
             how = ""
+            recounting = background(self.recount)
             if not judged.blocked and not dry_run:
                 with self.clock.measure("publish"):
                     how = self.publish(staging, partitions, check_held)
             with self.clock.measure("reconcile"):
-                counts = self.reconcile(judged.staged)
+                counts = self.reconcile(judged.staged, recounting())
             if not judged.blocked:
                 for table in [staging] if self.rejects.staging is None else [staging, self.rejects.staging]:
                     drop_staging(table, self.warehouse)
@@ -175,25 +178,29 @@ class WindowRun:
         """Check the staged rows, and read from them what the report shows. Only a surplus row is moved."""
         self.nulls.subtract(reject_surplus(staging, self.rejects, most_rejected(self.source_counts)))
         self.rejects.flush()
-        tonight = measure_rows(staging, self.warehouse)
-        before = measure_before(self.window, self.pipeline, self.warehouse)
+        measuring = background(lambda: self.measure(staging))
         checks = [
             check_rejected(self.rejects.in_window, self.rejects.counts, self.source_counts),
             *self.audit(staging, allow_shrink),
             judge_ranges(self.outside, self.pipeline.fact_table),
-            *self.judge(tonight, before),
         ]
-        late = counting()  # it went on meanwhile
-        checks += self.judge_late(late)
+        preview = read_examples(staging, self.warehouse, self.pipeline.personal)
+        tonight, before = measuring()
+        late = counting()
+        checks += [*self.judge(tonight, before), *self.judge_late(late)]
         return Judged(
             checks=self.explain(checks, staging),
             tonight=tonight,
             before=before,
             late=late,
-            preview=read_examples(staging, self.warehouse, self.pipeline.personal),
+            preview=preview,
             riskiest=read_riskiest(staging, self.warehouse),
             staged=count_warehouse(staging, self.window, list(self.event_types), self.warehouse),
         )
+
+    def measure(self, staging: Table) -> tuple[Measures, Measures]:
+        """Measure the staged rows, and those of the nights before."""
+        return measure_rows(staging, self.warehouse), measure_before(self.window, self.pipeline, self.warehouse)
 
     def publish(self, staging: Table, partitions: Sequence[str], check_held: Callable[[], None]) -> str:
         """Put the rejected rows and then the facts in the place of the window's earlier ones; say how."""
@@ -222,22 +229,27 @@ class WindowRun:
             yield partitions, check_held
 
     def stage(self, staging: Table) -> None:
-        """Stream the window into staging; reading, transforming and loading overlap."""
+        """Stream the window into staging; reading, transforming, loading and the source's count overlap."""
         facts = prefetch(self.transform(prefetch(self.read(), depth=1)), depth=1)
         with self.clock.measure("load"):
             load_stream(self.clock.waited("load", facts), staging, self.warehouse, loader=self.settings.loader)
+        self.counted()
 
     def read(self) -> Iterator[dict[str, pd.DataFrame]]:
-        """Read all event types in one snapshot, about ``batch_rows`` rows at a time, then count them there.
+        """Read all event types in one snapshot, about ``batch_rows`` rows at a time; then begin to count them there.
 
-        A batch is also full at `PENDING_BYTES`: a remark may be as long as PostgreSQL lets it be.
+        A batch is also full at `PENDING_BYTES`: a remark may be as long as PostgreSQL lets it be. The count
+        goes on while what was read last is loaded, and ends the snapshot.
         """
         pending: dict[str, list[pa.RecordBatch]] = {}
         rows, size = 0, 0
         limit = self.settings.source_max_rows_per_second
         # A throttled reader takes small bites, so that the source never works in bursts.
         batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 16
-        with open_snapshot(self.reader, self.settings.statement_timeout_seconds, batch_bytes) as snapshot:
+        with ExitStack() as held:
+            snapshot = held.enter_context(
+                open_snapshot(self.reader, self.settings.statement_timeout_seconds, batch_bytes)
+            )
             for kind in self.event_types.values():
                 batches = throttle(extract_batches(kind, self.window, snapshot), limit)
                 for batch in self.clock.busy("extract", batches):
@@ -247,12 +259,16 @@ class WindowRun:
                     if rows >= self.settings.batch_rows or size >= PENDING_BYTES:
                         yield as_frames(pending)
                         pending, rows, size = {}, 0, 0
-            # Before the count, so that what was read last is loaded while the source counts.
             if pending:
                 yield as_frames(pending)
-            with self.clock.measure("count"):
-                self.source_counts = snapshot.count(kind.count(self.window) for kind in self.event_types.values())
-                self.read_refused(snapshot)
+            kept = held.pop_all()
+        self.counted = background(lambda: self.count(snapshot, kept))
+
+    def count(self, snapshot: Snapshot, kept: ExitStack) -> None:
+        """Count in the snapshot what was to be read, and end it."""
+        with kept, self.clock.measure("count"):
+            self.source_counts = snapshot.count(kind.count(self.window) for kind in self.event_types.values())
+            self.read_refused(snapshot)
 
     def read_refused(self, snapshot: Snapshot) -> None:
         """Read in the same snapshot what no event can be made of; in the window few types have any."""
@@ -315,11 +331,14 @@ class WindowRun:
         rejected = None if refused is None else (refused, build_rejected(facts))
         return attach_evidence(checks, staging, facts, self.window, types, nights, self.warehouse, rejected)
 
-    def reconcile(self, staged: Mapping[str, int]) -> pd.DataFrame:
-        """Count both sides again, after publishing: the columns of `RunResult.counts`."""
+    def recount(self) -> dict[str, int]:
+        """Count the source's rows of the window as they are now."""
+        return count_source(self.event_types.values(), self.window, self.reader)
+
+    def reconcile(self, staged: Mapping[str, int], now: Mapping[str, int]) -> pd.DataFrame:
+        """Count what is published: the columns of `RunResult.counts`, with the source's rows of ``now``."""
         names = list(self.event_types)
         published = count_warehouse(self.pipeline.fact_table, self.window, names, self.warehouse)
-        now = count_source(self.event_types.values(), self.window, self.reader)
         sides = {
             "source": self.source_counts,
             "staged": staged,
