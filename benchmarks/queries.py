@@ -29,7 +29,6 @@ from sentinel_etl.fact_table import build_patrol_events
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.projections import CELL_RESOLUTION
 from sentinel_etl.provision import prepare_fact_table
-from sentinel_etl.views import view_statement
 from sentinel_etl.warehouse import query_df, run_statement
 
 FIRST_MONTH, MONTHS = date(2016, 12, 1), 120
@@ -40,7 +39,7 @@ OTHER_HALF_LIFE_HOURS = 48.0
 NIGHT_WEIGHTS = (17, 17, 18, 19, 23, 25, 20)
 DEFAULTS = {
     "half_life_hours": DEFAULT_HALF_LIFE_HOURS,
-    "since": "1970-01-01",
+    "since": presentation.ALL_NIGHTS,
     "resolution": CELL_RESOLUTION,
     "limit": 20,
 }
@@ -115,10 +114,8 @@ class Question:
 
     def ask_rows(self, warehouse: Engine) -> pd.DataFrame:
         """Run the same statement with projections switched off."""
-        statement = presentation.bind_types(view_statement(self.view, PIPELINE.fact_table))
-        parameters = {"as_of": presentation.check_as_of(AS_OF), **DEFAULTS, **self.given}
-        used = {key: value for key, value in parameters.items() if f"%({key})s" in statement}
-        return query_df(warehouse, f"{statement} SETTINGS optimize_use_projections = 0", used)
+        statement = presentation.write_question(self.view, warehouse, AS_OF, PIPELINE, {**DEFAULTS, **self.given})
+        return query_df(warehouse, f"{statement} SETTINGS optimize_use_projections = 0")
 
 
 def questions() -> Iterator[Question]:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, bindparam, text
 from sentinel_etl.ddl import create_view, storage_name
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.projections import projection_statement
-from sentinel_etl.views import readable_views, view_statement
+from sentinel_etl.views import Terms, readable_views, view_statement
 from sentinel_etl.warehouse import create_table, run_statement, server_version
 
 __all__ = ["add_projections", "create_views", "prepare_fact_table"]
@@ -85,7 +85,7 @@ def create_views(warehouse: Engine, pipeline: Pipeline) -> list[str]:
     there = look_up(warehouse, names) if names else {}
     made = {}
     for name in names:
-        select = view_statement(name, table, pipeline.zone)
+        select = view_statement(name, table, Terms(pipeline.zone))
         mark = f"sentinel-etl {name} of {table.name}, version "
         comment = mark + sha256(select.encode()).hexdigest()[:12]
         standing = there.get(name)

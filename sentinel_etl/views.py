@@ -5,7 +5,7 @@ projection and a night that the question cuts in two cannot::
 
     whole nights (projection)  UNION ALL  the cut nights' rows up to the cut  →  one sum
 
-A ``{name:Type}`` is a parameter: ClickHouse's own in a view, a bound one in `presentation`.
+A ``{name:Type}`` is a parameter: ClickHouse's own in a view, a literal in `presentation`.
 https://clickhouse.com/docs/sql-reference/statements/create/view#parameterized-view
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
@@ -28,9 +29,18 @@ from sentinel_etl.projections import (
     cell,
     folded_risk,
 )
-from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS
+from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS, shift_date_of
 
-__all__ = ["REFERENCE_WEEKS", "SMALLEST_SPREAD", "VIEWS", "View", "readable_views", "view_statement"]
+__all__ = [
+    "LATITUDE_FIRST",
+    "REFERENCE_WEEKS",
+    "SMALLEST_SPREAD",
+    "VIEWS",
+    "Terms",
+    "View",
+    "readable_views",
+    "view_statement",
+]
 
 AS_OF = "{as_of:DateTime64(6, 'UTC')}"
 HALF_LIFE = "{half_life_hours:Float64}"
@@ -53,7 +63,10 @@ WEEK_HOURS = 7 * 24
 # where geotoh3_argument_order says; the server works this out once per statement, not per row.
 # https://clickhouse.com/docs/sql-reference/functions/geo/h3#geotoh3
 CELL_OF_10_NORTH_20_EAST = 0x806BFFFFFFFFFFF
+LATITUDE_FIRST = f"geoToH3(10., 20., 0) = {CELL_OF_10_NORTH_20_EAST}"
 SOME_CELL = 0x8960145B487FFFF  # of resolution 9
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Columns = Mapping[str, str]
 
@@ -64,24 +77,45 @@ def night_of(instant: str, zone: ZoneInfo) -> str:
     return f"toDate({local}) - (toHour({local}) < {NIGHT_STARTS.hour})"
 
 
-def constants(zone: ZoneInfo, weeks: int = 0) -> str:
-    """Write what a statement is reckoned from, worked out once.
+@dataclass(frozen=True)
+class Terms:
+    """What a statement is reckoned from: worked out by itself in a view, and known in one question.
 
-    ``asked_at``; ``asked_us``, the same in microseconds since 1970; ``cut_nights``, which hold
-    ``asked_at`` and the instants whole weeks before it.
+    A server plans a question for longer than it computes it, and the longer, the more there is to fold.
     """
-    night = night_of("asked_at - toIntervalWeek(weeks)", zone)
-    return (
-        f"WITH {AS_OF} AS asked_at, toUnixTimestamp64Micro(asked_at) AS asked_us, "
-        f"arrayMap(weeks -> {night}, range({weeks + 1})) AS cut_nights"
-    )
 
+    zone: ZoneInfo = CITY_ZONE
+    as_of: datetime | None = None  # None: the view's parameter
+    latitude_first: bool | None = None  # how the server's geoToH3 takes a place; None: the statement finds out
 
-def cell_of_event() -> str:
-    """Write the H3 cell in the resolution asked for, or in the finer one of which that is made."""
-    resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})"
-    right, swapped = cell(resolution), cell(resolution, "longitude", "latitude")
-    return f"if(geoToH3(10., 20., 0) = {CELL_OF_10_NORTH_20_EAST}, {right}, {swapped})"
+    def constants(self, weeks: int = 0) -> str:
+        """Write what is worked out once.
+
+        ``asked_at``; ``asked_us``, the same in microseconds since 1970; ``cut_nights``, which hold
+        ``asked_at`` and the instants whole weeks before it.
+        """
+        if self.as_of is None:
+            night = night_of("asked_at - toIntervalWeek(weeks)", self.zone)
+            return (
+                f"WITH {AS_OF} AS asked_at, toUnixTimestamp64Micro(asked_at) AS asked_us, "
+                f"arrayMap(weeks -> {night}, range({weeks + 1})) AS cut_nights"
+            )
+        moment = self.as_of.astimezone(UTC)
+        cuts = [moment - timedelta(weeks=back) for back in range(weeks + 1)]
+        nights = ", ".join(f"toDate('{shift_date_of(cut, self.zone)}')" for cut in cuts)
+        return (
+            f"WITH toDateTime64('{moment:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC') AS asked_at, "
+            f"{(moment - EPOCH) // timedelta(microseconds=1)} AS asked_us, "
+            f"[{nights}] AS cut_nights"
+        )
+
+    def cell_of_event(self) -> str:
+        """Write the H3 cell in the resolution asked for, or in the finer one of which that is made."""
+        resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})"
+        right, swapped = cell(resolution), cell(resolution, "longitude", "latitude")
+        if self.latitude_first is None:
+            return f"if({LATITUDE_FIRST}, {right}, {swapped})"
+        return right if self.latitude_first else swapped
 
 
 def first_decayed_night(weeks: int) -> str:
@@ -164,7 +198,7 @@ PARENT = (
 )
 
 
-def hotspot_risk(table: str, zone: ZoneInfo) -> str:
+def hotspot_risk(table: str, terms: Terms) -> str:
     nights = Nights(
         table,
         keys={"shift_date": "shift_date", "station_id": "station_id", "hotspot_id": "hotspot_id"},
@@ -179,47 +213,48 @@ def hotspot_risk(table: str, zone: ZoneInfo) -> str:
         f"FROM ({nights.sql}) AS nights"
     )
     return (
-        f"{constants(zone, 1)} SELECT nights.hotspot_id AS hotspot_id, "
+        f"{terms.constants(1)} SELECT nights.hotspot_id AS hotspot_id, "
         "argMax(nights.station_id, (nights.last_event, nights.station_id)) AS station_id, "
-        f"{risk_by_week(1)}[1] AS risk, {risk_by_week(1)}[2] AS risk_week_before, "
+        f"({risk_by_week(1)} AS risks)[1] AS risk, risks[2] AS risk_week_before, "
         "risk - risk_week_before AS change, "
         f"{SUMMED} FROM ({decayed}) AS nights GROUP BY nights.hotspot_id ORDER BY risk DESC, hotspot_id"
     )
 
 
-def station_activity(table: str, zone: ZoneInfo) -> str:
+def station_activity(table: str, terms: Terms) -> str:
     kept = {"nights": DISTINCT_NIGHTS, "patrols": DISTINCT_PATROLS, "officers": DISTINCT_OFFICERS}
     nights = Nights(table, keys={"station_id": "station_id"}, sums=COUNTS | kept, first=SINCE)
     return (
-        f"{constants(zone)} SELECT nights.station_id AS station_id, groupBitmapMerge(nights.nights) AS nights_active, "
-        "groupBitmapMerge(nights.patrols) AS patrols, groupBitmapMerge(nights.officers) AS officers, "
-        f"{SUMMED} FROM ({nights.sql}) AS nights GROUP BY nights.station_id ORDER BY risk_points DESC, station_id"
+        f"{terms.constants()} SELECT nights.station_id AS station_id, "
+        "groupBitmapMerge(nights.nights) AS nights_active, groupBitmapMerge(nights.patrols) AS patrols, "
+        f"groupBitmapMerge(nights.officers) AS officers, {SUMMED} "
+        f"FROM ({nights.sql}) AS nights GROUP BY nights.station_id ORDER BY risk_points DESC, station_id"
     )
 
 
-def officer_activity(table: str, zone: ZoneInfo) -> str:
+def officer_activity(table: str, terms: Terms) -> str:
     keys = {"station_id": "station_id", "officer_id": "officer_id"}
     nights = Nights(table, keys, sums=COUNTS | {"patrols": DISTINCT_PATROLS}, first=SINCE)
     return (
-        f"{constants(zone)} SELECT nights.officer_id AS officer_id, "
+        f"{terms.constants()} SELECT nights.officer_id AS officer_id, "
         "argMax(nights.station_id, (nights.last_event, nights.station_id)) AS station_id, "
         f"groupBitmapMerge(nights.patrols) AS patrols, {SUMMED} "
         f"FROM ({nights.sql}) AS nights GROUP BY nights.officer_id ORDER BY events DESC, officer_id"
     )
 
 
-def incident_heatmap(table: str, zone: ZoneInfo) -> str:
-    nights = Nights(table, {"cell": cell_of_event()}, COUNTS | POSITIONS, first=SINCE, where=IS_INCIDENT)
+def incident_heatmap(table: str, terms: Terms) -> str:
+    nights = Nights(table, {"cell": terms.cell_of_event()}, COUNTS | POSITIONS, first=SINCE, where=IS_INCIDENT)
     return (
-        f"{constants(zone)} SELECT {written(PARENT)} AS cell, {POSITION}, {SUMMED} FROM ({nights.sql}) AS nights "
+        f"{terms.constants()} SELECT {written(PARENT)} AS cell, {POSITION}, {SUMMED} FROM ({nights.sql}) AS nights "
         f"GROUP BY {PARENT} ORDER BY isNull(cell), risk_points DESC, cell"
     )
 
 
-def emerging_threats(table: str, zone: ZoneInfo) -> str:
+def emerging_threats(table: str, terms: Terms) -> str:
     nights = Nights(
         table,
-        keys={"shift_date": "shift_date", "cell": cell_of_event()},
+        keys={"shift_date": "shift_date", "cell": terms.cell_of_event()},
         sums=COUNTS | POSITIONS | FOLDED,
         first=first_decayed_night(REFERENCE_WEEKS),
         where=IS_INCIDENT,
@@ -242,7 +277,7 @@ def emerging_threats(table: str, zone: ZoneInfo) -> str:
         f"FROM ({weeks}) AS nights GROUP BY nights.cell"
     )
     return (
-        f"{constants(zone, REFERENCE_WEEKS)} "
+        f"{terms.constants(REFERENCE_WEEKS)} "
         f"SELECT {written('cells.cell')} AS cell, north AS latitude, east AS longitude, "
         "risk_now AS risk, expected, spread, "
         f"(risk - expected) / greatest(spread, {SMALLEST_SPREAD}) AS surprise, length(weeks_before) AS weeks, "
@@ -255,7 +290,7 @@ def emerging_threats(table: str, zone: ZoneInfo) -> str:
 class View:
     """A statement's writer and the fact columns that it reads."""
 
-    write: Callable[[str, ZoneInfo], str]
+    write: Callable[[str, Terms], str]
     reads: frozenset[str]
 
 
@@ -269,9 +304,9 @@ VIEWS: dict[str, View] = {
 }
 
 
-def view_statement(name: str, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> str:
-    """Write the SELECT of a view, with ClickHouse's own ``{name:Type}`` parameters."""
-    return VIEWS[name].write(quote(fact_table.name), zone)
+def view_statement(name: str, fact_table: Table, terms: Terms | None = None) -> str:
+    """Write the SELECT of a view, with ClickHouse's own ``{name:Type}`` parameters for what is not known."""
+    return VIEWS[name].write(quote(fact_table.name), terms or Terms())
 
 
 def readable_views(fact_table: Table) -> list[str]:

@@ -20,19 +20,19 @@ from sentinel_etl.fact_table import INTEGER, build_patrol_events
 from sentinel_etl.load import load_data
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.presentation import (
-    bind_types,
-    check_as_of,
     emerging_threats,
+    fill_in,
     hotspot_risk,
     incident_heatmap,
     officer_activity,
     station_activity,
+    write_question,
 )
 from sentinel_etl.projections import PROJECTIONS, projection_statement
 from sentinel_etl.provision import add_projections, create_views, prepare_fact_table
 from sentinel_etl.publish import publish_window
 from sentinel_etl.staging import create_staging
-from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, night_of, view_statement
+from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, night_of, view_statement
 from sentinel_etl.warehouse import create_table, query_df, run_statement
 from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
 
@@ -170,14 +170,21 @@ PROJECTION_OF = {
     "incident_heatmap": "incident_cells_72h",
     "emerging_threats": "incident_cells_72h",
 }
-PARAMETERS = {"half_life_hours": 72.0, "since": "2026-03-05", "resolution": 9, "limit": 20}
+PARAMETERS = {"half_life_hours": 72.0, "since": date(2026, 3, 5), "resolution": 9, "limit": 20}
 AS_OF = datetime(2026, 6, 20, 18, 17, 3, 250_001, tzinfo=UTC)
 
 
 def ask_with(warehouse: Engine, name: str, settings: str, **changes: object) -> pd.DataFrame:
-    statement = bind_types(view_statement(name, PIPELINE.fact_table)) + f" SETTINGS {settings}"
-    parameters = {"as_of": check_as_of(AS_OF), **PARAMETERS, **changes}
-    return query_df(warehouse, statement, {k: v for k, v in parameters.items() if f"%({k})s" in statement})
+    question = write_question(name, warehouse, AS_OF, PIPELINE, {**PARAMETERS, **changes})
+    return query_df(warehouse, f"{question} SETTINGS {settings}")
+
+
+def ask_view(warehouse: Engine, name: str, settings: str) -> pd.DataFrame:
+    """Ask the view itself, as any client can, which has to work out all that `write_question` knows."""
+    wanted = {"as_of": "2026-06-20 18:17:03.250001", **PARAMETERS}
+    written = view_statement(name, PIPELINE.fact_table)
+    given = ", ".join(f"{key} = '{value}'" for key, value in wanted.items() if f"{{{key}:" in written)
+    return query_df(warehouse, f"SELECT * FROM {name}({given}) SETTINGS {settings}")
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -197,15 +204,8 @@ def test_another_half_life_is_summed_from_the_rows(facts: Engine, name: str) -> 
 def test_the_view_gives_what_the_function_gives(facts: Engine, name: str) -> None:
     create_views(facts, PIPELINE)
     asked = ask_with(facts, name, "max_threads = 1")
-    wanted = {"as_of": "2026-06-20 18:17:03.250001", **PARAMETERS}
-    given = ", ".join(
-        f"{key} = '{value}'"
-        for key, value in wanted.items()
-        if f"{{{key}:" in view_statement(name, PIPELINE.fact_table)
-    )
     forced = f"max_threads = 1, force_optimize_projection_name = '{PROJECTION_OF[name]}'"
-    viewed = query_df(facts, f"SELECT * FROM {name}({given}) SETTINGS {forced}")
-    pd.testing.assert_frame_equal(viewed, asked)
+    pd.testing.assert_frame_equal(ask_view(facts, name, forced), asked)
 
 
 @pytest.mark.parametrize("as_of", INSTANTS)
@@ -253,9 +253,16 @@ def test_heatmap_cells_are_those_of_the_h3_library(facts: Engine, events: pd.Dat
 
 @pytest.mark.parametrize("order", ["lat_lon", "lon_lat"])
 def test_cells_do_not_depend_on_the_servers_argument_order(bare_facts: Engine, facts: Engine, order: str) -> None:
+    create_views(bare_facts, PIPELINE)
     expected = ask_with(facts, "incident_heatmap", "max_threads = 1")
-    found = ask_with(bare_facts, "incident_heatmap", f"geotoh3_argument_order = '{order}'")
-    pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+    setting = f"geotoh3_argument_order = '{order}'"
+    terms = Terms(PIPELINE.zone, AS_OF, latitude_first=order == "lat_lon")
+    question = fill_in(view_statement("incident_heatmap", PIPELINE.fact_table, terms), PARAMETERS)
+    for found in (
+        ask_view(bare_facts, "incident_heatmap", setting),
+        query_df(bare_facts, f"{question} SETTINGS {setting}"),
+    ):
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("as_of", INSTANTS[:4])
