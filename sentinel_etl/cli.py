@@ -282,6 +282,9 @@ def print_services(services: Sequence[ServiceStatus], as_json: bool) -> None:
 def main() -> None:
     """Run the command line; every error is one sentence and the exit code of its class."""
     os.environ.setdefault("SENTINEL_HOME", str(project_home()))  # a kernel runs elsewhere
+    # nbformat's jsonschema would take a second to read the grammar of IRIs, where JupyterLab has brought it, and
+    # does as well without: no notebook has any. What is None here cannot be imported (docs.python.org, sys.modules).
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     verbose = "--verbose" in sys.argv
     try:
         code = cli.main(standalone_mode=False)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from sentinel_etl.drift import drift_table, shifted
 from sentinel_etl.gates import GATES
@@ -71,6 +72,7 @@ def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = 
             axis.set_yscale("log")
             axis.set_ylim(0.03, 150)
             axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_locator(NullLocator())  # a dozen panels of them take a second to lay out
         else:
             axis.set_ylim(0, 105)
     label_panels(figure, axes, "score, risk points", "share of events, %")
