@@ -25,13 +25,14 @@ def run_apart(source: Engine, warehouse: Engine, nights: int) -> dict[str, Any]:
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "benchmarks.one_run", end, str(24 * nights)],
         env=environment(source, warehouse),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)
-    figures: dict[str, Any] = json.loads(done.stdout)
+    figures: dict[str, Any] = json.loads(done.stdout.removeprefix("ready"))
     return figures
 
 

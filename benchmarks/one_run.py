@@ -1,4 +1,6 @@
-"""Moves one window in a process of its own and prints, as JSON, what it took; for `memory`.
+"""Moves one window in a process of its own and prints, as JSON, what it took; for `memory` and `impact`.
+
+It says "ready" once everything is imported, and begins at the end of its standard input.
 
 SENTINEL_SOURCE_URL=… SENTINEL_WAREHOUSE_URL=… python -m benchmarks.one_run 2026-11-22T06:00:00+05:30 24
 """
@@ -13,6 +15,8 @@ from sentinel_etl.run_window import choose_window, run_window
 
 
 def main(window_end: str, window_hours: str) -> None:
+    print("ready", flush=True)
+    sys.stdin.read()
     result = run_window(choose_window(window_end, float(window_hours)))
     result.raise_for_verdict()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS

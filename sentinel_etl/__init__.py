@@ -6,6 +6,13 @@ The package reads in the order in which the data flows::
     reconcile → ledger → report
 """
 
+import os
+
+# Read once, when pyarrow first allocates. Batches are made in one thread and freed in another, and of Arrow's
+# allocators jemalloc gives the most of them back: a run peaks a fifth lower.
+# https://arrow.apache.org/docs/cpp/env_vars.html#envvar-ARROW_DEFAULT_MEMORY_POOL
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+
 from sentinel_etl.concatenate import concatenate
 from sentinel_etl.databases import Databases, open_databases
 from sentinel_etl.event_config import EVENT_CONFIG

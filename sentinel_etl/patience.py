@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, Queue
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import psycopg
@@ -25,7 +26,7 @@ __all__ = [
     "SERVER_KEEPALIVE",
     "PatientConnection",
     "PatientSession",
-    "call_within",
+    "Waiter",
     "try_again",
 ]
 
@@ -66,31 +67,49 @@ def try_again(engine: Engine, passing: Callable[[BaseException], bool]) -> Retry
     )
 
 
-def call_within(seconds: float, function: Callable[..., Answer], *arguments: Any) -> Answer:
-    """Call a function that waits for a peer in C code, and wait for it no longer than so many seconds.
+class Waiter:
+    """Calls functions that wait for a peer in C code, and waits for each no longer than it is told to.
 
-    After that its thread is left behind, and whatever the function uses must never be touched again.
-
-    Raises:
-        TimeoutError: no answer in time.
+    They run in one thread, of its own: an allocator keeps what it has for a thread, and lets a thread that ends
+    take some of that along. After a call that took too long the thread is left behind, and neither the
+    waiter nor what the function used may be touched again.
     """
-    answer: Queue[tuple[Any, BaseException | None]] = Queue(1)
 
-    def call() -> None:
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self.answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        threading.Thread(target=self.work, name="waiting for an answer", daemon=True).start()
+
+    def work(self) -> None:
+        while (call := self.calls.get()) is not None:
+            self.answers.put(outcome_of(call))
+
+    def call(self, seconds: float, function: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Call the function and give its answer, or raise what it raised.
+
+        Raises:
+            TimeoutError: no answer in time.
+        """
+        self.calls.put(partial(function, *arguments))
         try:
-            answer.put((function(*arguments), None))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the caller is to raise it
-            answer.put((None, error))
+            value, error = self.answers.get(timeout=seconds)
+        except Empty:
+            raise TimeoutError(f"no answer within {seconds:g} s") from None
+        if error is not None:
+            raise error
+        answer: Answer = value
+        return answer
 
-    threading.Thread(target=call, name="waiting for an answer", daemon=True).start()
+    def close(self) -> None:
+        """End the thread once it has nothing to do."""
+        self.calls.put(None)
+
+
+def outcome_of(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
-        value, error = answer.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-    if error is not None:
-        raise error
-    result: Answer = value
-    return result
+        return call(), None
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller is to raise it
+        return None, error
 
 
 class PatientConnection(psycopg.Connection[Any]):

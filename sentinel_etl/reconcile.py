@@ -32,9 +32,11 @@ __all__ = [
 LATE_COLUMNS = {"shift_date": "object", "event_type": "str", "source": "int64", "warehouse": "int64"}
 
 
-def count_source(event_types: Iterable[EventType], window: Window, source: Engine) -> dict[str, int]:
+def count_source(
+    event_types: Iterable[EventType], window: Window, source: Engine, statement_timeout_seconds: int = 900
+) -> dict[str, int]:
     """Count each event type's rows in the source, in a snapshot of now."""
-    with open_snapshot(source) as snapshot:
+    with open_snapshot(source, statement_timeout_seconds) as snapshot:
         return snapshot.count(event_type.count(window) for event_type in event_types)
 
 
@@ -60,7 +62,13 @@ def nights_before(night: date, count: int) -> list[date]:
     return [night - timedelta(days=back) for back in range(count, 0, -1)]
 
 
-def find_late_rows(nights: Sequence[date], pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:
+def find_late_rows(
+    nights: Sequence[date],
+    pipeline: Pipeline,
+    source: Engine,
+    warehouse: Engine,
+    statement_timeout_seconds: int = 900,
+) -> pd.DataFrame:
     """Count the loaded ones of the nights on both sides: `RunResult.late`, the event types that differ.
 
     A count is enough for rows that came late or were deleted, and costs a fifth of a fingerprint;
@@ -71,7 +79,7 @@ def find_late_rows(nights: Sequence[date], pipeline: Pipeline, source: Engine, w
         return as_late([])
     window = Window(Window.night(nights[0], pipeline.zone).start, Window.night(nights[-1], pipeline.zone).end)
     statements = [source_statement(kind, window, pipeline.zone, None) for kind in pipeline.event_types.values()]
-    with open_snapshot(source) as snapshot:
+    with open_snapshot(source, statement_timeout_seconds) as snapshot:
         counted = snapshot.read_whole(union_all(*statements)).to_pylist()
     there = {(row["shift_date"], row["event_type"]): int(row["rows"]) for row in counted}
     stored: dict[tuple[str, str], int] = {}

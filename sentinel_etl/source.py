@@ -29,7 +29,7 @@ from sentinel_etl.errors import (
     SourceUnreachable,
     WindowLocked,
 )
-from sentinel_etl.patience import KEEPALIVE, RETRY_OPTION, SERVER_KEEPALIVE, PatientConnection, call_within, try_again
+from sentinel_etl.patience import KEEPALIVE, RETRY_OPTION, SERVER_KEEPALIVE, PatientConnection, Waiter, try_again
 
 __all__ = ["Snapshot", "compile_sql", "hold_locks", "open_snapshot", "open_source"]
 
@@ -148,13 +148,14 @@ class Snapshot:
     """
 
     connection: adbc.Connection
+    waiter: Waiter
     batch_bytes: int = BATCH_BYTES
     answer_seconds: float = 900 + ANSWER_MARGIN_SECONDS
     lost: list[object] = field(default_factory=list, repr=False)
 
     def wait_for(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return call_within(self.answer_seconds, function, *arguments)
+            return self.waiter.call(self.answer_seconds, function, *arguments)
         except TimeoutError:
             self.lost.append(self.connection)
             LOST_CONNECTIONS.append(self.connection)
@@ -252,18 +253,27 @@ def open_snapshot(
         SourceUnreachable: no connection.
     """
     answer_seconds = statement_timeout_seconds + ANSWER_MARGIN_SECONDS
+
+    def connect() -> Snapshot:
+        waiter = Waiter()  # another one for each try: one that has waited in vain is of no more use
+        try:
+            connection = waiter.call(answer_seconds, partial(adbc.connect, autocommit=True), libpq_string(engine))
+        except BaseException:
+            waiter.close()
+            raise
+        return Snapshot(connection, waiter, batch_bytes, answer_seconds)
+
     try:
-        connect = try_again(engine, may_pass)
-        connection = connect(call_within, answer_seconds, partial(adbc.connect, autocommit=True), libpq_string(engine))
+        snapshot = try_again(engine, may_pass)(connect)
     except (AdbcError, TimeoutError) as error:
         raise unreachable(engine, str(error).partition("Failed to connect: ")[2] or error) from None
-    snapshot = Snapshot(connection, batch_bytes, answer_seconds)
     try:
         begin(snapshot, statement_timeout_seconds)
         yield snapshot
     finally:
         if not snapshot.lost:
-            connection.close()
+            snapshot.connection.close()
+        snapshot.waiter.close()
 
 
 def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:

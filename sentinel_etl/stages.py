@@ -316,8 +316,8 @@ class WindowRun:
         nights = nights_before(self.window.shift_dates(self.pipeline.zone)[0], self.settings.lookback_nights)
         if len(self.event_types) < len(self.pipeline.event_types):
             nights = []
-        counting = background(lambda: find_late_rows(nights, self.pipeline, self.reader, self.warehouse))
-        return counting
+        limit = self.settings.statement_timeout_seconds
+        return background(lambda: find_late_rows(nights, self.pipeline, self.reader, self.warehouse, limit))
 
     def judge_late(self, late: pd.DataFrame) -> list[Check]:
         return [judge_late(late, self.settings.lookback_nights)] if self.settings.lookback_nights else []
@@ -333,7 +333,8 @@ class WindowRun:
 
     def recount(self) -> dict[str, int]:
         """Count the source's rows of the window as they are now."""
-        return count_source(self.event_types.values(), self.window, self.reader)
+        limit = self.settings.statement_timeout_seconds
+        return count_source(self.event_types.values(), self.window, self.reader, limit)
 
     def reconcile(self, staged: Mapping[str, int], now: Mapping[str, int]) -> pd.DataFrame:
         """Count what is published: the columns of `RunResult.counts`, with the source's rows of ``now``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from queue import Full, Queue
 from typing import TypeVar
 
@@ -19,10 +19,19 @@ _END = object()
 
 
 def background(work: Callable[[], Item]) -> Callable[[], Item]:
-    """Do the work in a thread; the function returned waits for it, and returns or raises what it did."""
-    executor = ThreadPoolExecutor(1, "background")
-    future = executor.submit(work)
-    executor.shutdown(wait=False)
+    """Do the work in a thread; the function returned waits for it, and returns or raises what it did.
+
+    Who fails meanwhile need not wait: the thread is no reason for the process to live on.
+    """
+    future: Future[Item] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, who waits is to raise it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="background", daemon=True).start()
     return future.result
 
 

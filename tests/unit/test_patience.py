@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from sentinel_etl.patience import RETRY_OPTION, call_within, try_again
+from sentinel_etl.patience import RETRY_OPTION, Waiter, try_again
 from sentinel_etl.source import may_pass as source_may_pass
 from sentinel_etl.warehouse import REPEATABLE
 
@@ -60,17 +61,33 @@ def test_an_engine_without_seconds_is_asked_once() -> None:
     assert call() == 2
 
 
-def test_an_answer_in_time_is_given_and_an_error_raised() -> None:
-    assert call_within(5, lambda a, b: a + b, 1, 2) == 3
+@pytest.fixture
+def waiter() -> Iterator[Waiter]:
+    waiter = Waiter()
+    yield waiter
+    waiter.close()
+
+
+def test_an_answer_in_time_is_given_and_an_error_raised(waiter: Waiter) -> None:
+    assert waiter.call(5, lambda a, b: a + b, 1, 2) == 3
     with pytest.raises(KeyError):
-        call_within(5, {}.__getitem__, "a")
+        waiter.call(5, {}.__getitem__, "a")
+    assert waiter.call(5, int, "4") == 4
 
 
-def test_an_answer_that_is_late_is_given_up() -> None:
+def test_an_answer_that_is_late_is_given_up(waiter: Waiter) -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        call_within(0.1, time.sleep, 1)
+        waiter.call(0.1, time.sleep, 1)
     assert time.monotonic() - started < 0.9
+
+
+def test_calls_share_a_thread_that_ends_with_the_waiter(waiter: Waiter) -> None:
+    threads = {waiter.call(5, threading.current_thread) for _ in range(3)}
+    waiter.close()
+    [thread] = threads
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
