@@ -7,11 +7,14 @@ The package reads in the order in which the data flows::
 """
 
 import os
+import platform
 
 # Read once, when pyarrow first allocates. Batches are made in one thread and freed in another, and of Arrow's
-# allocators jemalloc gives the most of them back: a run peaks a fifth lower.
+# allocators jemalloc gives the most of them back: a run peaks a fifth lower. Wheels for other processors may
+# come without it, and Arrow would warn of that.
 # https://arrow.apache.org/docs/cpp/env_vars.html#envvar-ARROW_DEFAULT_MEMORY_POOL
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+if platform.machine() == "x86_64":
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
 from sentinel_etl.concatenate import concatenate
 from sentinel_etl.databases import Databases, open_databases
