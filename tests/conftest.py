@@ -26,6 +26,12 @@ NIGHTS = 3
 EVENTS_PER_NIGHT = 600
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the quick tests for the end, where they fill up the time until the slowest file is done."""
+    items.sort(key=lambda item: item.path.parent.name == "unit")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """At the end of `make soak`: a line for each promise."""
     if SOAK:
