@@ -10,9 +10,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import psycopg
@@ -27,6 +28,7 @@ __all__ = [
     "PatientConnection",
     "PatientSession",
     "Waiter",
+    "settle",
     "try_again",
 ]
 
@@ -76,13 +78,13 @@ class Waiter:
     """
 
     def __init__(self) -> None:
-        self.calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        self.answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self.calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         threading.Thread(target=self.work, name="waiting for an answer", daemon=True).start()
 
     def work(self) -> None:
         while (call := self.calls.get()) is not None:
-            self.answers.put(outcome_of(call))
+            settle(*call)
+            del call  # or its answer, which may be a large batch, would live until the next
 
     def call(self, seconds: float, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """Call the function and give its answer, or raise what it raised.
@@ -90,26 +92,26 @@ class Waiter:
         Raises:
             TimeoutError: no answer in time.
         """
-        self.calls.put(partial(function, *arguments))
+        answer: Future[Answer] = Future()
+        self.calls.put((answer, partial(function, *arguments)))
         try:
-            value, error = self.answers.get(timeout=seconds)
-        except Empty:
+            return answer.result(seconds)
+        except TimeoutError:
+            if answer.done():
+                raise  # the function's own
             raise TimeoutError(f"no answer within {seconds:g} s") from None
-        if error is not None:
-            raise error
-        answer: Answer = value
-        return answer
 
     def close(self) -> None:
         """End the thread once it has nothing to do."""
         self.calls.put(None)
 
 
-def outcome_of(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+def settle(future: Future[Answer], work: Callable[[], Answer]) -> None:
+    """Do the work, and give the future what it returns or raises."""
     try:
-        return call(), None
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller is to raise it
-        return None, error
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, who waits is to raise it
+        future.set_exception(error)
 
 
 class PatientConnection(psycopg.Connection[Any]):

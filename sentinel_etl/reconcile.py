@@ -33,7 +33,7 @@ LATE_COLUMNS = {"shift_date": "object", "event_type": "str", "source": "int64", 
 
 
 def count_source(
-    event_types: Iterable[EventType], window: Window, source: Engine, statement_timeout_seconds: int = 900
+    event_types: Iterable[EventType], window: Window, source: Engine, statement_timeout_seconds: int
 ) -> dict[str, int]:
     """Count each event type's rows in the source, in a snapshot of now."""
     with open_snapshot(source, statement_timeout_seconds) as snapshot:

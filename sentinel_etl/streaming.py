@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from sentinel_etl.patience import settle
+
 __all__ = ["background", "prefetch", "throttle"]
 
 Item = TypeVar("Item")
@@ -24,14 +26,7 @@ def background(work: Callable[[], Item]) -> Callable[[], Item]:
     Who fails meanwhile need not wait: the thread is no reason for the process to live on.
     """
     future: Future[Item] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whatever it is, who waits is to raise it
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="background", daemon=True).start()
+    threading.Thread(target=settle, args=(future, work), name="background", daemon=True).start()
     return future.result
 
 
