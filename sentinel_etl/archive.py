@@ -33,6 +33,7 @@ __all__ = [
     "list_runs",
     "open_ledger",
     "prune_reports",
+    "query_command",
     "read_archive",
     "redo_command",
     "show_run",
@@ -316,6 +317,12 @@ def redo_command(
     words += ["--dry-run"] if dry_run else []
     words += ["--notebook", notebook] if notebook != NIGHTLY else []
     return shlex.join(words)
+
+
+def query_command(query: str) -> str:
+    """Write the command that runs a query: in double quotes where a shell leaves it alone in them."""
+    plain = not set(query) & set('"$`\\!')
+    return f'sentinel-etl query "{query}"' if plain else f"sentinel-etl query {shlex.quote(query)}"
 
 
 def prune_reports(keep_days: int, *, dry_run: bool = False, settings: Settings | None = None) -> Pruned:

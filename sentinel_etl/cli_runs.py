@@ -12,9 +12,8 @@ from typing import Any
 import click
 import pandas as pd
 
-from sentinel_etl.archive import ArchivedRun, find_page, list_runs, prune_reports, show_run
+from sentinel_etl.archive import ArchivedRun, find_page, list_runs, prune_reports, query_command, show_run
 from sentinel_etl.index_page import refresh_index, write_index
-from sentinel_etl.report.verdict import query_command
 from sentinel_etl.settings import load_settings
 
 __all__ = ["as_json", "display_path", "runs"]

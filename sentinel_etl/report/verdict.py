@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.archive import redo_command
+from sentinel_etl.archive import query_command, redo_command
 from sentinel_etl.drift import drift_table, shifted
 from sentinel_etl.errors import (
     ConfigurationError,
@@ -91,12 +90,6 @@ def check_page(check: Check) -> Page:
     )
     text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
     return Page(html, text)
-
-
-def query_command(query: str) -> str:
-    """Write the command that runs a query: in double quotes where a shell leaves it alone in them."""
-    plain = not set(query) & set('"$`\\!')
-    return f'sentinel-etl query "{query}"' if plain else f"sentinel-etl query {shlex.quote(query)}"
 
 
 def rejected_page(result: RunResult) -> Page:
