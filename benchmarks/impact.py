@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from sqlalchemy import Engine
@@ -25,8 +27,16 @@ from sentinel_etl.window import Window
 CLIENTS, A_SECOND = 4, 25
 
 
-def latencies_during(source: Engine, action: Callable[[], object]) -> list[float]:
-    """Return each transaction's seconds while the action goes on."""
+@dataclass(frozen=True)
+class Latencies:
+    """Seconds of each transaction: those begun while rows were being read, and all."""
+
+    reading: list[float]
+    whole: list[float]
+
+
+def latencies_during(source: Engine, action: Callable[[], float]) -> Latencies:
+    """Measure the live load during the action, which returns for how many of its first seconds it read rows."""
     url = source.url.set(drivername="postgresql").render_as_string(hide_password=False)
     load = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "benchmarks.oltp", str(CLIENTS), str(A_SECOND)],
@@ -37,19 +47,24 @@ def latencies_during(source: Engine, action: Callable[[], object]) -> list[float
     )
     try:
         time.sleep(2)  # until its clients are connected
-        action()
+        began = time.monotonic()
+        reading = action()
+        ended = time.monotonic()
         answer, _ = load.communicate("")
     finally:
         load.kill()
-    seconds: list[float] = json.loads(answer)
-    return seconds
+    seen = [(start - began, seconds) for start, seconds in json.loads(answer)]
+    return Latencies(
+        reading=[seconds for start, seconds in seen if 0 <= start < reading],
+        whole=[seconds for start, seconds in seen if 0 <= start < ended - began],
+    )
 
 
 @contextmanager
 def run_apart(
     source: Engine, warehouse: Engine, window: Window, nights: int, rate: int
-) -> Iterator[Callable[[], object]]:
-    """Make a run in a process of its own ready, which the function given starts and waits for.
+) -> Iterator[Callable[[], float]]:
+    """Make a run in a process of its own ready, which the function given starts and waits for; see `latencies_during`.
 
     A run's imports read nothing, but take a core that the field's live system does not share with them.
     """
@@ -62,10 +77,12 @@ def run_apart(
         text=True,
     )
 
-    def go() -> None:
-        run.communicate("")
+    def go() -> float:
+        figures, _ = run.communicate("")
         if run.returncode:
             raise SystemExit("the run failed")
+        reading: float = json.loads(figures)["timings"]["extract"]
+        return reading
 
     try:
         if run.stdout is None or run.stdout.readline() != "ready\n":
@@ -79,20 +96,31 @@ def p95(seconds: list[float]) -> float:
     return float(np.quantile(seconds, 0.95)) * 1000
 
 
+def idle(seconds: int) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def compare(stand: Stand, nights: int, events: int, rate: int, idle_seconds: int, runs: int) -> None:
     window = nights_until(LAST_NIGHT, nights)
-    seen: dict[str, list[float]] = {}
+    seen: dict[str, list[Latencies]] = {}
     with stand.city(nights, events) as source:
         for _ in range(runs):
-            seen.setdefault("idle", []).append(p95(latencies_during(source, lambda: time.sleep(idle_seconds))))
+            seen.setdefault("idle", []).append(latencies_during(source, lambda: idle(idle_seconds)))
             for name, limit in (("full speed", 0), (f"{rate:,} rows/s", rate)):
                 with stand.warehouse() as warehouse, run_apart(source, warehouse, window, nights, limit) as run:
-                    seen.setdefault(name, []).append(p95(latencies_during(source, run)))
-    idle = float(np.median(seen["idle"]))
-    print(f"idle: p95 {idle:.2f} ms of {CLIENTS} clients, {A_SECOND} transactions a second each")
-    for name, values in list(seen.items())[1:]:
-        middle = float(np.median(values))
-        print(f"impact, a run at {name}: p95 {middle:.2f} ms over {idle:.2f} ms when idle: ratio {middle / idle:.2f}")
+                    seen.setdefault(name, []).append(latencies_during(source, run))
+    resting = median(p95(each.whole) for each in seen.pop("idle"))
+    print(f"idle: p95 {resting:.2f} ms of {CLIENTS} clients, {A_SECOND} transactions a second each")
+    for name, values in seen.items():
+        for span, felt in (
+            ("while rows are read", median(p95(each.reading) for each in values)),
+            ("to its end", median(p95(each.whole) for each in values)),
+        ):
+            print(
+                f"impact, a run at {name}, {span}: p95 {felt:.2f} ms over {resting:.2f} ms when idle: "
+                f"ratio {felt / resting:.2f}"
+            )
 
 
 def main(arguments: list[str] | None = None) -> None:
