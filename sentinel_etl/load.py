@@ -86,7 +86,7 @@ def load_stream(
             f"loader: expected clickhouse+http:// for the Arrow loader, found clickhouse+{protocol}://; "
             "use to_sql, or the HTTP URL"
         )
-    tables = (fit_table(as_arrow(frame), table) for frame in frames if len(frame))
+    tables = (fit_table(as_arrow(frame), table) for frame in filter(len, frames))
     if loader == "arrow":
         return write_arrow(tables, table, warehouse)
     return write_sql(tables, table, warehouse, chunk_rows)
@@ -97,15 +97,17 @@ def write_arrow(tables: Iterator[pa.Table], table: Table, warehouse: Engine) -> 
     first = next(tables, None)
     if first is None:
         return 0
-    rows = 0
+    schema, batches, rows = first.schema, chain([first], tables), 0
+    del first  # so that it is not in memory to the end
 
     def body() -> Generator[bytes, None, None]:
         nonlocal rows
         buffer = io.BytesIO()
-        with pa.ipc.new_stream(buffer, first.schema, options=IPC_OPTIONS) as writer:
-            for batch in chain([first], tables):
+        with pa.ipc.new_stream(buffer, schema, options=IPC_OPTIONS) as writer:
+            for batch in batches:
                 writer.write_table(batch)
                 rows += batch.num_rows
+                del batch
                 yield buffer.getvalue()
                 buffer.seek(0)
                 buffer.truncate()
@@ -113,7 +115,7 @@ def write_arrow(tables: Iterator[pa.Table], table: Table, warehouse: Engine) -> 
 
     with open_arrow_client(warehouse) as client:
         settings = {name: value for name, value in INSERT_SETTINGS.items() if name in client.server_settings}
-        client.raw_insert(table.name, first.schema.names, insert_block=body(), settings=settings, fmt="ArrowStream")
+        client.raw_insert(table.name, schema.names, insert_block=body(), settings=settings, fmt="ArrowStream")
     return rows
 
 

@@ -138,6 +138,7 @@ class Stopwatch:
                 except StopIteration:
                     return
             yield item
+            del item  # not to be held while the next one is made
 
     def waited(self, phase: str, items: Iterator[Item]) -> Iterator[Item]:
         """Yield the items and take the time that making them takes off a phase measured around them."""
@@ -150,3 +151,4 @@ class Stopwatch:
             finally:
                 self.seconds[phase] = self.seconds.get(phase, 0.0) - (time.perf_counter() - started)
             yield item
+            del item

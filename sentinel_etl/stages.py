@@ -282,15 +282,18 @@ class WindowRun:
     def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
         loaded_at = pd.Timestamp(datetime.now(UTC))
         contract = build_contract(self.pipeline.fact_table)
-        for frames in batches:
+
+        def transform_batch(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
             with self.clock.measure("transform"):
                 facts, rejected = sort_rows(concatenate(frames), self.pipeline)
                 self.rejects.add(rejected)
                 self.outside.update(check_contract(facts, contract))
                 columns = as_arrow(facts)
                 self.nulls.update({name: columns[name].null_count for name in columns.column_names})
-                stamped = facts.assign(run_id=self.run_id, loaded_at=loaded_at)
-            yield stamped
+                return facts.assign(run_id=self.run_id, loaded_at=loaded_at)
+
+        # `map`, unlike a loop's variable, does not hold a batch while the next one is waited for.
+        yield from map(transform_batch, batches)
 
     def audit(self, staging: Table, allow_shrink: bool) -> list[Check]:
         return audit_staging(

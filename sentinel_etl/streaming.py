@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from queue import Full, Queue
+from queue import SimpleQueue
 from typing import TypeVar
 
 import pyarrow as pa
@@ -33,30 +33,27 @@ def background(work: Callable[[], Item]) -> Callable[[], Item]:
 def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
     """Yield the items, in order, while a thread works at most ``depth`` of them ahead.
 
-    An exception of the producer is raised here, in its place. When the consumer stops early, the
-    producer is closed, so that its connections end with it.
+    An item is let go of as soon as it has been handed over, so what is in memory are the ``depth`` ones and
+    what the consumer keeps. An exception of the producer is raised here, in its place. When the consumer
+    stops early, the producer is closed, so that its connections end with it.
     """
-    queue: Queue[object] = Queue(maxsize=depth)
+    queue: SimpleQueue[object] = SimpleQueue()
+    room = threading.Semaphore(depth)
     stopped = threading.Event()
-
-    def put(item: object) -> bool:
-        while not stopped.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-                return True
-            except Full:
-                continue
-        return False
 
     def produce() -> None:
         iterator = iter(items)
+
+        def produce_one() -> bool:
+            item = next(iterator, _END)
+            queue.put(item)
+            return item is not _END
+
         try:
-            for item in iterator:
-                if not put(item):
-                    break
-            put(_END)
+            while room.acquire() and not stopped.is_set() and produce_one():
+                pass
         except BaseException as error:  # noqa: BLE001 - whatever it is, the consumer is to raise it
-            put(error)
+            queue.put(error)
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
@@ -68,9 +65,12 @@ def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
         while (item := queue.get()) is not _END:
             if isinstance(item, BaseException):
                 raise item
+            room.release()
             yield item  # type: ignore[misc]  # the queue holds items, the end, or an exception
+            del item
     finally:
         stopped.set()
+        room.release()
         worker.join()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -71,14 +72,14 @@ def test_an_exception_before_the_first_item_is_raised() -> None:
 
 @pytest.mark.parametrize("taken", [1, 2, 5])
 @pytest.mark.parametrize("depth", [1, 2, 4])
-def test_the_producer_works_at_most_depth_and_one_item_ahead(depth: int, taken: int) -> None:
+def test_the_producer_works_at_most_depth_items_ahead(depth: int, taken: int) -> None:
     producer = Producer(1_000)
     stream = prefetch(producer, depth)
     for _ in range(taken):
         next(stream)
-    wait_until(lambda: producer.made == taken + depth + 1)
+    wait_until(lambda: producer.made == taken + depth)
     time.sleep(0.05)  # time in which a producer without a bound would run on
-    assert producer.made == taken + depth + 1
+    assert producer.made == taken + depth
     stream.close()  # type: ignore[attr-defined]
 
 
@@ -127,3 +128,26 @@ def test_producing_and_consuming_overlap() -> None:
     next(stream)
     wait_until(lambda: producer.made == 2)
     assert list(stream) == [1]
+
+
+def test_an_item_is_let_go_of_once_the_consumer_has_done_with_it() -> None:
+    class Item:
+        pass
+
+    made: list[weakref.ref[Item]] = []
+
+    def items() -> Iterator[Item]:
+        for _ in range(10):
+            item = Item()
+            made.append(weakref.ref(item))
+            yield item
+            del item
+
+    stream = prefetch(items(), depth=1)
+    for number in range(10):
+        taken = next(stream)
+        wait_until(lambda ahead=number + 2: len(made) == ahead or len(made) == 10)
+        assert sum(each() is not None for each in made) == (2 if number < 9 else 1)
+        assert taken is made[number]()
+        del taken
+    stream.close()  # type: ignore[attr-defined]
