@@ -171,7 +171,8 @@ def write_question(
     if missing := sorted(VIEWS[name].reads - set(table.columns.keys())):
         raise ConfigurationError(f"{name}: expected {', '.join(missing)} among the columns of {table.name}")
     order = takes_latitude_first(warehouse) if "latitude" in VIEWS[name].reads else None
-    return fill_in(view_statement(name, table, Terms(pipeline.zone, check_as_of(as_of), order)), parameters)
+    terms = Terms(pipeline.zone, check_as_of(as_of), order, parameters.get("resolution"))
+    return fill_in(view_statement(name, table, terms), parameters)
 
 
 # Asked once: a statement that finds out by itself takes 5 ms longer to plan.

@@ -87,6 +87,7 @@ class Terms:
     zone: ZoneInfo = CITY_ZONE
     as_of: datetime | None = None  # None: the view's parameter
     latitude_first: bool | None = None  # how the server's geoToH3 takes a place; None: the statement finds out
+    resolution: int | None = None  # of the cells asked for; None: the view's parameter
 
     def constants(self, weeks: int = 0) -> str:
         """Write what is worked out once.
@@ -111,11 +112,26 @@ class Terms:
 
     def cell_of_event(self) -> str:
         """Write the H3 cell in the resolution asked for, or in the finer one of which that is made."""
-        resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})"
+        known = self.resolution
+        resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})" if known is None else str(max(CELL_RESOLUTION, known))
         right, swapped = cell(resolution), cell(resolution, "longitude", "latitude")
         if self.latitude_first is None:
             return f"if({LATITUDE_FIRST}, {right}, {swapped})"
         return right if self.latitude_first else swapped
+
+    def cell_of_nights(self) -> str:
+        """Write the H3 cell in the resolution asked for, of the row of ``nights``.
+
+        Coarser cells are parents in H3's own hierarchy: a child may reach a little over its parent's edge.
+        https://h3geo.org/docs/highlights/indexing
+        h3ToParent raises also on what stands behind a NULL, so that is given some cell first.
+        """
+        if self.resolution is not None and self.resolution >= CELL_RESOLUTION:
+            return "nights.cell"
+        return (
+            f"if(isNull(nights.cell), NULL, if({RESOLUTION} >= {CELL_RESOLUTION}, assumeNotNull(nights.cell), "
+            f"h3ToParent(ifNull(nights.cell, {SOME_CELL}), least({RESOLUTION}, {CELL_RESOLUTION}))))"
+        )
 
 
 def first_decayed_night(weeks: int) -> str:
@@ -189,13 +205,6 @@ POSITION = (
     "sum(nights.north * nights.events) / sum(nights.events) AS latitude, "
     "sum(nights.east * nights.events) / sum(nights.events) AS longitude"
 )
-# Coarser cells are parents in H3's own hierarchy: a child may reach a little over its parent's edge.
-# https://h3geo.org/docs/highlights/indexing
-# h3ToParent raises also on what stands behind a NULL, so that is given some cell first.
-PARENT = (
-    f"if(isNull(nights.cell), NULL, if({RESOLUTION} >= {CELL_RESOLUTION}, assumeNotNull(nights.cell), "
-    f"h3ToParent(ifNull(nights.cell, {SOME_CELL}), least({RESOLUTION}, {CELL_RESOLUTION}))))"
-)
 
 
 def hotspot_risk(table: str, terms: Terms) -> str:
@@ -245,9 +254,10 @@ def officer_activity(table: str, terms: Terms) -> str:
 
 def incident_heatmap(table: str, terms: Terms) -> str:
     nights = Nights(table, {"cell": terms.cell_of_event()}, COUNTS | POSITIONS, first=SINCE, where=IS_INCIDENT)
+    asked = terms.cell_of_nights()
     return (
-        f"{terms.constants()} SELECT {written(PARENT)} AS cell, {POSITION}, {SUMMED} FROM ({nights.sql}) AS nights "
-        f"GROUP BY {PARENT} ORDER BY isNull(cell), risk_points DESC, cell"
+        f"{terms.constants()} SELECT {written(asked)} AS cell, {POSITION}, {SUMMED} FROM ({nights.sql}) AS nights "
+        f"GROUP BY {asked} ORDER BY isNull(cell), risk_points DESC, cell"
     )
 
 
@@ -261,7 +271,7 @@ def emerging_threats(table: str, terms: Terms) -> str:
         weeks=REFERENCE_WEEKS,
     )
     weeks = (
-        f"SELECT {PARENT} AS cell, {week_of('nights.last_event', REFERENCE_WEEKS)} AS week, "
+        f"SELECT {terms.cell_of_nights()} AS cell, {week_of('nights.last_event', REFERENCE_WEEKS)} AS week, "
         f"sum({risk_at_week()}) AS risk, {POSITION}, {SUMMED} "
         f"FROM ({nights.sql}) AS nights WHERE isNotNull(nights.cell) GROUP BY cell, week"
     )
