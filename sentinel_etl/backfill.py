@@ -9,15 +9,13 @@ each would repeat one verdict thirty times.
 from __future__ import annotations
 
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -188,11 +186,11 @@ def run_backfill(
     parameters: Mapping[str, Any] | None = None,
     progress: Callable[[GroupResult], None] = lambda result: None,
 ) -> list[GroupResult]:
-    """Run the groups, on ``jobs`` processes or on a Dask cluster, and return their results in order.
+    """Run the groups, ``jobs`` at a time or on a Dask cluster, and return their results in order.
 
-    Groups of one partition run one after the other, on one worker. On Ctrl-C the groups under way
-    are finished and the rest is left; what is done is in the ledger, so ``--missing-only`` goes on
-    from there. A driver that is killed leaves to the workers what they are at.
+    Groups of one partition run one after the other. On Ctrl-C the groups under way are finished and
+    the rest is left; what is done is in the ledger, so ``--missing-only`` goes on from there. A driver
+    that is killed ends its groups as a killed run ends, or leaves them to the cluster's workers.
 
     Raises:
         ConfigurationError: Dask is asked for and not installed, or its scheduler does not answer.
@@ -225,14 +223,14 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 
 
 @contextmanager
-def local_workers(jobs: int) -> Iterator[tuple[Executor, Work, int]]:
-    """Open processes of this machine."""
-    with ProcessPoolExecutor(jobs, get_context("spawn"), ignore_interrupt) as executor:
+def local_workers(jobs: int) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
+    """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart."""
+    with ThreadPoolExecutor(jobs) as executor:
         yield executor, run_here, jobs
 
 
 @contextmanager
-def dask_workers(address: str) -> Iterator[tuple[Executor, Work, int]]:
+def dask_workers(address: str) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
     """Open a Dask cluster's workers; a thread here waits for each group and writes its report."""
     try:
         from distributed import Client
@@ -259,11 +257,6 @@ def dask_workers(address: str) -> Iterator[tuple[Executor, Work, int]]:
             return GroupResult(**vars(result))
 
         yield executor, work, slots
-
-
-def ignore_interrupt() -> None:
-    """Leave Ctrl-C to the driver: a worker finishes the group it is at."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def backfill_table(groups: Sequence[Group], results: Sequence[GroupResult]) -> pd.DataFrame:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import sys
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -123,7 +123,7 @@ def write_index(settings: Settings | None = None, warehouse: Engine | None = Non
     )
     path = settings.runs_dir / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
     part.write_text(page, encoding="utf-8")
     part.replace(path)
     return path

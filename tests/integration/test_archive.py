@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -260,6 +261,13 @@ def test_measures_are_the_events_of_a_night_and_the_mean_of_the_scores_above_zer
     measured = measure_nights(SENTINEL.fact_table, date(2026, 11, 20), databases.warehouse)
     assert measured == {night: Measure(len(scores), pytest.approx(scores[scores > 0].mean()))}
     assert measure_nights(SENTINEL.fact_table, date(2026, 11, 22), databases.warehouse) == {}
+
+
+def test_runs_that_end_at_the_same_time_each_write_a_whole_index(three_runs: Settings, warehouse: Engine) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        paths = list(threads.map(lambda _: write_index(three_runs, warehouse), range(40)))
+    assert paths[0].read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in three_runs.runs_dir.glob(".*")] == []
 
 
 def test_a_years_index_takes_little_of_a_runs_time(environment: Settings, warehouse: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Many nights moved by the command, on one and on two processes: the table is what one clean pass leaves."""
+"""Many nights moved by the command, one group at a time and two: the table is what one clean pass leaves."""
 
 from __future__ import annotations
 
