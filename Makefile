@@ -10,6 +10,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 ARGS ?=
 SOAK_KILLS ?= 60
 WORKERS ?= 2
+TESTS ?= --nbval tests notebooks
 NAME ?=
 LAB_ARGS ?=
 
@@ -23,7 +24,7 @@ demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts
 
 # A file's tests stay together, and so do a notebook's cells; each process has databases of its own.
 test: .venv/.ready ## run every test, in random order, on two processes; ARGS="-k window" picks some
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval tests notebooks $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line for each (SOAK_KILLS=60)
 	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q tests/adversity \

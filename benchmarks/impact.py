@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 from sqlalchemy import Engine
 
-from benchmarks.stand import LAST_NIGHT, Stand, environment, nights_until, open_stand, parse_arguments
+from benchmarks.stand import LAST_NIGHT, Stand, nights_until, open_stand, parse_arguments, start_run
 from sentinel_etl.window import Window
 
 CLIENTS, A_SECOND = 4, 25
@@ -61,26 +61,18 @@ def latencies_during(source: Engine, action: Callable[[], float]) -> Latencies:
 
 
 @contextmanager
-def run_apart(
-    source: Engine, warehouse: Engine, window: Window, nights: int, rate: int
-) -> Iterator[Callable[[], float]]:
+def run_apart(source: Engine, warehouse: Engine, window: Window, rate: int) -> Iterator[Callable[[], float]]:
     """Make a run in a process of its own ready, which the function given starts and waits for; see `latencies_during`.
 
     A run's imports read nothing, but take a core that the field's live system does not share with them.
     """
     settings = {"source_max_rows_per_second": rate, "statement_timeout_seconds": 3_600}
-    run = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.one_run", window.end.isoformat(), str(24 * nights)],
-        env=environment(source, warehouse, **settings),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    run = start_run(source, warehouse, window, **settings)
 
     def go() -> float:
-        figures, _ = run.communicate("")
+        figures, said = run.communicate("")
         if run.returncode:
-            raise SystemExit("the run failed")
+            raise SystemExit(said)
         reading: float = json.loads(figures)["timings"]["extract"]
         return reading
 
@@ -108,7 +100,7 @@ def compare(stand: Stand, nights: int, events: int, rate: int, idle_seconds: int
         for _ in range(runs):
             seen.setdefault("idle", []).append(latencies_during(source, lambda: idle(idle_seconds)))
             for name, limit in (("full speed", 0), (f"{rate:,} rows/s", rate)):
-                with stand.warehouse() as warehouse, run_apart(source, warehouse, window, nights, limit) as run:
+                with stand.warehouse() as warehouse, run_apart(source, warehouse, window, limit) as run:
                     seen.setdefault(name, []).append(latencies_during(source, run))
     resting = median(p95(each.whole) for each in seen.pop("idle"))
     print(f"idle: p95 {resting:.2f} ms of {CLIENTS} clients, {A_SECOND} transactions a second each")

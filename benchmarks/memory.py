@@ -9,30 +9,21 @@ libraries included. The databases are other processes, and not counted.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from statistics import median
 from typing import Any
 
 from sqlalchemy import Engine
 
-from benchmarks.stand import LAST_NIGHT, Stand, environment, nights_until, open_stand, parse_arguments
+from benchmarks.stand import LAST_NIGHT, Stand, nights_until, open_stand, parse_arguments, start_run
 
 
 def run_apart(source: Engine, warehouse: Engine, nights: int) -> dict[str, Any]:
     """Run the last nights in a process of its own."""
-    end = nights_until(LAST_NIGHT, nights).end.isoformat()
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.one_run", end, str(24 * nights)],
-        env=environment(source, warehouse),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    figures: dict[str, Any] = json.loads(done.stdout.removeprefix("ready"))
+    run = start_run(source, warehouse, nights_until(LAST_NIGHT, nights))
+    printed, said = run.communicate("")
+    if run.returncode:
+        raise SystemExit(said)
+    figures: dict[str, Any] = json.loads(printed.removeprefix("ready"))
     return figures
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from sentinel_etl.source import open_source
 from sentinel_etl.warehouse import open_warehouse, run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["CHECKOUT", "LAST_NIGHT", "Stand", "nights_until", "open_stand", "parse_arguments", "url_of"]
+__all__ = ["CHECKOUT", "LAST_NIGHT", "Stand", "nights_until", "open_stand", "parse_arguments", "start_run", "url_of"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LAST_NIGHT = date(2026, 11, 21)
@@ -119,6 +120,19 @@ def environment(source: Engine, warehouse: Engine, **settings: object) -> dict[s
     mine = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
     given = {"source_url": url_of(source), "warehouse_url": url_of(warehouse), **settings}
     return {**mine, **{f"SENTINEL_{name.upper()}": str(value) for name, value in given.items()}}
+
+
+def start_run(source: Engine, warehouse: Engine, window: Window, **settings: object) -> subprocess.Popen[str]:
+    """Start `one_run`, which waits for the end of its standard input."""
+    hours = (window.end - window.start) / timedelta(hours=1)
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "benchmarks.one_run", window.end.isoformat(), str(hours)],
+        env=environment(source, warehouse, **settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def plain_settings(**given: object) -> Settings:

@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -22,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+from jupyter_core.utils import ensure_event_loop
 
 from sentinel_etl.databases import open_databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WindowError, error_named
@@ -125,7 +126,9 @@ def run_group(group: Group, parameters: Mapping[str, Any], settings: Settings) -
     """Execute the nightly notebook over one group; errors come back as results, so others go on."""
     given = {**parameters, "window_end": group.window.end.isoformat(), "window_hours": 24 * group.nights}
     try:
-        done = run_notebook("etl_nightly", given, settings)
+        # nbclient would leave the loop that it opens in this thread open.
+        with closing(ensure_event_loop()):
+            done = run_notebook("etl_nightly", given, settings)
     except SentinelError as error:
         return GroupResult(group, "FAILED", str(error), type(error).__name__, 0, "")
     record = done.record

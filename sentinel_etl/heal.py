@@ -111,7 +111,8 @@ def reconcile_nights(
     create_ledger(warehouse, settings.warehouse_cluster)
     last = Window.latest(settings.now or datetime.now(UTC), settings.zone).shift_dates(settings.zone)[0]
     nights = loaded_nights([last - timedelta(days=back) for back in range(days - 1, -1, -1)], pipeline, warehouse)
-    table = compare_nights(nights, pipeline, source, warehouse)
+    limit = settings.statement_timeout_seconds
+    table = compare_nights(nights, pipeline, source, warehouse, limit)
     found = differing(table)
     result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found)
     if not heal or found.empty:
@@ -120,7 +121,7 @@ def reconcile_nights(
     changed = sorted(set(found["shift_date"]))
     groups = group_nights(changed, scheme, settings.zone)
     healed = run_backfill(groups, parameters={"allow_shrink": allow_shrink})
-    left = differing(compare_nights(changed, pipeline, source, warehouse))
+    left = differing(compare_nights(changed, pipeline, source, warehouse, limit))
     return replace(result, left=left, healed=tuple(healed))
 
 

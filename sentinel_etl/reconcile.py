@@ -109,7 +109,13 @@ def add_sums(sums: Sums, rows: Iterable[Any]) -> None:
         sums[str(night), str(kind)] = (count, keys, content)
 
 
-def compare_nights(nights: Sequence[date], pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:
+def compare_nights(
+    nights: Sequence[date],
+    pipeline: Pipeline,
+    source: Engine,
+    warehouse: Engine,
+    statement_timeout_seconds: int = 900,
+) -> pd.DataFrame:
     """Compare counts, keys and content of each night and event type, each summed by its own engine.
 
     Out: shift_date (date), event_type, source and warehouse (int64 rows; the warehouse's are fact rows
@@ -128,7 +134,7 @@ def compare_nights(nights: Sequence[date], pipeline: Pipeline, source: Engine, w
         statements = [
             source_statement(kind, window, pipeline.zone, covered[name], refused) for name, kind in kinds.items()
         ]
-        with open_snapshot(source) as snapshot:
+        with open_snapshot(source, statement_timeout_seconds) as snapshot:
             found = snapshot.read_whole(union_all(*statements)).to_pylist()
         add_sums(sides[0], [tuple(row.values()) for row in found])
         for name, kind in kinds.items():

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
+from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
 
 from sentinel_etl.backfill import Group, GroupResult, backfill_table, plan_backfill, raise_for_groups
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WindowError, WindowLocked
-from sentinel_etl.fact_table import PartitionBy, build_patrol_events, content_hash
+from sentinel_etl.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.ledger import RunRecord, create_ledger, read_runs, record_run
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run_window import run_window
@@ -29,24 +30,9 @@ from sentinel_etl.source import hold_locks
 from sentinel_etl.warehouse import create_table, run_statement
 from sentinel_etl.window import Window
 
-FACTS = SENTINEL.fact_table
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
-# The sample city's nights, ten days later, lie in two months.
-TO_THE_END_OF_THE_MONTH = [
-    f"UPDATE {table} SET created_at = created_at + interval '10 days'"
-    for table in (
-        "patrol_logs",
-        "remarks",
-        "vehicle_checks",
-        "stranger_encounters",
-        "emergency_incidents",
-        "feedback",
-        "geofence_logs",
-    )
-]
 NIGHTS = ("2026-11-29", "2026-12-01")
-ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))
 NOVEMBER = "2026-11-29T00:30:00Z..2026-12-01T00:30:00Z"
 DECEMBER = "2026-12-01T00:30:00Z..2026-12-02T00:30:00Z"
 
@@ -222,9 +208,7 @@ def own_words(said: str) -> str:
 
 @pytest.fixture
 def place(databases: Databases, settings: Settings, tmp_path: Path) -> Place:
-    with databases.source.begin() as connection:
-        for statement in TO_THE_END_OF_THE_MONTH:
-            connection.exec_driver_sql(statement)
+    move_to_two_months(databases.source)
     return make_place(databases, tmp_path)
 
 
@@ -238,11 +222,6 @@ def make_place(databases: Databases, home: Path, notebooks: Path = NOTEBOOKS) ->
         "SENTINEL_WAREHOUSE_URL": databases.warehouse.url.render_as_string(hide_password=False),
     }
     return Place(databases, environment, home / "runs")
-
-
-def fingerprint(warehouse: Engine) -> tuple[int, str]:
-    [row] = run_statement(warehouse, select(func.count(), content_hash(FACTS)).select_from(FACTS))
-    return int(row[0]), str(row[1])
 
 
 def clean_pass(databases: Databases, window: Window, warehouse: Engine) -> tuple[int, str]:

@@ -11,39 +11,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
+from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
 
 from sentinel_etl.databases import Databases
-from sentinel_etl.fact_table import content_hash
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse import run_statement
-from sentinel_etl.window import Window
 
 pytestmark = pytest.mark.skipif(
     find_spec("distributed") is None, reason="the extra [dask] is not installed: pip install '.[dask]'"
 )
 
-FACTS = SENTINEL.fact_table
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-TABLES = (
-    "patrol_logs",
-    "remarks",
-    "vehicle_checks",
-    "stranger_encounters",
-    "emergency_incidents",
-    "feedback",
-    "geofence_logs",
-)
-# The sample city's three nights, ten days later.
-ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))
 
 
 def free_port() -> int:
@@ -133,9 +119,7 @@ def running_cluster(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
     databases = Databases(make_source(city_template), make_warehouse())
-    with databases.source.begin() as connection:
-        for table in TABLES:
-            connection.exec_driver_sql(f"UPDATE {table} SET created_at = created_at + interval '10 days'")
+    move_to_two_months(databases.source)
     folder = tmp_path_factory.mktemp("dask")
     homes = [folder / "one", folder / "two"]
     address = f"tcp://127.0.0.1:{free_port()}"
@@ -157,11 +141,6 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     yield running_cluster
     for table in ("patrol_events", "etl_runs"):
         run_statement(running_cluster.databases.warehouse, f"DROP TABLE IF EXISTS {table} SYNC")
-
-
-def fingerprint(warehouse: Engine) -> tuple[int, str]:
-    [row] = run_statement(warehouse, select(func.count(), content_hash(FACTS)).select_from(FACTS))
-    return int(row[0]), str(row[1])
 
 
 def test_a_backfill_on_a_cluster_leaves_what_one_clean_pass_leaves_and_its_reports_come_home(

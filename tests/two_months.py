@@ -1,0 +1,37 @@
+"""The sample city's three nights, ten days later, so that they lie in two months; and what is left of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, func, select
+
+from sentinel_etl.fact_table import content_hash
+from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.warehouse import run_statement
+from sentinel_etl.window import Window
+
+ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))
+
+TABLES = (
+    "patrol_logs",
+    "remarks",
+    "vehicle_checks",
+    "stranger_encounters",
+    "emergency_incidents",
+    "feedback",
+    "geofence_logs",
+)
+
+
+def move_to_two_months(source: Engine) -> None:
+    with source.begin() as connection:
+        for table in TABLES:
+            connection.exec_driver_sql(f"UPDATE {table} SET created_at = created_at + interval '10 days'")
+
+
+def fingerprint(warehouse: Engine) -> tuple[int, str]:
+    """Give the fact table's rows and the checksum of their content."""
+    facts = SENTINEL.fact_table
+    [row] = run_statement(warehouse, select(func.count(), content_hash(facts)).select_from(facts))
+    return int(row[0]), str(row[1])
