@@ -22,8 +22,12 @@ __all__ = [
     "DISTINCT_NIGHTS",
     "DISTINCT_OFFICERS",
     "DISTINCT_PATROLS",
+    "HOTSPOT_NIGHTS",
+    "INCIDENT_CELLS",
     "IS_INCIDENT",
+    "OFFICER_NIGHTS",
     "PROJECTIONS",
+    "STATION_NIGHTS",
     "WRITE_SETTINGS",
     "Projection",
     "cell",
@@ -96,32 +100,31 @@ COMMON = frozenset({"shift_date", "event_timestamp", "base_risk_score"})
 DECAYED = folded_risk(f"{DEFAULT_HALF_LIFE_HOURS!r}")
 HALF_LIFE = f"{DEFAULT_HALF_LIFE_HOURS:g}h".replace(".", "_")
 
-PROJECTIONS = (
-    Projection(
-        name=f"hotspot_nights_{HALF_LIFE}",
-        reads=COMMON | {"station_id", "hotspot_id"},
-        keys=("station_id", "hotspot_id"),
-        aggregates=(*ALWAYS, DECAYED),
-    ),
-    Projection(
-        name="station_nights",
-        reads=COMMON | {"station_id", "patrol_id", "officer_id"},
-        keys=("station_id",),
-        aggregates=(*ALWAYS, DISTINCT_NIGHTS, DISTINCT_PATROLS, DISTINCT_OFFICERS),
-    ),
-    Projection(
-        name="officer_nights",
-        reads=COMMON | {"station_id", "officer_id", "patrol_id"},
-        keys=("station_id", "officer_id"),
-        aggregates=(*ALWAYS, DISTINCT_PATROLS),
-    ),
-    Projection(
-        name=f"incident_cells_{HALF_LIFE}",
-        reads=COMMON | {"latitude", "longitude"},
-        keys=(IS_INCIDENT, cell(str(CELL_RESOLUTION))),
-        aggregates=(*ALWAYS, DECAYED, "avg(latitude)", "avg(longitude)"),
-    ),
+HOTSPOT_NIGHTS = Projection(
+    name=f"hotspot_nights_{HALF_LIFE}",
+    reads=COMMON | {"station_id", "hotspot_id"},
+    keys=("station_id", "hotspot_id"),
+    aggregates=(*ALWAYS, DECAYED),
 )
+STATION_NIGHTS = Projection(
+    name="station_nights",
+    reads=COMMON | {"station_id", "patrol_id", "officer_id"},
+    keys=("station_id",),
+    aggregates=(*ALWAYS, DISTINCT_NIGHTS, DISTINCT_PATROLS, DISTINCT_OFFICERS),
+)
+OFFICER_NIGHTS = Projection(
+    name="officer_nights",
+    reads=COMMON | {"station_id", "officer_id", "patrol_id"},
+    keys=("station_id", "officer_id"),
+    aggregates=(*ALWAYS, DISTINCT_PATROLS),
+)
+INCIDENT_CELLS = Projection(
+    name=f"incident_cells_{HALF_LIFE}",
+    reads=COMMON | {"latitude", "longitude"},
+    keys=(IS_INCIDENT, cell(str(CELL_RESOLUTION))),
+    aggregates=(*ALWAYS, DECAYED, "avg(latitude)", "avg(longitude)"),
+)
+PROJECTIONS = (HOTSPOT_NIGHTS, STATION_NIGHTS, OFFICER_NIGHTS, INCIDENT_CELLS)
 
 
 def projection_statement(table: Table, present: Collection[str] = ()) -> tuple[list[str], str]:

@@ -25,7 +25,12 @@ from sentinel_etl.projections import (
     DISTINCT_NIGHTS,
     DISTINCT_OFFICERS,
     DISTINCT_PATROLS,
+    HOTSPOT_NIGHTS,
+    INCIDENT_CELLS,
     IS_INCIDENT,
+    OFFICER_NIGHTS,
+    STATION_NIGHTS,
+    Projection,
     cell,
     folded_risk,
 )
@@ -298,19 +303,20 @@ def emerging_threats(table: str, terms: Terms) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """A statement's writer and the fact columns that it reads."""
+    """A statement's writer, the fact columns that it reads, and the projection that has its whole nights."""
 
     write: Callable[[str, Terms], str]
     reads: frozenset[str]
+    projection: Projection
 
 
 COMMON = frozenset({"shift_date", "event_timestamp", "base_risk_score"})
 VIEWS: dict[str, View] = {
-    "hotspot_risk": View(hotspot_risk, COMMON | {"station_id", "hotspot_id"}),
-    "station_activity": View(station_activity, COMMON | {"station_id", "patrol_id", "officer_id"}),
-    "officer_activity": View(officer_activity, COMMON | {"station_id", "patrol_id", "officer_id"}),
-    "incident_heatmap": View(incident_heatmap, COMMON | {"latitude", "longitude"}),
-    "emerging_threats": View(emerging_threats, COMMON | {"latitude", "longitude"}),
+    "hotspot_risk": View(hotspot_risk, COMMON | {"station_id", "hotspot_id"}, HOTSPOT_NIGHTS),
+    "station_activity": View(station_activity, COMMON | {"station_id", "patrol_id", "officer_id"}, STATION_NIGHTS),
+    "officer_activity": View(officer_activity, COMMON | {"station_id", "patrol_id", "officer_id"}, OFFICER_NIGHTS),
+    "incident_heatmap": View(incident_heatmap, COMMON | {"latitude", "longitude"}, INCIDENT_CELLS),
+    "emerging_threats": View(emerging_threats, COMMON | {"latitude", "longitude"}, INCIDENT_CELLS),
 }
 
 

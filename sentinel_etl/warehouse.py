@@ -235,10 +235,16 @@ def make_arrow_client(engine: Engine) -> Client:
     )
 
 
-def query_df(engine: Engine, statement: str | Select[Any], parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def query_df(
+    engine: Engine,
+    statement: str | Select[Any],
+    parameters: Mapping[str, Any] | None = None,
+    hints: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Run a SELECT and return its rows as a frame: Arrow-backed over HTTP, plain over native.
 
-    ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver.
+    ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver. ``hints`` are
+    settings that change no answer: left out over native, and where the server does not let this user set them.
 
     Raises:
         WarehouseUnreachable: the server does not answer.
@@ -250,7 +256,10 @@ def query_df(engine: Engine, statement: str | Select[Any], parameters: Mapping[s
     def read() -> pd.DataFrame:
         if engine.dialect.driver == "http":
             with open_arrow_client(engine) as client:
-                return as_frame(client.query_arrow(statement, parameters=dict(parameters or {}), use_strings=True))
+                settings = {name: value for name, value in (hints or {}).items() if may_set(client, name)}
+                return as_frame(
+                    client.query_arrow(statement, dict(parameters or {}), settings=settings, use_strings=True)
+                )
         with engine.connect() as connection:
             return pd.read_sql(statement, connection, params=parameters)
 
@@ -258,6 +267,11 @@ def query_df(engine: Engine, statement: str | Select[Any], parameters: Mapping[s
         return try_again(engine, may_pass)(read) if REPEATABLE.match(statement) else read()
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
+
+
+def may_set(client: Client, name: str) -> bool:
+    known = client.server_settings.get(name)
+    return known is not None and not known.readonly
 
 
 def create_table(engine: Engine, table: Table) -> None:
