@@ -173,7 +173,8 @@ def execute(
             str(source),
             str(target),
             parameters=parameters,
-            cwd=str(source.parent),
+            # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
+            resources={"metadata": {"path": str(source.parent)}},
             progress_bar=progress,
             execution_timeout=settings.cell_timeout_seconds,
             config=KERNEL_CONFIG,

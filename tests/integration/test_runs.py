@@ -7,7 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
@@ -69,6 +73,7 @@ def scene(
         "dies": [parameters, new_code_cell("import os; os._exit(1)")],
         "stumbles": [parameters, new_code_cell("print('before')"), new_code_cell("1 / 0")],
         "bare": [new_code_cell("1 + 1")],
+        "looks": [parameters, new_code_cell("import os, time; time.sleep(1); print('in', os.getcwd())")],
     }.items():
         (home / "notebooks").mkdir(exist_ok=True)
         nbformat.write(new_notebook(cells=value, metadata=KERNEL), home / "notebooks" / f"{name}.ipynb")
@@ -302,6 +307,28 @@ def test_the_ledger_knows_a_failed_run_s_report_too(scene: Scene, done: Notebook
     assert scene.count() == done.record["published_rows"]
 
 
+def test_a_notebook_runs_in_its_folder_and_this_process_stays_in_its_own(
+    scene: Scene, kernels_see_settings: dict[str, str]
+) -> None:
+    folder = scene.settings.runs_dir.parent / "notebooks"
+    settings = scene.settings.model_copy(update={"notebooks_dir": folder})
+    here, seen = Path.cwd(), set()
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(run_apart, "looks", settings)
+        while not running.done():
+            seen.add(Path.cwd())
+            time.sleep(0.005)
+    assert seen == {here}
+    cells = nbformat.read(running.result().report, as_version=4).cells
+    assert [output.text for cell in cells for output in cell.get("outputs", ())] == [f"in {folder}\n"]
+
+
+def run_apart(name: str, settings: Settings) -> NotebookRun:
+    """Run a notebook in a thread that is not the process's first."""
+    with closing(ensure_event_loop()):
+        return run_notebook(name, settings=settings)
+
+
 def test_a_dead_kernel_is_a_failed_notebook_that_is_kept(scene: Scene, dead: SentinelError) -> None:
     assert dead.exit_code == 7
     assert str(dead).startswith("dies.ipynb: the kernel died")
@@ -323,7 +350,7 @@ def test_a_cell_s_own_error_is_a_failed_notebook_with_its_cell(scene: Scene, stu
     [
         pytest.param("bare", {}, r"bare\.ipynb: expected one cell tagged 'parameters', found none", id="no parameters"),
         pytest.param(
-            "missing", {}, r"expected a notebook among bare, dies, stumbles .*found 'missing'", id="no notebook"
+            "missing", {}, r"expected a notebook among bare, dies, looks, stumbles .*found 'missing'", id="no notebook"
         ),
         pytest.param("dies", {"dept": 2}, r"found 'dept'; did you mean 'depth'\?", id="a typo"),
     ],
