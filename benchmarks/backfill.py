@@ -25,7 +25,7 @@ from sentinel_etl.warehouse import run_statement
 
 CITY_NIGHTS = 100  # the same city as that of `memory`
 LAST_NIGHTS = (1, 10, 60)
-WHOLE_MONTHS = (date(2026, 9, 1), date(2026, 10, 31))
+WHOLE_MONTHS, TWO_MONTHS = "2 months", (date(2026, 9, 1), date(2026, 10, 31))
 
 Span = tuple[date, date]
 
@@ -50,8 +50,9 @@ def time_backfill(source: Engine, warehouse: Engine, span: Span, jobs: int) -> t
 def compare(stand: Stand, events: int, runs: int) -> None:
     spans: dict[str, Span] = {f"{n} nights": (LAST_NIGHT - timedelta(days=n - 1), LAST_NIGHT) for n in LAST_NIGHTS}
     few, *_, many = spans
-    spans["2 months"] = WHOLE_MONTHS
-    plan = [*((name, 1) for name in spans), *((name, 2) for name in (many, "2 months"))]
+    spans[WHOLE_MONTHS] = TWO_MONTHS
+    shared = (many, WHOLE_MONTHS)
+    plan = [*((name, 1) for name in spans), *((name, 2) for name in shared)]
     seconds: dict[tuple[str, int], list[float]] = {}
     rows: dict[str, int] = {}
     print(f"{events:,} events in an average night")
@@ -67,7 +68,7 @@ def compare(stand: Stand, events: int, runs: int) -> None:
     for name, value in cost.items():
         print(f"{name:>9}, one worker: {value:.1f} s a million rows")
     print(f"backfill: a row of {many} over one of {few}: ratio {cost[many] / cost[few]:.2f}")
-    for name in (many, "2 months"):
+    for name in shared:
         one, two = middle[name, 1], middle[name, 2]
         print(f"backfill: {name}, one worker over two: {one:.1f} s over {two:.1f} s: ratio {one / two:.2f}")
 

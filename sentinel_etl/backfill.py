@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,10 +143,6 @@ def run_group(group: Group, parameters: Mapping[str, Any], settings: Settings) -
     )
 
 
-def run_here(group: Group, parameters: Mapping[str, Any]) -> GroupResult:
-    return run_group(group, parameters, load_settings())
-
-
 def run_away(
     group: Group, parameters: Mapping[str, Any], notebook: str, environment: Mapping[str, str]
 ) -> tuple[GroupResult, dict[str, str]]:
@@ -229,7 +226,7 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 def local_workers(jobs: int) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
     """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart."""
     with ThreadPoolExecutor(jobs) as executor:
-        yield executor, run_here, jobs
+        yield executor, partial(run_group, settings=load_settings()), jobs
 
 
 @contextmanager

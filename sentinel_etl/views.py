@@ -117,8 +117,7 @@ class Terms:
 
     def cell_of_event(self) -> str:
         """Write the H3 cell in the resolution asked for, or in the finer one of which that is made."""
-        known = self.resolution
-        resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})" if known is None else str(max(CELL_RESOLUTION, known))
+        resolution = f"greatest({CELL_RESOLUTION}, {RESOLUTION})"
         right, swapped = cell(resolution), cell(resolution, "longitude", "latitude")
         if self.latitude_first is None:
             return f"if({LATITUDE_FIRST}, {right}, {swapped})"
@@ -303,20 +302,23 @@ def emerging_threats(table: str, terms: Terms) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """A statement's writer, the fact columns that it reads, and the projection that has its whole nights."""
+    """A statement's writer, and the projection that has its whole nights."""
 
     write: Callable[[str, Terms], str]
-    reads: frozenset[str]
     projection: Projection
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fact columns that the statement needs: for the cut nights those of which the projection is made."""
+        return self.projection.reads
 
-COMMON = frozenset({"shift_date", "event_timestamp", "base_risk_score"})
+
 VIEWS: dict[str, View] = {
-    "hotspot_risk": View(hotspot_risk, COMMON | {"station_id", "hotspot_id"}, HOTSPOT_NIGHTS),
-    "station_activity": View(station_activity, COMMON | {"station_id", "patrol_id", "officer_id"}, STATION_NIGHTS),
-    "officer_activity": View(officer_activity, COMMON | {"station_id", "patrol_id", "officer_id"}, OFFICER_NIGHTS),
-    "incident_heatmap": View(incident_heatmap, COMMON | {"latitude", "longitude"}, INCIDENT_CELLS),
-    "emerging_threats": View(emerging_threats, COMMON | {"latitude", "longitude"}, INCIDENT_CELLS),
+    "hotspot_risk": View(hotspot_risk, HOTSPOT_NIGHTS),
+    "station_activity": View(station_activity, STATION_NIGHTS),
+    "officer_activity": View(officer_activity, OFFICER_NIGHTS),
+    "incident_heatmap": View(incident_heatmap, INCIDENT_CELLS),
+    "emerging_threats": View(emerging_threats, INCIDENT_CELLS),
 }
 
 

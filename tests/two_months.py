@@ -8,26 +8,17 @@ from sqlalchemy import Engine, func, select
 
 from sentinel_etl.fact_table import content_hash
 from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.source_models import SourceBase
 from sentinel_etl.warehouse import run_statement
 from sentinel_etl.window import Window
 
 ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))
 
-TABLES = (
-    "patrol_logs",
-    "remarks",
-    "vehicle_checks",
-    "stranger_encounters",
-    "emergency_incidents",
-    "feedback",
-    "geofence_logs",
-)
-
 
 def move_to_two_months(source: Engine) -> None:
     with source.begin() as connection:
-        for table in TABLES:
-            connection.exec_driver_sql(f"UPDATE {table} SET created_at = created_at + interval '10 days'")
+        for table in (table for table in SourceBase.metadata.tables.values() if "created_at" in table.columns):
+            connection.exec_driver_sql(f"UPDATE {table.name} SET created_at = created_at + interval '10 days'")
 
 
 def fingerprint(warehouse: Engine) -> tuple[int, str]:

@@ -7,10 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
@@ -312,23 +310,23 @@ def test_a_notebook_runs_in_its_folder_and_this_process_stays_in_its_own(
 ) -> None:
     folder = scene.settings.runs_dir.parent / "notebooks"
     settings = scene.settings.model_copy(update={"notebooks_dir": folder})
-    here, seen = Path.cwd(), set()
-    with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(run_apart, "looks", settings)
-        while not running.done():
+    here, seen, ended = Path.cwd(), set(), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.005):
             seen.add(Path.cwd())
-            time.sleep(0.005)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(look)
+        try:
+            report = run_notebook("looks", settings=settings).report
+        finally:
+            ended.set()
     assert seen == {here}
-    cells = nbformat.read(running.result().report, as_version=4).cells
+    cells = nbformat.read(report, as_version=4).cells
     assert [output.text for cell in cells for output in cell.get("outputs", ())] == [
         " ".join(sorted(path.name for path in folder.iterdir())) + "\n"
     ]
-
-
-def run_apart(name: str, settings: Settings) -> NotebookRun:
-    """Run a notebook in a thread that is not the process's first."""
-    with closing(ensure_event_loop()):
-        return run_notebook(name, settings=settings)
 
 
 def test_a_dead_kernel_is_a_failed_notebook_that_is_kept(scene: Scene, dead: SentinelError) -> None:
