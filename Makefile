@@ -93,7 +93,7 @@ constraints: ## renew constraints.txt; needs python3.11
 
 define PREPARE_CITY
 from sentinel_etl.databases import open_databases
-from sentinel_etl.demo import prepare_city
+from sentinel_etl.operations.demo import prepare_city
 from sentinel_etl.settings import load_settings
 
 settings = load_settings()

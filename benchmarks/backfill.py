@@ -21,7 +21,7 @@ from statistics import median
 from sqlalchemy import Engine
 
 from benchmarks.stand import CHECKOUT, LAST_NIGHT, Stand, environment, open_stand, parse_arguments
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 
 CITY_NIGHTS = 100  # the same city as that of `memory`
 LAST_NIGHTS = (1, 10, 60)

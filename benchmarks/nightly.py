@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 from benchmarks.measure import ratio_line
 from benchmarks.stand import CHECKOUT, LAST_NIGHT, Stand, environment, nights_until, open_stand, parse_arguments
 from benchmarks.throughput import move_by_us, timed
-from sentinel_etl.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.window import Window
 
 PHASES = ("extract", "transform", "load", "count", "audit", "publish", "reconcile")

@@ -11,7 +11,8 @@ import json
 import resource
 import sys
 
-from sentinel_etl.run_window import choose_window, run_window
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.settings import choose_window
 
 
 def main(window_end: str, window_hours: str) -> None:

@@ -23,13 +23,13 @@ from sqlalchemy import Engine
 
 from benchmarks.measure import measure, ratio_line
 from benchmarks.stand import open_stand, parse_arguments
-from sentinel_etl import presentation
-from sentinel_etl.decay import DEFAULT_HALF_LIFE_HOURS
-from sentinel_etl.fact_table import build_patrol_events
+from sentinel_etl.analyst import questions as presentation
+from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.projections import CELL_RESOLUTION
-from sentinel_etl.provision import prepare_fact_table
-from sentinel_etl.warehouse import query_df, run_statement
+from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS
+from sentinel_etl.warehouse.projections import CELL_RESOLUTION
+from sentinel_etl.warehouse.provision import prepare_fact_table
+from sentinel_etl.warehouse.query import query_df, run_statement
 
 FIRST_MONTH, MONTHS = date(2016, 12, 1), 120
 AS_OF = datetime(2026, 11, 29, 20, 30, tzinfo=UTC)  # 02:00 in the city: a night is cut

@@ -18,13 +18,13 @@ from benchmarks.measure import ratio_line
 from benchmarks.queries import month_statement
 from benchmarks.stand import Stand, open_stand, parse_arguments, plain_settings
 from benchmarks.throughput import timed
-from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.load import load_data
+from sentinel_etl.config.fact_table import build_patrol_events
+from sentinel_etl.load.load import load_data
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.provision import prepare_fact_table
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
-from sentinel_etl.warehouse import query_df, run_statement
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.warehouse.provision import prepare_fact_table
+from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.window import Window
 
 NIGHT = date(2026, 11, 14)

@@ -28,9 +28,10 @@ from sqlalchemy import (
 from sqlalchemy import Integer as AnyInteger
 from sqlalchemy.types import TypeEngine
 
+from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.source import compile_sql
-from sentinel_etl.warehouse import create_table
+from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 __all__ = ["RUST_MOVERS", "drain_copy", "joined_view", "move_by_pandas", "move_by_rust"]
@@ -49,7 +50,7 @@ def drain_copy(source: Engine, window: Window) -> int:
     with psycopg.connect(url, options="-c timezone=UTC") as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for kind in SENTINEL.event_types.values():
-            with cursor.copy(f"COPY ({compile_sql(kind.select(window))}) TO STDOUT (FORMAT binary)") as rows:
+            with cursor.copy(f"COPY ({compile_sql(select_events(kind, window))}) TO STDOUT (FORMAT binary)") as rows:
                 for block in rows:
                     drained += len(block)
     return drained
@@ -59,7 +60,7 @@ def columns_read(window: Window) -> dict[str, TypeEngine[object]]:
     """Name every column that the entries read, with its type, in order."""
     found: dict[str, TypeEngine[object]] = {"source_key": String()}
     for kind in SENTINEL.event_types.values():
-        for column in kind.select(window).selected_columns:
+        for column in select_events(kind, window).selected_columns:
             found.setdefault(column.name, column.type)
     return found
 
@@ -73,7 +74,7 @@ def move_by_pandas(source: Engine, warehouse: Engine, window: Window, chunk_rows
     with source.connect() as connection:
         frames = []
         for name, kind in SENTINEL.event_types.items():
-            frame = pd.read_sql(text(compile_sql(kind.select(window)).replace(":", "\\:")), connection)
+            frame = pd.read_sql(text(compile_sql(select_events(kind, window)).replace(":", "\\:")), connection)
             frames.append(frame.assign(event_type=name))
     whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
     wanted = {"event_type": String(), **columns_read(window)}
@@ -123,7 +124,7 @@ def joined_view(source: Engine, window: Window) -> Iterator[None]:
 
     They do not know arrays, so those are text; columns that an entry does not read are NULL.
     """
-    parts = {name: kind.select(window).subquery() for name, kind in SENTINEL.event_types.items()}
+    parts = {name: select_events(kind, window).subquery() for name, kind in SENTINEL.event_types.items()}
     branches = []
     for event_type, part in parts.items():
         columns = [literal(event_type).label("event_type")]

@@ -22,8 +22,8 @@ from benchmarks.measure import ratio_line
 from benchmarks.rivals import RUST_MOVERS, drain_copy, joined_view, move_by_pandas, move_by_rust
 from benchmarks.stand import LAST_NIGHT, Stand, nights_until, open_stand, parse_arguments, plain_settings
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.window import Window
 
 os.environ.setdefault("RUST_LOG", "warn")  # the movers', which log each step

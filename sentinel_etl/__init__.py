@@ -16,18 +16,18 @@ import platform
 if platform.machine() == "x86_64":
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
-from sentinel_etl.concatenate import concatenate
+from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.risk_weights import RISK_WEIGHTS
 from sentinel_etl.databases import Databases, open_databases
-from sentinel_etl.event_config import EVENT_CONFIG
-from sentinel_etl.extract import extract_data
-from sentinel_etl.load import load_data
+from sentinel_etl.extract.read import extract_data
+from sentinel_etl.load.load import load_data
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
-from sentinel_etl.result import RunResult
-from sentinel_etl.risk_weights import RISK_WEIGHTS
-from sentinel_etl.run_window import choose_window, run_window
-from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.transform import coalesce_columns, transform_data
-from sentinel_etl.warehouse import query_df
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.transform.concatenate import concatenate
+from sentinel_etl.transform.facts import coalesce_columns, transform_data
+from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.window import Window
 
 __all__ = [

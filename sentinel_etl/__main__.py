@@ -1,6 +1,6 @@
 """``python -m sentinel_etl`` is ``sentinel-etl``."""
 
-from sentinel_etl.cli import main
+from sentinel_etl.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import open_warehouse
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
 
 __all__ = ["Databases", "open_databases", "warehouse_url"]
 

@@ -13,19 +13,22 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from pydantic import SecretStr
 
-from sentinel_etl.ddl import cluster_of
+from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.config.fact_table import ENGINE_COLUMNS, build_patrol_events
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.config.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
-from sentinel_etl.event_types import EventType, parse_event_config
-from sentinel_etl.fact_table import ENGINE_COLUMNS, arrow_schema, build_patrol_events, is_nullable
-from sentinel_etl.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
 from sentinel_etl.settings import PiiPolicy, Settings
+from sentinel_etl.warehouse.ddl import cluster_of
+from sentinel_etl.warehouse.types import arrow_schema, is_nullable
 from sentinel_etl.window import CITY_ZONE
+
+__all__ = ["SENTINEL", "Pipeline", "load_pipeline"]
+
 
 # A key that can be guessed is none: 16 bytes are 128 bits, if they are random.
 SHORTEST_PII_KEY = 16
-
-__all__ = ["SENTINEL", "Pipeline", "load_pipeline"]
 
 
 @dataclass(frozen=True)

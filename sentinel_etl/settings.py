@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -11,8 +12,9 @@ from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.window import Window, parse_instant
 
-__all__ = ["PiiPolicy", "Settings", "load_settings", "project_home"]
+__all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home"]
 
 
 PiiPolicy = Literal["keep", "hash", "drop"]
@@ -143,3 +145,18 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"settings: {problems}") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"settings: expected .env in {project_home()} to be UTF-8, found {error}") from None
+
+
+def choose_window(window_end: str = "", window_hours: float = 24, settings: Settings | None = None) -> Window:
+    """Make the window of a run's parameters: ``window_hours`` up to ``window_end``.
+
+    An empty ``window_end`` is the last 06:00 on the city's clocks, whenever the run starts: at 06:00,
+    at the wrong hour, or a day late.
+
+    Raises:
+        WindowError: an end that is no instant with a time zone, or hours that are not above 0.
+    """
+    settings = settings or load_settings()
+    now = settings.now or datetime.now(UTC)
+    end = parse_instant(window_end) if window_end else Window.latest(now, settings.zone).end
+    return Window.ending(end, window_hours, settings.zone)

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from sentinel_etl.errors import WindowError
 
-__all__ = ["CITY_ZONE", "NIGHT_STARTS", "Window", "parse_instant"]
+__all__ = ["CITY_ZONE", "FIRST_NIGHT", "LAST_NIGHT", "NIGHT_STARTS", "Window", "check_calendar", "parse_instant"]
+
 
 CITY_ZONE = ZoneInfo("Asia/Kolkata")
 
@@ -114,3 +115,23 @@ def shift_date_of(instant: datetime, zone: ZoneInfo = CITY_ZONE) -> date:
     """Tell the operational night of ``instant``: its local date, six hours earlier on the wall clock."""
     wall = instant.astimezone(zone).replace(tzinfo=None)
     return (wall - timedelta(hours=NIGHT_STARTS.hour)).date()
+
+
+# The nights that the warehouse can hold: a Date goes from 1970-01-01 to 2149-06-06, and a night's events
+# reach into the next day.
+# https://clickhouse.com/docs/sql-reference/data-types/date
+FIRST_NIGHT, LAST_NIGHT = date(1970, 1, 2), date(2149, 6, 4)
+
+
+def check_calendar(window: Window) -> None:
+    """Refuse a window that reaches beyond the nights that the warehouse can hold.
+
+    Raises:
+        WindowError: as it says.
+    """
+    nights = window.start.date(), window.end.date()
+    if nights[0] < FIRST_NIGHT or nights[1] > LAST_NIGHT:
+        raise WindowError(
+            f"window: expected nights from {FIRST_NIGHT} to {LAST_NIGHT}, which a Date of the warehouse can hold; "
+            f"found {window}"
+        )

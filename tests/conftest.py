@@ -17,8 +17,9 @@ from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.databases import Databases
 from sentinel_etl.local.stack import LocalStack, start_stack, stop_stack
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import open_warehouse, run_statement
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import run_statement
 
 LAST_NIGHT = date(2026, 11, 21)
 MORNING = datetime(2026, 11, 22, 0, 40, tzinfo=UTC)  # 06:10 in the city

@@ -22,7 +22,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Float, LargeBinary,
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.warehouse import query_df
+from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.window import Window
 
 __all__ = ["NIGHT", "PIPELINE", "HostileRow", "Outcome", "compare", "gather", "insert_rows"]

@@ -15,9 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sentinel_etl.city.night import night_tables
 from sentinel_etl.city.places import City, city_tables
 from sentinel_etl.city.shift import IDS_PER_NIGHT, first_id
+from sentinel_etl.config.source_models import SourceBase
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
-from sentinel_etl.source import libpq_string
-from sentinel_etl.source_models import SourceBase
+from sentinel_etl.source.snapshot import libpq_string
 
 __all__ = ["create_source_tables", "load_city", "load_night", "load_nights"]
 

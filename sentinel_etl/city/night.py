@@ -15,7 +15,7 @@ from sentinel_etl.city.randomness import Ints, Stream, draw
 from sentinel_etl.city.shift import Night, begin_night, nullable, receive, sent_by_phone
 from sentinel_etl.city.tracks import Moments, night_weights
 from sentinel_etl.city.vocabulary import DWELL, ENTER, EXIT, GEOFENCE_EVENT_TYPES, PATROL_LOG_STATUSES
-from sentinel_etl.source_models import SourceBase
+from sentinel_etl.config.source_models import SourceBase
 
 __all__ = ["night_tables"]
 

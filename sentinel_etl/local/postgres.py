@@ -44,6 +44,7 @@ __all__ = [
     "wait_until_ready",
 ]
 
+
 DATABASE: Final = "city"
 OWNER: Final = "sentinel"
 SERVER_SETTINGS: Final = {

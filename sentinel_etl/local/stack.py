@@ -30,20 +30,15 @@ from sqlalchemy import URL, make_url
 
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
 from sentinel_etl.local import postgres
-from sentinel_etl.local.postgres import (
-    RunningService,
-    end_process,
-    last_lines,
-    live_process,
-    wait_until_ready,
-)
+from sentinel_etl.local.postgres import RunningService, end_process, last_lines, live_process, wait_until_ready
 
 __all__ = ["LocalStack", "ServiceStatus", "stack_status", "start_stack", "stop_stack"]
+
 
 POSTGRESQL: Final = "postgresql"
 CLICKHOUSE: Final = "clickhouse"
 DATA_FOLDERS: Final = {POSTGRESQL: "postgres", CLICKHOUSE: "clickhouse"}
-ENDPOINT: Final = "sentinel_etl.local.clickhouse_http"
+ENDPOINT: Final = "sentinel_etl.local.clickhouse.server"
 USER: Final = "sentinel"
 HOST: Final = "127.0.0.1"
 # Below what Linux and macOS give to outgoing connections (ip(7), ip_local_port_range), so that

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.concatenate import as_arrow
+from sentinel_etl.arrow import as_arrow
+from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.risk import as_written, score_events
-from sentinel_etl.risk_weights import RiskWeights
+from sentinel_etl.transform.risk import as_written, score_events
 
 __all__ = ["explanation_page"]
 

@@ -1,6 +1,6 @@
 """Where risk is, how it fades, and what is getting worse.
 
-Frames come in as `sentinel_etl.presentation` returns them. Risk is in risk points, decayed to the
+Frames come in as `sentinel_etl.analyst.questions` returns them. Risk is in risk points, decayed to the
 instant that was asked about; hotspots are known by ``hotspot_id``.
 """
 

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from sentinel_etl.fact_table import SHOWN_COLUMNS
-from sentinel_etl.gates import failures_first
+from sentinel_etl.audit.checks import failures_first
+from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.result import RunResult
-from sentinel_etl.source import compile_sql
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.window import Window
 
 __all__ = [
@@ -34,9 +35,8 @@ __all__ = [
 
 def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None = None) -> Page:
     """Show the statement of each event type, folded, as PostgreSQL will get it."""
-    statements = {
-        name: compile_sql(kind.select(window)) for name, kind in pipeline.select_event_types(event_types).items()
-    }
+    kinds = pipeline.select_event_types(event_types)
+    statements = {name: compile_sql(select_events(kind, window)) for name, kind in kinds.items()}
     html = "".join(
         f"<details><summary>{escape(name)}</summary><pre style='white-space:pre-wrap'>{escape(sql)}</pre></details>"
         for name, sql in statements.items()

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sentinel_etl.index_page import NIGHT_MARKS, Night
+from sentinel_etl.ledger.nights import NIGHT_MARKS, Night
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import (
     BEFORE,
@@ -82,7 +82,7 @@ def coverage_table(nights: Sequence[Night]) -> Page:
 def reconciliation_figure(counts: pd.DataFrame) -> Figure:
     """Draw each night's events in the source and in the warehouse, and below what the warehouse lacks.
 
-    In: what `sentinel_etl.quality.compare_nights` returns.
+    In: what `sentinel_etl.analyst.quality.compare_counts` returns.
     """
     nights = counts.groupby("shift_date")[["source", "warehouse"]].sum()
     figure, axis = draw_plain(WIDTH, 3.4)
@@ -120,7 +120,7 @@ def nights_differing_table(counts: pd.DataFrame, most: int = 15) -> Page:
 def nulls_over_time_figure(shares: pd.DataFrame) -> Figure:
     """Draw how each column's share of NULLs departs from its median: a row per column, a square per night.
 
-    In: what `sentinel_etl.quality.measure_nulls` returns. Columns that are never NULL are left out;
+    In: what `sentinel_etl.analyst.quality.measure_nulls` returns. Columns that are never NULL are left out;
     beside each name stands its median, because most columns belong to some event types only.
     """
     shares = 100 * shares.loc[:, shares.max() > 0]

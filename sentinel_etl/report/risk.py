@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from sentinel_etl.drift import drift_table, shifted
-from sentinel_etl.gates import GATES
+from sentinel_etl.audit.drift import drift_table, shifted
+from sentinel_etl.config.gates import GATES
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import BEFORE, INK, TONIGHT, WIDTH, draw_panels, draw_plain, finish_figure, label_panels
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.archive import query_command, redo_command
-from sentinel_etl.drift import drift_table, shifted
+from sentinel_etl.audit.checks import Check, failures_first
+from sentinel_etl.audit.drift import drift_table, shifted
 from sentinel_etl.errors import (
     ConfigurationError,
     NotebookFailed,
@@ -20,11 +20,12 @@ from sentinel_etl.errors import (
     WarehouseUnreachable,
     WindowLocked,
 )
-from sentinel_etl.gates import Check, failures_first
+from sentinel_etl.ledger.commands import query_command, redo_command
 from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import FAILED, INK, MUTED, VERDICT_COLOURS
-from sentinel_etl.result import PHASES, RunResult
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.stopwatch import PHASES
 from sentinel_etl.window import Window
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]

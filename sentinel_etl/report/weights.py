@@ -1,6 +1,6 @@
 """What other weights would move: which events, which places, and how the scores shift.
 
-Scores come in as `sentinel_etl.what_if.compare_scores` gives them: rows of ``events`` that agree in
+Scores come in as `sentinel_etl.transform.what_if.compare_scores` gives them: rows of ``events`` that agree in
 what they are, with ``score_before`` and ``score_after`` (risk points).
 """
 
@@ -26,7 +26,7 @@ from sentinel_etl.report.style import (
     house_style,
     label_panels,
 )
-from sentinel_etl.what_if import changed_weights
+from sentinel_etl.transform.what_if import changed_weights
 
 __all__ = [
     "changed_events_table",

@@ -25,9 +25,9 @@ from sqlalchemy import Engine, make_url
 from adversity.child import Task, pipeline_of, settings_of, work
 from adversity.oracle import READ_ROWS, READ_STATE, State, expected_rows, expected_states, sum_states
 from sentinel_etl.local.stack import start_stack
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 TESTS = Path(__file__).parents[1]

@@ -13,14 +13,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from adversity.oracle import WEIGHTS
-from sentinel_etl import publish
+from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.run_window import run_window
+from sentinel_etl.publish import publish_window as publish
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import open_warehouse
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
 from sentinel_etl.window import Window
 
 Stop = Callable[[], None]
@@ -121,8 +121,8 @@ def after_switch(stop: Stop) -> None:
 
 
 # Not `from sentinel_etl import run_window`, which is the function.
-RUN = import_module("sentinel_etl.run_window")
-STAGES = import_module("sentinel_etl.stages")
+RUN = import_module("sentinel_etl.run.run_window")
+STAGES = import_module("sentinel_etl.run.stages")
 
 # Name of a point → how this process is made to stop there. In the order of a run.
 POINTS: dict[str, Callable[[Stop], None]] = {

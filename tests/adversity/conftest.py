@@ -16,8 +16,9 @@ from sqlalchemy import create_engine, make_url, text
 from adversity.bench import LAST, NIGHTS, Bench
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.local.stack import LocalStack, start_stack, stop_stack
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import open_warehouse, run_statement
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import run_statement
 
 
 @pytest.fixture(scope="session")

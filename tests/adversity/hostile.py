@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from sqlalchemy import Integer, cast
 
+from sentinel_etl.config.source_models import Remark
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.source_models import Remark
 
 TEXTS = {
     "a script": "<script>window.taken = 1; document.title = 'taken'; alert(1)</script>",

@@ -20,7 +20,7 @@ from adversity.bench import LAST, NIGHTS, TESTS, Bench, Run, at, sum_states, who
 from adversity.oracle import State
 from adversity.soak import SOAK, count
 from sentinel_etl.local.stack import start_stack
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 THREE_NIGHTS = Window(Window.night(NIGHTS[0]).start, Window.night(LAST).end)

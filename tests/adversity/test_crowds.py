@@ -10,9 +10,9 @@ import pytest
 from adversity.bench import LAST, NIGHTS, Bench, at, sum_states, whole_states
 from adversity.child import Task, pipeline_of, settings_of
 from adversity.oracle import State
-from sentinel_etl.run_window import run_window
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import open_warehouse
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
 from sentinel_etl.window import Window
 
 NIGHT = Window.night(LAST)

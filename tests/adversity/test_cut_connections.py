@@ -16,8 +16,11 @@ from adversity.child import POINTS
 from adversity.oracle import State
 from adversity.proxy import Mode, Proxy
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
-from sentinel_etl.source import connect_source, open_snapshot, open_source
-from sentinel_etl.warehouse import open_arrow_client, open_warehouse, query_df, run_statement
+from sentinel_etl.source.connection import connect_source, open_source
+from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.warehouse.arrow_client import open_arrow_client
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.window import Window
 
 NIGHT = Window.night(LAST)

@@ -16,11 +16,12 @@ from adversity.bench import LAST, TESTS, Bench, sum_states
 from adversity.child import Task, pipeline_of, settings_of
 from adversity.oracle import State
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.ledger import read_runs
-from sentinel_etl.report_folder import choose_report_folder
-from sentinel_etl.run_window import run_window
+from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.notebook.folder import choose_report_folder
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import open_warehouse, run_statement
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 NIGHT = Window.night(LAST)
@@ -113,7 +114,7 @@ def test_a_full_runs_folder_is_noticed_before_the_run(tmp_path: Path) -> None:
 def test_a_full_warehouse_disk_publishes_nothing_and_says_so(make_bench: Callable[..., Bench], tmp_path: Path) -> None:
     bench = make_bench()
     with small_disk(tmp_path / "disk", "size=64m") as disk:
-        command = [sys.executable, "-m", "sentinel_etl.local.clickhouse_http", "--data", str(disk), "--port", "0"]
+        command = [sys.executable, "-m", "sentinel_etl.local.clickhouse.server", "--data", str(disk), "--port", "0"]
         server = subprocess.Popen(
             command, env={**os.environ, "SENTINEL_LOCAL_PASSWORD": "word"}, stdout=subprocess.PIPE, text=True
         )

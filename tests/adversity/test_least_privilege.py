@@ -22,13 +22,16 @@ from starlette.datastructures import Headers
 
 from adversity.bench import LAST, TESTS, Bench, sum_states
 from adversity.child import Task, pipeline_of, settings_of
+from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.fact_table import build_patrol_events
 from sentinel_etl.local import http_requests
-from sentinel_etl.local.clickhouse_errors import StatementFailed
-from sentinel_etl.run_window import run_window
-from sentinel_etl.source import open_snapshot, open_source
-from sentinel_etl.warehouse import create_table, open_warehouse, run_statement
+from sentinel_etl.local.clickhouse.errors import StatementFailed
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 DEPLOY = TESTS.parent / "deploy"

@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from adversity.bench import TESTS, Bench
 from adversity.soak import count
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 
 COMMANDS: dict[str, tuple[int, list[str], dict[str, str]]] = {
     "a good run, and no webhook": (0, ["run"], {"SENTINEL_NOTIFY_URL": "http://127.0.0.1:1/{secret}"}),
@@ -164,7 +164,7 @@ def test_no_output_no_file_no_ledger_row_and_no_command_line_holds_a_password(af
     assert found == []
     assert len(reports) == 6
     assert any("ipykernel" in line for line in seen)
-    assert any("sentinel_etl.local.clickhouse_http" in line for line in seen)
+    assert any("sentinel_etl.local.clickhouse.server" in line for line in seen)
     assert len(rows) >= 1
     assert (home / "runs" / "index.html") in files
 

@@ -20,12 +20,13 @@ from chromium import WIDTHS, Browser, needs_chromium
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from sqlalchemy import Engine, text
 
-from sentinel_etl.archive import ArchivedRun
 from sentinel_etl.errors import without_control_characters
-from sentinel_etl.index_page import judge_nights, render_index
+from sentinel_etl.ledger.archive import ArchivedRun
+from sentinel_etl.ledger.nights import judge_nights
+from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
-from sentinel_etl.runs import export_html
-from sentinel_etl.warehouse import query_df
+from sentinel_etl.report.index_page import render_index
+from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.window import Window
 
 pytestmark = needs_chromium

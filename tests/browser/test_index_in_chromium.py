@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from chromium import WIDTHS, Browser, needs_chromium
 
-from sentinel_etl.archive import ArchivedRun
-from sentinel_etl.index_page import Measure, Night, judge_nights, render_index
+from sentinel_etl.ledger.archive import ArchivedRun
+from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.window import Window
 
 pytestmark = needs_chromium

@@ -12,11 +12,11 @@ import pytest
 from chromium import WIDTHS, Browser, needs_chromium
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from sentinel_etl.audit.checks import Check
 from sentinel_etl.city import City, night_tables
-from sentinel_etl.gates import Check
+from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
 from sentinel_etl.report.verdict import beside, check_page
-from sentinel_etl.runs import export_html
 
 pytestmark = needs_chromium
 

@@ -18,12 +18,12 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
-from sentinel_etl.cli import cli
+from sentinel_etl.cli.main import cli
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.fact_table import server_type
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import compile_sql
+from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.warehouse.types import server_type
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"<!-- (?P<name>[^/\n][^\n]*?) -->\n(?P<body>.*?)<!-- /(?P=name) -->", re.DOTALL)

@@ -12,10 +12,11 @@ import papermill
 import pytest
 from readme_blocks import BLOCK, README, hide_run_id, read_blocks, writers
 
-from sentinel_etl.cli import cli
-from sentinel_etl.event_types import parse_event_config
+from sentinel_etl.cli.main import cli
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.source import compile_sql
+from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.window import Window, parse_instant
 
 TEXT = README.read_text(encoding="utf-8")
@@ -106,11 +107,11 @@ def check_sentinel_etl(arguments: list[str]) -> None:
 def test_shown_entry_works_as_it_stands() -> None:
     (code,) = fenced("python")
     names: dict[str, object] = {}
-    exec("from sqlalchemy import *\nfrom sentinel_etl.source_models import *\nentries = {" + code + "}", names)  # noqa: S102
+    exec("from sqlalchemy import *\nfrom sentinel_etl.config.source_models import *\nentries = {" + code + "}", names)  # noqa: S102
     window = Window.latest(parse_instant("2026-11-22T06:10:00+05:30"))
     (kind,) = parse_event_config(names["entries"], SENTINEL.common_columns).values()  # type: ignore[arg-type]
     assert kind.name not in SENTINEL.event_types
-    assert "FROM " in compile_sql(kind.select(window))
+    assert "FROM " in compile_sql(select_events(kind, window))
 
 
 def test_readme_names_no_place_of_one_machine() -> None:

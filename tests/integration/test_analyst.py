@@ -17,7 +17,7 @@ from jupyter_client import BlockingKernelClient, KernelManager
 from sqlalchemy import Engine, create_engine
 
 from sentinel_etl import analyst
-from sentinel_etl.analyst import (
+from sentinel_etl.analyst.bench import (
     choose_nights,
     count_nights,
     explain_risk,
@@ -29,14 +29,14 @@ from sentinel_etl.analyst import (
 )
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable, WindowError
-from sentinel_etl.ledger import RunRecord, create_ledger, record_run
-from sentinel_etl.load import load_data
+from sentinel_etl.ledger.ledger import RunRecord, create_ledger, record_run
+from sentinel_etl.load.load import load_data
+from sentinel_etl.notebook.execute import KERNEL_CONFIG
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.run_window import run_window
-from sentinel_etl.runs import KERNEL_CONFIG
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import create_table
-from sentinel_etl.what_if import compare_scores
+from sentinel_etl.transform.what_if import compare_scores
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 NOWHERE = "clickhouse+http://nobody:secret@127.0.0.1:9/nothing"

@@ -10,9 +10,9 @@ import nbformat
 import pytest
 
 from sentinel_etl.databases import Databases
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import query_df
+from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.window import Window
 
 

@@ -12,19 +12,20 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from sentinel_etl.archive import find_page, list_runs, prune_reports, show_run
-from sentinel_etl.cli_runs import runs as runs_command
+from sentinel_etl.cli.runs import runs as runs_command
+from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import EVENT_CONFIG
-from sentinel_etl.index_page import Measure, measure_nights, refresh_index, write_index
-from sentinel_etl.ledger import ETL_RUNS, RunRecord, record_run
+from sentinel_etl.ledger.archive import find_page, list_runs, prune_reports, show_run
+from sentinel_etl.ledger.ledger import ETL_RUNS, RunRecord, record_run
+from sentinel_etl.notebook.index import measure_nights, refresh_index, write_index
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.run_window import run_window
+from sentinel_etl.report.index_page import Measure
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import hold_locks
-from sentinel_etl.staging import run_lock
-from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.source.locks import hold_locks, run_lock
+from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 CHECKS = (

@@ -18,16 +18,17 @@ import pytest
 from sqlalchemy import Engine
 from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
 
-from sentinel_etl.backfill import Group, GroupResult, backfill_table, plan_backfill, raise_for_groups
+from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WindowError, WindowLocked
-from sentinel_etl.fact_table import PartitionBy, build_patrol_events
-from sentinel_etl.ledger import RunRecord, create_ledger, read_runs, record_run
+from sentinel_etl.ledger.ledger import RunRecord, create_ledger, read_runs, record_run
+from sentinel_etl.operations.backfill import Group, GroupResult, backfill_table, plan_backfill, raise_for_groups
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import hold_locks
-from sentinel_etl.warehouse import create_table, run_statement
+from sentinel_etl.source.locks import hold_locks
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"

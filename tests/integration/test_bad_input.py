@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from sentinel_etl.errors import WindowError
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 CHECKOUT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ WRONG_PIPELINE = """
 from dataclasses import replace
 from sqlalchemy import Column, Text
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.source_models import Remark
+from sentinel_etl.config.source_models import Remark
 
 Remark.__table__.append_column(Column("mood", Text))
 ENTRY = {**SENTINEL.event_config["REMARK"], "columns": [Remark.__table__.c.mood.label("remark_text")]}

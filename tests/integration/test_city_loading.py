@@ -15,8 +15,8 @@ from sentinel_etl.city import (
     load_nights,
     night_tables,
 )
+from sentinel_etl.config.source_models import EmergencyIncident, Patrol, Remark, SourceBase, Station
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
-from sentinel_etl.source_models import EmergencyIncident, Patrol, Remark, SourceBase, Station
 
 CITY = City()
 NIGHT = date(2026, 11, 19)

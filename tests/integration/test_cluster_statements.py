@@ -19,7 +19,14 @@ import pytest
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Connection, Engine, MetaData, Select, event
 
-from sentinel_etl.ddl import (
+from sentinel_etl.config.fact_table import PARTITION_KEYS, PartitionBy, build_patrol_events
+from sentinel_etl.errors import SentinelError
+from sentinel_etl.ledger.ledger import build_ledger
+from sentinel_etl.load.load import INSERT_SETTINGS, Loader, load_data
+from sentinel_etl.publish.partitions import partition_scheme
+from sentinel_etl.publish.publish_rejected import WHOLE
+from sentinel_etl.publish.publish_window import publish_window
+from sentinel_etl.warehouse.ddl import (
     Way,
     add_column_statements,
     create_statements,
@@ -30,15 +37,10 @@ from sentinel_etl.ddl import (
     staging_statements,
     switch_statements,
 )
-from sentinel_etl.errors import SentinelError
-from sentinel_etl.fact_table import PARTITION_KEYS, PartitionBy, build_patrol_events
-from sentinel_etl.ledger import build_ledger
-from sentinel_etl.load import INSERT_SETTINGS, Loader, load_data
-from sentinel_etl.projections import projection_statement
-from sentinel_etl.publish import partition_scheme, publish_window
-from sentinel_etl.rejected import WHOLE, build_rejected
-from sentinel_etl.views import VIEWS, view_statement
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.projections import projection_statement
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import build_rejected
+from sentinel_etl.warehouse.views import VIEWS, view_statement
 from sentinel_etl.window import Window
 
 WAYS: tuple[Way, ...] = ("ATTACH", "REPLACE", "DROP")

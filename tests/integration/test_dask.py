@@ -21,9 +21,9 @@ from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 
 pytestmark = pytest.mark.skipif(
     find_spec("distributed") is None, reason="the extra [dask] is not installed: pip install '.[dask]'"

@@ -28,14 +28,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from sentinel_etl.check import check_source
 from sentinel_etl.city import create_source_tables
+from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.config.source_models import Remark
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SourceUnreachable
-from sentinel_etl.event_config import EVENT_CONFIG
-from sentinel_etl.event_types import parse_event_config
-from sentinel_etl.extract import extract_batches, extract_data
-from sentinel_etl.source import Snapshot, open_snapshot
-from sentinel_etl.source_models import Remark
+from sentinel_etl.extract.check_source import check_source
+from sentinel_etl.extract.read import extract_batches, extract_data
+from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.window import Window
 
 NIGHT = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))

@@ -15,15 +15,17 @@ from sqlalchemy import Engine, func, select, text
 
 from sentinel_etl.databases import Databases, open_databases
 from sentinel_etl.errors import SourceUnreachable, WindowLocked
-from sentinel_etl.extract import extract_batches
-from sentinel_etl.fact_table import content_hash
+from sentinel_etl.extract.read import extract_batches
+from sentinel_etl.extract.statements import count_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import Snapshot, hold_locks, open_snapshot
-from sentinel_etl.streaming import throttle
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.source.locks import hold_locks
+from sentinel_etl.source.snapshot import Snapshot, open_snapshot
+from sentinel_etl.threads import throttle
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import content_hash
 from sentinel_etl.window import Window
 
 FACTS = SENTINEL.fact_table
@@ -167,7 +169,7 @@ def test_a_snapshot_can_only_read_and_sees_one_instant(source_engine: Engine, na
 
 
 def test_a_snapshot_sees_nothing_that_is_written_after_its_first_look(city: Engine) -> None:
-    remarks = {"REMARK": SENTINEL.event_types["REMARK"].count(LAST_NIGHT)}
+    remarks = {"REMARK": count_events(SENTINEL.event_types["REMARK"], LAST_NIGHT)}
     with open_snapshot(city) as snapshot:
         before = snapshot.count(remarks.values())
         with city.begin() as connection:

@@ -18,12 +18,12 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import WindowError
 from sentinel_etl.local.stack import LocalStack
-from sentinel_etl.reconcile import compare_nights
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.reconcile.compare import compare_nights
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import open_source
-from sentinel_etl.warehouse import query_df, run_statement
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.window import Window
 
 ROWS = 10_000 + 1_000 * SOAK
@@ -296,7 +296,7 @@ def test_a_run_that_breaks_off_before_or_after_its_rejected_rows_are_in_is_made_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setitem(vars(sys.modules["sentinel_etl.stages"]), stage, broken_off)
+        patched.setitem(vars(sys.modules["sentinel_etl.run.stages"]), stage, broken_off)
         with pytest.raises(KeyboardInterrupt):
             run_night(databases)
     change(databases, "UPDATE remarks SET latitude = 12.5 WHERE remark_id = 3")

@@ -21,7 +21,7 @@ import requests
 from websocket import WebSocket, create_connection
 
 from sentinel_etl.databases import Databases
-from sentinel_etl.ledger import create_ledger
+from sentinel_etl.ledger.ledger import create_ledger
 from sentinel_etl.settings import Settings
 
 CHECKOUT = Path(__file__).parents[2]

@@ -13,11 +13,13 @@ import pytest
 from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, Engine, MetaData, create_engine, text
 
-from sentinel_etl.concatenate import as_frame
+from sentinel_etl.arrow import as_frame
+from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError
-from sentinel_etl.fact_table import arrow_schema, build_patrol_events
-from sentinel_etl.load import Loader, load_data
-from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.load.load import Loader, load_data
+from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.types import arrow_schema
 
 LOADERS: list[Loader] = ["arrow", "to_sql"]
 

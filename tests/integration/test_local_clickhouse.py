@@ -35,7 +35,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.ddl import CreateTable
 
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.local.clickhouse_http import serve
+from sentinel_etl.local.clickhouse.server import serve
 
 PASSWORD = "pass word'"
 SLOW = "SELECT sleepEachRow(0.1) FROM numbers({}) SETTINGS max_block_size = 1"
@@ -60,7 +60,7 @@ class Server:
 
 
 def start(data: Path, *options: str) -> Server:
-    command = [sys.executable, "-m", "sentinel_etl.local.clickhouse_http", "--data", str(data), "--port", "0"]
+    command = [sys.executable, "-m", "sentinel_etl.local.clickhouse.server", "--data", str(data), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--user", "officer", "--database", "sentinel", *options],
         env={**os.environ, "SENTINEL_LOCAL_PASSWORD": PASSWORD},
@@ -767,7 +767,7 @@ def test_memory_does_not_grow_with_the_size_of_a_body_or_an_answer(server: Serve
 
 def test_a_second_process_on_the_same_data_is_refused_in_one_sentence(server: Server) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "sentinel_etl.local.clickhouse_http", "--data", str(server.data), "--port", "0"],
+        [sys.executable, "-m", "sentinel_etl.local.clickhouse.server", "--data", str(server.data), "--port", "0"],
         env={**os.environ, "SENTINEL_LOCAL_PASSWORD": PASSWORD},
         capture_output=True,
         text=True,

@@ -15,16 +15,17 @@ from sqlalchemy import Engine
 
 from sentinel_etl import report
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
+from sentinel_etl.config.gates import GATES
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SourceUnreachable
-from sentinel_etl.gates import GATES
-from sentinel_etl.ledger import ETL_RUNS, create_ledger
+from sentinel_etl.ledger.ledger import ETL_RUNS, create_ledger
+from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
-from sentinel_etl.runs import run_notebook
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 ZONE = ZoneInfo("Asia/Kolkata")

@@ -20,9 +20,11 @@ from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, Engine, MetaData, create_engine, text
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
-from sentinel_etl.load import load_data
+from sentinel_etl.load.load import load_data
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import create_table, open_warehouse, query_df, run_statement
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.tables import create_table
 
 SERVER = shutil.which("clickhouse-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 

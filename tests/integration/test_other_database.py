@@ -30,14 +30,14 @@ from sqlalchemy import (
     text,
 )
 
-from sentinel_etl.check import check_source
+from sentinel_etl.config.source_models import Patrol, SourceBase
 from sentinel_etl.databases import Databases
+from sentinel_etl.extract.check_source import check_source
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source_models import Patrol, SourceBase
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.run_window import choose_window, run_window
-from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.settings import Settings, choose_window
+from sentinel_etl.warehouse.query import run_statement
 
 MARK = "Zerubbabel"
 MARKED = f"""

@@ -15,11 +15,7 @@ import pytest
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Column, Engine, MetaData, event
 
-from sentinel_etl.errors import ConfigurationError, SentinelError
-from sentinel_etl.fact_table import INTEGER, build_patrol_events
-from sentinel_etl.load import load_data
-from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.presentation import (
+from sentinel_etl.analyst.questions import (
     emerging_threats,
     fill_in,
     hotspot_risk,
@@ -28,12 +24,17 @@ from sentinel_etl.presentation import (
     station_activity,
     write_question,
 )
-from sentinel_etl.projections import PROJECTIONS, projection_statement
-from sentinel_etl.provision import add_projections, create_views, prepare_fact_table
-from sentinel_etl.publish import publish_window
-from sentinel_etl.staging import create_staging
-from sentinel_etl.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, night_of, view_statement
-from sentinel_etl.warehouse import create_table, query_df, run_statement
+from sentinel_etl.config.fact_table import INTEGER, build_patrol_events
+from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.load.load import load_data
+from sentinel_etl.load.staging import create_staging
+from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.publish.publish_window import publish_window
+from sentinel_etl.warehouse.projections import PROJECTIONS, projection_statement
+from sentinel_etl.warehouse.provision import add_projections, create_views, prepare_fact_table
+from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, night_of, view_statement
 from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
 
 FIRST_NIGHT = date(2026, 3, 1)

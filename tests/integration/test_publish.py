@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
+from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events, content_columns
+from sentinel_etl.config.source_models import Patrol, PatrolLog
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed, WindowLocked
-from sentinel_etl.fact_table import PartitionBy, build_patrol_events, content_columns, content_hash
-from sentinel_etl.ledger import ETL_RUNS, read_runs
+from sentinel_etl.ledger.ledger import ETL_RUNS, read_runs
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.source import hold_locks
-from sentinel_etl.source_models import Patrol, PatrolLog
-from sentinel_etl.warehouse import create_table, run_statement
+from sentinel_etl.source.locks import hold_locks
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import content_hash
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
 FACTS = SENTINEL.fact_table

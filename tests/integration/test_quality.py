@@ -8,12 +8,19 @@ from datetime import date
 import pytest
 from sqlalchemy import Engine, text
 
+from sentinel_etl.analyst.quality import (
+    LAG_BOUNDS,
+    choose_nights,
+    compare_nights,
+    measure_lags,
+    measure_nulls,
+    read_coverage,
+)
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.quality import LAG_BOUNDS, choose_nights, compare_nights, measure_lags, measure_nulls, read_coverage
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 NIGHTS = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]

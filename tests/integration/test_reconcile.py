@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sentinel_etl.cli import cli
+from sentinel_etl.cli.main import cli
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.fingerprint import covered_columns
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.reconcile import compare_nights, find_late_rows
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.reconcile.compare import compare_nights
+from sentinel_etl.reconcile.counts import find_late_rows
+from sentinel_etl.reconcile.fingerprint import covered_columns
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 NIGHTS = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]

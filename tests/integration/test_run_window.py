@@ -12,10 +12,10 @@ from sqlalchemy import Engine, text
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.result import RunResult
-from sentinel_etl.run_window import run_window
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import query_df, run_statement
+from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.window import Window
 
 # The night of 21 November in Kolkata: 06:00 to 06:00 there is 00:30 to 00:30 in UTC.

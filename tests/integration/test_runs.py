@@ -20,12 +20,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
-from sentinel_etl.cli import parse_parameters
+from sentinel_etl.cli.main import parse_parameters
 from sentinel_etl.errors import AuditFailed, ConfigurationError, NotebookFailed, SentinelError
-from sentinel_etl.ledger import read_runs
-from sentinel_etl.runs import NotebookRun, check_parameters, run_notebook
+from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.notebook.execute import run_notebook
+from sentinel_etl.notebook.notebook_run import NotebookRun
+from sentinel_etl.notebook.parameters import check_parameters
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import run_statement
+from sentinel_etl.warehouse.query import run_statement
 
 # The run's own engines are not disposed of, so psycopg warns when they are collected.
 pytestmark = pytest.mark.filterwarnings(

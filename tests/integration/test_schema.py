@@ -11,19 +11,20 @@ from sqlalchemy import Column, Engine, Enum, Integer, MetaData, text
 from sqlalchemy import Table as SourceTable
 from sqlalchemy.types import DateTime
 
-from sentinel_etl.check import check_source
-from sentinel_etl.cli import cli
+from sentinel_etl.cli.main import cli
+from sentinel_etl.config.fact_table import build_patrol_events
+from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.databases import Databases
-from sentinel_etl.ddl import add_column_statements
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.event_types import parse_event_config
-from sentinel_etl.fact_table import build_patrol_events
+from sentinel_etl.extract.check_source import check_source
+from sentinel_etl.operations.schema import apply_schema, diff_schema
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.projections import PROJECTIONS
-from sentinel_etl.run_window import run_window
-from sentinel_etl.schema import apply_schema, diff_schema
+from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse import create_table, run_statement
+from sentinel_etl.warehouse.ddl import add_column_statements
+from sentinel_etl.warehouse.projections import PROJECTIONS
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import CITY_ZONE, Window
 
 NIGHT = Window.latest(Settings(now="2026-11-22T06:10:00+05:30").now, CITY_ZONE)
@@ -47,8 +48,8 @@ DRIFTS = {
 @pytest.fixture
 def commands(databases: Databases, environment: Settings, monkeypatch: pytest.MonkeyPatch) -> Databases:
     """The databases of the environment, opened once for all commands of a test."""
-    for module in ("cli", "cli_schema"):
-        monkeypatch.setattr(f"sentinel_etl.{module}.open_databases", lambda settings: databases)
+    for module in ("main", "schema"):
+        monkeypatch.setattr(f"sentinel_etl.cli.{module}.open_databases", lambda settings: databases)
     return databases
 
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from sentinel_etl.gates import Check
-from sentinel_etl.history import Measures
-from sentinel_etl.result import RunResult, empty
+from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.history import Measures
+from sentinel_etl.run.result import RunResult, empty
 from sentinel_etl.window import Window
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

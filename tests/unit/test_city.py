@@ -12,8 +12,8 @@ import pytest
 from sentinel_etl import city as city_package
 from sentinel_etl.city import EMERGENCY_CATEGORIES, City, city_tables, night_tables
 from sentinel_etl.city.rhythm import hotspot_heat, night_volume
+from sentinel_etl.config.source_models import SourceBase
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.source_models import SourceBase
 
 CITY = City()
 THURSDAY, SATURDAY = date(2026, 11, 19), date(2026, 11, 21)

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from sentinel_etl import errors
-from sentinel_etl.cli import cli, main
-from sentinel_etl.event_config import EVENT_CONFIG
+from sentinel_etl.cli.main import cli, main
+from sentinel_etl.config.event_config import EVENT_CONFIG
 
 FROZEN = "2026-11-22T06:10:00+05:30"
 

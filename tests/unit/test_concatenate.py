@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.transform.concatenate import concatenate
 
 WHEN = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sentinel_etl.contract import build_contract, check_contract, judge_ranges
+from sentinel_etl.audit.contract import build_contract, check_contract, judge_ranges
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.transform import transform_data
+from sentinel_etl.transform.facts import transform_data
 
 CONTRACT = build_contract(SENTINEL.fact_table)
 

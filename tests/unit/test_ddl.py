@@ -4,7 +4,9 @@ import pytest
 from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, MetaData, text
 
-from sentinel_etl.ddl import (
+from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
+from sentinel_etl.ledger.ledger import build_ledger
+from sentinel_etl.warehouse.ddl import (
     Way,
     cluster_of,
     create_statements,
@@ -14,8 +16,6 @@ from sentinel_etl.ddl import (
     storage_name,
     switch_statements,
 )
-from sentinel_etl.fact_table import PartitionBy, build_patrol_events
-from sentinel_etl.ledger import build_ledger
 
 
 def small_table(cluster: str | None) -> Table:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from sentinel_etl.decay import (
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.warehouse.decay import (
     DEFAULT_HALF_LIFE_HOURS,
     MIN_HALF_LIFE_HOURS,
     NEGLIGIBLE_HALF_LIVES,
@@ -16,7 +17,6 @@ from sentinel_etl.decay import (
     fold_night,
     unfold_night,
 )
-from sentinel_etl.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sentinel_etl.event_config import COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
-from sentinel_etl.event_types import EventType, parse_event_config
-from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.risk_weights import RISK_WEIGHTS
-from sentinel_etl.source import compile_sql
+from sentinel_etl.config.event_config import COALESCE, COMMON_COLUMNS, EVENT_CONFIG, UNKNOWN_VALUES
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.config.fact_table import build_patrol_events
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.config.risk_weights import RISK_WEIGHTS
+from sentinel_etl.extract.statements import select_events
+from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
@@ -47,7 +49,7 @@ every_type = pytest.mark.parametrize("kind", EVENT_TYPES.values(), ids=EVENT_TYP
 
 
 def sql(kind: EventType) -> str:
-    return re.sub(r"\s+", " ", compile_sql(kind.select(WINDOW)))
+    return re.sub(r"\s+", " ", compile_sql(select_events(kind, WINDOW)))
 
 
 def test_the_event_types_of_the_design_are_there_in_order() -> None:

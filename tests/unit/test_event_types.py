@@ -33,12 +33,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import aliased
 
-from sentinel_etl.check import differences_of
+from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.config.source_models import Officer, Patrol, PatrolLog, Remark, VehicleCheck
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import EVENT_CONFIG
-from sentinel_etl.event_types import EventType, parse_event_config
-from sentinel_etl.source import compile_sql
-from sentinel_etl.source_models import Officer, Patrol, PatrolLog, Remark, VehicleCheck
+from sentinel_etl.extract.check_source import differences_of
+from sentinel_etl.extract.statements import count_events, select_events
+from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
@@ -98,7 +100,7 @@ def refusal(entry: dict[str, Any]) -> str:
 
 def sql(event_type: EventType) -> str:
     """Compile as PostgreSQL gets it, on one line."""
-    return re.sub(r"\s+", " ", compile_sql(event_type.select(WINDOW)))
+    return re.sub(r"\s+", " ", compile_sql(select_events(event_type, WINDOW)))
 
 
 def test_the_least_entry_reads_its_key_its_timestamp_and_its_columns() -> None:
@@ -112,7 +114,7 @@ def test_the_least_entry_reads_its_key_its_timestamp_and_its_columns() -> None:
 
 def test_microseconds_of_the_window_reach_postgresql() -> None:
     window = Window(WINDOW.start.replace(microsecond=1), WINDOW.end.replace(microsecond=999_999))
-    text = compile_sql(parse(ENTRY).select(window))
+    text = compile_sql(select_events(parse(ENTRY), window))
     assert "'2026-11-21 00:30:00.000001+00:00'" in text
     assert "'2026-11-22 00:30:00.999999+00:00'" in text
 
@@ -192,13 +194,13 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
         pytest.param(
             {"columns": [Remark]},
             "SEEN.columns (name the columns; a whole table is SELECT *): expected columns or expressions, "
-            "found <class 'sentinel_etl.source_models.Remark'>",
+            "found <class 'sentinel_etl.config.source_models.Remark'>",
             id="a whole model in the columns",
         ),
         pytest.param(
             {"columns": Remark},
             "SEEN.columns (name the columns; a whole table is SELECT *): expected a list, "
-            "found <class 'sentinel_etl.source_models.Remark'>",
+            "found <class 'sentinel_etl.config.source_models.Remark'>",
             id="a whole model as the columns",
         ),
         pytest.param(
@@ -266,7 +268,7 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
         pytest.param(
             {"joins": [(Patrol,)]},
             "SEEN.joins: expected (model, on) or (model, on, {'outer': True, 'one_to_many': True}), "
-            "found (<class 'sentinel_etl.source_models.Patrol'>,)",
+            "found (<class 'sentinel_etl.config.source_models.Patrol'>,)",
             id="a join without its condition",
         ),
         pytest.param(
@@ -277,7 +279,7 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
         ),
         pytest.param(
             {"joins": Patrol},
-            "SEEN.joins: expected a list, found <class 'sentinel_etl.source_models.Patrol'>",
+            "SEEN.joins: expected a list, found <class 'sentinel_etl.config.source_models.Patrol'>",
             id="a model as joins",
         ),
         pytest.param(
@@ -531,7 +533,7 @@ def test_the_count_reads_the_same_rows_as_the_statement() -> None:
             "filters": [Remark.hotspot_id.is_not(None)],
         }
     )
-    counted = re.sub(r"\s+", " ", compile_sql(kind.count(WINDOW)))
+    counted = re.sub(r"\s+", " ", compile_sql(count_events(kind, WINDOW)))
     rows_read = sql(kind).partition(" FROM ")[2]
     assert counted == f"SELECT count(*) AS rows, 'SEEN' AS event_type FROM {rows_read}"
 
@@ -649,12 +651,12 @@ def test_a_value_that_no_driver_carries_is_left_out_of_the_statement_and_counted
         "'9999-12-31 00:00:00+00') IS NOT false"
     )
     assert sql(arrays).endswith(ends)
-    assert "array_ndims" not in compile_sql(arrays.count(WINDOW))
+    assert "array_ndims" not in compile_sql(count_events(arrays, WINDOW))
 
 
 def test_the_count_keeps_what_an_inner_join_would_lose_and_leaves_out_what_it_filters() -> None:
     kind = parse_event_config(EVENT_CONFIG)["HIGH_INTEGRITY_VISITS"]
-    assert compile_sql(kind.count(WINDOW)).replace("\n", "") == (
+    assert compile_sql(count_events(kind, WINDOW)).replace("\n", "") == (
         "SELECT count(*) AS rows, 'HIGH_INTEGRITY_VISITS' AS event_type "
         "FROM remarks LEFT OUTER JOIN patrols ON remarks.patrol_id = patrols.patrol_id "
         "WHERE remarks.created_at >= '2026-11-21 00:30:00+00:00' AND remarks.created_at < '2026-11-22 00:30:00+00:00' "

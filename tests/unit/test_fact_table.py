@@ -6,18 +6,16 @@ from clickhouse_sqlalchemy import Table, types
 from sqlalchemy import Column, MetaData, create_engine
 from sqlalchemy.schema import CreateTable
 
-from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.fact_table import (
+from sentinel_etl.config.fact_table import (
     ENGINE_COLUMNS,
     PARTITION_KEYS,
     PartitionBy,
-    arrow_schema,
-    arrow_type,
     build_patrol_events,
     content_columns,
-    content_hash,
-    is_nullable,
 )
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.warehouse.rows import content_hash
+from sentinel_etl.warehouse.types import arrow_schema, arrow_type, is_nullable
 
 # The contract: name, server type, Arrow type, may be NULL.
 CONTRACT = [

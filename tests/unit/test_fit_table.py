@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from sentinel_etl.concatenate import as_frame
+from sentinel_etl.arrow import as_frame
+from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch
-from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.load import fit_table, load_data, sql_values
+from sentinel_etl.load.load import fit_table, load_data, sql_values
 
 FACT_TABLE = build_patrol_events()
 WHEN = datetime(2026, 11, 21, 20, 0, 0, 123_456, tzinfo=UTC)

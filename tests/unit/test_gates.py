@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sentinel_etl.drift import drift_table, population_stability_index
-from sentinel_etl.evidence import EVIDENCE
-from sentinel_etl.gates import GATES
-from sentinel_etl.history import Measures
-from sentinel_etl.judge import judge_history, judge_late
+from sentinel_etl.audit.drift import drift_table, population_stability_index
+from sentinel_etl.audit.evidence import EVIDENCE
+from sentinel_etl.audit.history import Measures
+from sentinel_etl.audit.judge import judge_history, judge_late
+from sentinel_etl.config.gates import GATES
 
 NIGHTS = [date(2026, 11, 21) - timedelta(days=n) for n in range(28, 0, -1)]
 USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}

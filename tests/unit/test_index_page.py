@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sentinel_etl.archive import ArchivedRun, redo_command
-from sentinel_etl.index_page import Measure, Night, csp_hash, draw, judge_nights, render_index
+from sentinel_etl.ledger.archive import ArchivedRun
+from sentinel_etl.ledger.commands import redo_command
+from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.report.index_page import Measure, csp_hash, draw, render_index
 from sentinel_etl.window import Window
 
 ZONE = ZoneInfo("Asia/Kolkata")

@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.misfits import sort_rows
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.transform import transform_data
+from sentinel_etl.transform.concatenate import concatenate
+from sentinel_etl.transform.facts import transform_data
+from sentinel_etl.transform.misfits import sort_rows
 
 MOMENT = datetime(2026, 11, 21, 17, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sentinel_etl.ledger import missing_nights, plain_value
+from sentinel_etl.ledger.ledger import plain_value
+from sentinel_etl.ledger.nights import missing_nights
 from sentinel_etl.window import Window
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

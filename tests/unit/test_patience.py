@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from sentinel_etl.patience import RETRY_OPTION, Waiter, try_again
-from sentinel_etl.source import may_pass as source_may_pass
-from sentinel_etl.warehouse import REPEATABLE
+from sentinel_etl.retry import RETRY_OPTION, try_again
+from sentinel_etl.source.connection import may_pass as source_may_pass
+from sentinel_etl.threads import Waiter
+from sentinel_etl.warehouse.query import REPEATABLE
 
 
 def patient(seconds: float) -> Engine:

@@ -11,16 +11,17 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from sentinel_etl.backfill import environment_of
-from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.arrow import as_arrow, as_frame
+from sentinel_etl.config.event_config import PERSONAL
+from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import PERSONAL
-from sentinel_etl.fact_table import SHOWN_COLUMNS
-from sentinel_etl.personal import protect_row
+from sentinel_etl.operations.backfill import environment_of
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
+from sentinel_etl.run.provenance import config_hash
 from sentinel_etl.settings import Settings
-from sentinel_etl.stages import config_hash
-from sentinel_etl.transform import transform_data
+from sentinel_etl.transform.concatenate import concatenate
+from sentinel_etl.transform.facts import transform_data
+from sentinel_etl.transform.personal import protect_row
 from sentinel_etl.window import Window
 
 KEY = "k" * 32

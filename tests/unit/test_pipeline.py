@@ -9,8 +9,8 @@ from clickhouse_sqlalchemy import Table, types
 from sqlalchemy import Column, MetaData, create_engine
 from sqlalchemy.schema import CreateTable
 
+from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.event_config import EVENT_CONFIG
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
 from sentinel_etl.settings import Settings
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from report_reading import cells_of, rows_of
 
+from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report import Page
 from sentinel_etl.report.explanation import explanation_page
-from sentinel_etl.risk_weights import RiskWeights
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 WEIGHTS: RiskWeights = {"event_type": {"EMERGENCY_INCIDENT": 20.0}, "emergency_category": {"FIRE": 25.0, "a=b +c": 0.5}}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from report_reading import cells_of, flagged_rows_of, rows_of
 
 from sentinel_etl import report
-from sentinel_etl.index_page import Night
+from sentinel_etl.ledger.nights import Night
 from sentinel_etl.report.style import NIGHT_COLOURS
 
 FIRST = date(2026, 11, 10)  # a Tuesday

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from report_reading import cells_of, flagged_rows_of, rows_of
 
+from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report import weights
-from sentinel_etl.risk_weights import RiskWeights
 
 BEFORE: RiskWeights = {"event_type": {"FIRE": 30.0, "REMARK": 1.0}, "new_priority_ranking": {1: 8.0}}
 AFTER: RiskWeights = {"event_type": {"FIRE": 10.0, "REMARK": 1.0, "FIER": 5.0}, "new_priority_ranking": {1: 16.0}}

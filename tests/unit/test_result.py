@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sentinel_etl.audit.checks import Check, describe_checks
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.gates import Check
-from sentinel_etl.ledger import RunRecord
-from sentinel_etl.result import RunResult, Stopwatch, describe_checks
+from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.stopwatch import Stopwatch
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))

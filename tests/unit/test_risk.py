@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sentinel_etl.config.fact_table import build_patrol_events
+from sentinel_etl.config.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.risk import score_events
-from sentinel_etl.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
+from sentinel_etl.transform.risk import score_events
 
 FACT_TABLE = build_patrol_events()
 WEIGHTS: RiskWeights = {

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from sentinel_etl.errors import SourceUnreachable
-from sentinel_etl.streaming import prefetch
+from sentinel_etl.threads import prefetch
 
 
 class Producer:

@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel_etl.concatenate import as_arrow, as_frame, concatenate
+from sentinel_etl.arrow import as_arrow, as_frame
+from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.fact_table import arrow_schema, build_patrol_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.transform import coalesce_columns, transform_data
+from sentinel_etl.transform.concatenate import concatenate
+from sentinel_etl.transform.facts import coalesce_columns, transform_data
+from sentinel_etl.warehouse.types import arrow_schema
 from sentinel_etl.window import shift_date_of
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

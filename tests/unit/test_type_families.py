@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL, TIMESTAMP
 
-from sentinel_etl.check import declared_type, differences_of, family
-from sentinel_etl.event_types import parse_event_config
+from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.extract.check_source import declared_type, differences_of, family
 
 
 @pytest.mark.parametrize(

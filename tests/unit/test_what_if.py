@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sentinel_etl.config.fact_table import build_patrol_events
+from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.fact_table import build_patrol_events
-from sentinel_etl.risk_weights import RiskWeights
-from sentinel_etl.what_if import change_weights, changed_weights, compare_scores
+from sentinel_etl.transform.what_if import change_weights, changed_weights, compare_scores
 
 FACT_TABLE = build_patrol_events()
 WEIGHTS: RiskWeights = {

@@ -1,0 +1,259 @@
+"""The analyst's bench: ask the warehouse from a notebook without opening anything oneself.
+
+::
+
+    from sentinel_etl.analyst import query_df, presentation, explain_risk
+
+The warehouse that the settings name is opened once a kernel, by the first question; the source is not
+needed, nor any right on it. Where the warehouse stops answering, the next question opens it anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache, wraps
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
+
+from sentinel_etl.analyst import questions
+from sentinel_etl.config.risk_weights import RiskWeights
+from sentinel_etl.databases import warehouse_url
+from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
+from sentinel_etl.ledger.ledger import ETL_RUNS
+from sentinel_etl.pipeline import Pipeline, load_pipeline
+from sentinel_etl.report.explanation import explanation_page
+from sentinel_etl.report.pages import Page
+from sentinel_etl.settings import load_settings
+from sentinel_etl.transform.what_if import change_weights
+from sentinel_etl.warehouse import query as bare
+from sentinel_etl.warehouse.ddl import quote
+from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import instant
+from sentinel_etl.window import Window, parse_instant, shift_date_of
+
+__all__ = [
+    "choose_nights",
+    "count_nights",
+    "explain_risk",
+    "presentation",
+    "query_df",
+    "read_scores",
+    "sql_parameters",
+    "try_weights",
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a kernel asks: the warehouse, and the pipeline whose fact table it holds."""
+
+    warehouse: Engine
+    pipeline: Pipeline
+
+
+@cache
+def open_bench() -> Bench:
+    settings = load_settings()
+    pipeline = load_pipeline(settings)
+    return Bench(open_warehouse(warehouse_url(settings), settings.connect_timeout_seconds), pipeline)
+
+
+@contextmanager
+def lend_bench() -> Iterator[Bench]:
+    """Lend the kernel's bench, and forget it where the warehouse does not answer any more."""
+    try:
+        yield open_bench()
+    except WarehouseUnreachable:
+        open_bench.cache_clear()
+        raise
+
+
+def query_df(sql: str | Select[Any], parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Run one SELECT in the configured warehouse and return its rows.
+
+    ``%(name)s`` in the text is replaced by the parameter of that name, escaped; with parameters, a
+    percent sign of one's own is written ``%%``. Arrow-backed over HTTP, plain over the native protocol.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses the statement.
+    """
+    with lend_bench() as bench:
+        return bare.query_df(bench.warehouse, sql, parameters)
+
+
+def bind_question(question: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """Ask a question of `sentinel_etl.analyst.questions` of the bench, so that no engine has to be given."""
+
+    @wraps(question)
+    def ask(*arguments: Any, **named: Any) -> pd.DataFrame:
+        with lend_bench() as bench:
+            return question(bench.warehouse, *arguments, pipeline=bench.pipeline, **named)
+
+    signature = inspect.signature(question)
+    kept = [p for name, p in signature.parameters.items() if name not in ("warehouse", "pipeline")]
+    ask.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]  # what Shift-Tab shows
+    return ask
+
+
+presentation = SimpleNamespace(**{name: bind_question(getattr(questions, name)) for name in questions.__all__})
+presentation.__doc__ = questions.__doc__
+
+
+def explain_risk(event_id: str) -> Page:
+    """Show the parts of one event's score: column, value and points of each weight, and their sum.
+
+    The parts are those that made the score when the event was loaded. Where the weights of today would
+    make another one, the last line says so.
+
+    Raises:
+        ConfigurationError: no such event in the warehouse.
+        WarehouseUnreachable: the server does not answer.
+    """
+    with lend_bench() as bench:
+        table = bench.pipeline.fact_table
+        wanted = ["event_id", "event_timestamp", "event_type", "station_id", "hotspot_id"]
+        wanted += ["base_risk_score", "risk_reasons", *bench.pipeline.risk_weights]
+        names = [name for name in dict.fromkeys(wanted) if name in table.columns]
+        columns = ", ".join(quote(name) for name in names)
+        found = bare.query_df(
+            bench.warehouse,
+            f"SELECT {columns} FROM {quote(table.name)} WHERE event_id = %(event_id)s LIMIT 1",
+            {"event_id": event_id},
+        )
+    if found.empty:
+        raise ConfigurationError(
+            f"expected the event_id of an event in {table.name}, such as REMARK:1234, found {event_id!r}, which is "
+            "not there; query_df lists them"
+        )
+    return explanation_page(found, bench.pipeline.risk_weights, bench.pipeline.zone)
+
+
+def choose_nights(as_of: str = "", nights: int = 28) -> Window:
+    """Make the window of so many operational nights, of which ``as_of`` ends the last.
+
+    An empty ``as_of`` is the end of what is loaded: the latest end of a published run in the ledger.
+
+    Raises:
+        WindowError: ``as_of`` is no instant with a time zone.
+        ConfigurationError: fewer than one night, or no ``as_of`` and nothing published yet.
+    """
+    if isinstance(nights, bool) or not isinstance(nights, int) or nights < 1:
+        raise ConfigurationError(f"nights: expected a number of at least 1, found {nights!r}")
+    with lend_bench() as bench:
+        end = parse_instant(as_of) if as_of else read_loaded_until(bench)
+        zone = bench.pipeline.zone
+    last = shift_date_of(end - timedelta(microseconds=1), zone)
+    return Window(Window.night(last - timedelta(days=nights - 1), zone).start, end)
+
+
+def read_loaded_until(bench: Bench) -> datetime:
+    """Read when the latest published window ends."""
+    name = bench.pipeline.fact_table.name
+    statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
+    if run_statement(bench.warehouse, statement, {"name": ETL_RUNS.name})[0][0]:
+        ends = bare.query_df(
+            bench.warehouse,
+            f"SELECT toString(max(window_end)) AS loaded_until FROM {quote(ETL_RUNS.name)} FINAL "
+            "WHERE fact_table = %(name)s AND startsWith(state, 'PUBLISHED') HAVING count() > 0",
+            {"name": name},
+        )
+        if len(ends):
+            return parse_instant(str(ends["loaded_until"].iloc[0]) + "+00:00")
+    raise ConfigurationError(
+        f"as_of: expected a published run of {name} in the warehouse's ledger, whose end it would be; found none. "
+        "Run `sentinel-etl run`, or give an instant such as 2026-11-22T06:00:00+05:30"
+    )
+
+
+def sql_parameters(period: Window) -> dict[str, str]:
+    """Write a period as parameters of `query_df`: ``first_night``, ``start``, ``end`` (UTC), ``zone``.
+
+    ``WHERE shift_date >= %(first_night)s AND event_timestamp < %(end)s`` reads those nights and no others.
+    """
+    with lend_bench() as bench:
+        zone = bench.pipeline.zone
+    return {
+        "first_night": str(period.shift_dates(zone)[0]),
+        "start": f"{period.start:%Y-%m-%d %H:%M:%S.%f}",
+        "end": f"{period.end:%Y-%m-%d %H:%M:%S.%f}",
+        "zone": zone.key,
+    }
+
+
+def count_nights(period: Window) -> int:
+    """Count the nights of a period that have events: what an average a night is taken over.
+
+    Raises:
+        ConfigurationError: there is none; the message says which nights there are.
+        WarehouseUnreachable: the server does not answer.
+    """
+    with lend_bench() as bench:
+        table = bench.pipeline.fact_table
+        inside = in_period(table, period, bench.pipeline.zone)
+        nights = func.uniqExactIf(table.c.shift_date, inside)
+        span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
+        ((found, first, last),) = run_statement(bench.warehouse, select(nights, *span))
+        if found:
+            return int(found)
+        there = f"{first} to {last}" if run_statement(bench.warehouse, select(table.c.event_id).limit(1)) else "none"
+        raise ConfigurationError(
+            f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
+            f"nights are {there}. Give another as_of, or load the nights with `sentinel-etl backfill`"
+        )
+
+
+def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[bool]:
+    """Build the condition for a period's rows; the night comes first, because the table is in its order."""
+    return and_(
+        table.c.shift_date >= str(period.shift_dates(zone)[0]),
+        table.c.event_timestamp >= instant(period.start),
+        table.c.event_timestamp < instant(period.end),
+    )
+
+
+def try_weights(changes: Mapping[Any, Any] | str) -> tuple[RiskWeights, RiskWeights]:
+    """Give the pipeline's weights, and the same with changes, as `change_weights` reads them.
+
+    Raises:
+        ConfigurationError: changes that cannot be read, or that are no weights of the fact table.
+    """
+    with lend_bench() as bench:
+        weights = bench.pipeline.risk_weights
+        return weights, change_weights(weights, changes, bench.pipeline.fact_table)
+
+
+def read_scores(period: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
+    """Count the events of a period that agree in everything that a score follows from.
+
+    Out, one row for each combination: ``event_type``, ``station_id``, ``hotspot_id``, the columns that
+    the pipeline's weights and ``weighted`` name, ``base_risk_score`` (risk points); ``events`` (int64);
+    ``example`` (the least event_id among them).
+
+    Raises:
+        ConfigurationError: a column that the fact table does not have.
+        WarehouseUnreachable: the server does not answer.
+    """
+    with lend_bench() as bench:
+        table = bench.pipeline.fact_table
+        names = list(dict.fromkeys(["event_type", "station_id", "hotspot_id", *bench.pipeline.risk_weights, *weighted]))
+        if strangers := [name for name in names if name not in table.columns]:
+            raise ConfigurationError(f"scores: expected columns of {table.name}, found {', '.join(strangers)}")
+        keys = [table.c[name] for name in [*names, "base_risk_score"]]
+        statement = (
+            select(*keys, func.count().label("events"), func.min(table.c.event_id).label("example"))
+            .where(in_period(table, period, bench.pipeline.zone))
+            .group_by(*keys)
+            .order_by(*keys)
+        )
+        return bare.query_df(bench.warehouse, statement)

@@ -1,0 +1,149 @@
+"""Reads how complete and how sane the warehouse's nights are; each question is one bounded aggregate.
+
+Nothing here reads single rows: PostgreSQL and ClickHouse count, over the time index and the sorting
+key, and a handful of numbers a night comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import DateTime, Engine, Interval, Text, and_, cast, func, literal, select, union_all
+
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.extract.statements import night_of, select_events
+from sentinel_etl.ledger.archive import read_archive
+from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.settings import Settings, choose_window
+from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.warehouse.query import query_df
+from sentinel_etl.warehouse.types import is_nullable
+from sentinel_etl.window import NIGHT_STARTS, Window
+
+__all__ = ["LAG_BOUNDS", "compare_counts", "last_nights", "measure_lags", "measure_nulls", "read_coverage"]
+
+
+# Upper bounds of the classes of lag, and their names: from "at once" to "days later".
+LAG_BOUNDS: tuple[tuple[str, timedelta], ...] = (
+    ("10 s", timedelta(seconds=10)),
+    ("1 min", timedelta(minutes=1)),
+    ("10 min", timedelta(minutes=10)),
+    ("1 h", timedelta(hours=1)),
+    ("6 h", timedelta(hours=6)),
+    ("1 day", timedelta(days=1)),
+    ("3 days", timedelta(days=3)),
+)
+
+
+def last_nights(nights: int, settings: Settings) -> Window:
+    """Make the window of the last ``nights`` operational nights, the last one included."""
+    last = choose_window(settings=settings)
+    first = last.shift_dates(settings.zone)[0] - timedelta(days=nights - 1)
+    return Window(Window.night(first, settings.zone).start, last.end)
+
+
+def read_coverage(window: Window, pipeline: Pipeline, settings: Settings, warehouse: Engine) -> list[Night]:
+    """Judge each night of the window by the ledger: published, warned, failed or missing."""
+    nights = window.shift_dates(settings.zone)
+    runs = read_archive(settings, warehouse, since=nights[0])
+    return judge_nights(nights, runs, pipeline.event_types, settings.zone)
+
+
+def compare_counts(window: Window, pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:
+    """Count each night's events on both sides, each by its own engine.
+
+    Out: shift_date (date), event_type, source, warehouse (int64), one row for each night and type
+    that either side has.
+
+    Raises:
+        SourceUnreachable, WarehouseUnreachable: a side does not answer.
+    """
+    table = pipeline.fact_table
+    nights = window.shift_dates(pipeline.zone)
+    with open_snapshot(source) as snapshot:
+        statements = (count_by_night(kind, window, pipeline) for kind in pipeline.event_types.values())
+        counted = snapshot.read_whole(union_all(*statements)).to_pandas()
+    keys = [table.c.shift_date, table.c.event_type]
+    stored = query_df(
+        warehouse,
+        select(*keys, func.count().label("warehouse")).where(nights_of(table, nights)).group_by(*keys),
+    )
+    sides = [frame.assign(shift_date=pd.to_datetime(frame["shift_date"]).dt.date) for frame in (counted, stored)]
+    both = sides[0].merge(sides[1].astype({"event_type": "str"}), how="outer", on=["shift_date", "event_type"])
+    both[["source", "warehouse"]] = both[["source", "warehouse"]].fillna(0).astype("int64")
+    return both.sort_values(["shift_date", "event_type"], ignore_index=True)
+
+
+def count_by_night(kind: EventType, window: Window, pipeline: Pipeline) -> Any:
+    """Build the statement that counts a type's events per operational night: those that `select_events` reads."""
+    night = cast(night_of(kind, pipeline.zone), Text)
+    counted = select_events(kind, window).with_only_columns(
+        night.label("shift_date"), func.count().label("source"), maintain_column_froms=True
+    )
+    return counted.add_columns(literal(kind.name, Text).label("event_type")).group_by(night)
+
+
+def measure_nulls(window: Window, pipeline: Pipeline, warehouse: Engine) -> pd.DataFrame:
+    """Measure each night's share of NULLs in each column that may be NULL, over all its events.
+
+    Out: a row per night (index: date), a column per column of the fact table, shares from 0 to 1.
+    """
+    table = pipeline.fact_table
+    nullable = [column for column in table.columns if is_nullable(column)]
+    night = table.c.shift_date
+    shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
+    some = nights_of(table, window.shift_dates(pipeline.zone))
+    frame = query_df(warehouse, select(night, *shares).where(some).group_by(night).order_by(night))
+    wide = frame.assign(shift_date=pd.to_datetime(frame["shift_date"]).dt.date).set_index("shift_date")
+    return pd.DataFrame(wide.astype("float64"))
+
+
+def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: str = "received_at") -> pd.DataFrame:
+    """Count each type's events by how long they took from happening to standing in the source.
+
+    Out: event_type, lag (a class of `LAG_BOUNDS`, or "later"), events, and after_night, the
+    type's events received after their night's 06:00, which a run at 06:00 could not see. A type whose
+    table has no column ``received`` has no rows.
+    """
+    kinds = [kind for kind in pipeline.event_types.values() if received in kind.table.columns]
+    if not kinds:
+        return pd.DataFrame(columns=["event_type", "lag", "events", "after_night"])
+    with open_snapshot(source) as snapshot:
+        statements = (count_lags(kind, window, pipeline, received) for kind in kinds)
+        wide = snapshot.read_whole(union_all(*statements)).to_pandas().set_index("event_type")
+    names = [name for name, _ in LAG_BOUNDS]
+    within = wide[[f"within_{place}" for place in range(len(names))]].set_axis(names, axis=1)
+    counts = within.diff(axis=1).fillna(within).assign(later=wide["events"] - within[names[-1]])
+    tall = counts.reset_index().melt("event_type", var_name="lag", value_name="events")
+    tall["after_night"] = tall["event_type"].map(wide["after_night"])
+    return pd.DataFrame(tall.astype({"event_type": "str", "lag": "str", "events": "int64", "after_night": "int64"}))
+
+
+def count_lags(kind: EventType, window: Window, pipeline: Pipeline, received: str) -> Any:
+    arrived = kind.table.columns[received]
+    lag = arrived - kind.timestamp
+    # The end of the event's night on the city's clocks, as an instant.
+    to_morning = cast(literal(f"1 day {NIGHT_STARTS.hour} hours"), Interval)
+    morning = cast(night_of(kind, pipeline.zone), DateTime) + to_morning
+    late = arrived >= func.timezone(pipeline.zone.key, morning)
+    within = [
+        func.count()
+        .filter(lag <= cast(literal(f"{int(bound.total_seconds())} seconds"), Interval))
+        .label(f"within_{n}")
+        for n, (_, bound) in enumerate(LAG_BOUNDS)
+    ]
+    counted = select_events(kind, window).with_only_columns(
+        func.count().label("events"),
+        func.count().filter(late).label("after_night"),
+        *within,
+        maintain_column_froms=True,
+    )
+    return counted.add_columns(literal(kind.name, Text).label("event_type"))
+
+
+def nights_of(table: Any, nights: Sequence[date]) -> Any:
+    return and_(table.c.shift_date >= str(nights[0]), table.c.shift_date <= str(nights[-1]))

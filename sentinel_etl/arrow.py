@@ -1,0 +1,39 @@
+"""Hands tables between Arrow and pandas, without a copy, and puts columns into them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["as_arrow", "as_frame"]
+
+
+def as_arrow(frame: pd.DataFrame) -> pa.Table:
+    """Hand a frame over to Arrow; without a copy where its columns are Arrow-backed."""
+    # One thread: columns that are handed over whole take less time than a pool of threads to start.
+    return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1).replace_schema_metadata(None)
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Hand an Arrow table over to pandas, Arrow-backed and so without a copy."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def put_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, values)
+    return table.append_column(name, values)
+
+
+def empty_for_null(column: pa.ChunkedArray) -> pa.Array:
+    """Replace a NULL list by an empty one; over the offsets, because coalesce copies list by list."""
+    lists = column.combine_chunks()
+    lists = lists if isinstance(lists, pa.Array) else pa.concat_arrays(lists.chunks)
+    if lists.null_count == 0:
+        return lists
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pc.list_flatten(lists), type=lists.type)

@@ -1,0 +1,64 @@
+"""Reads what the nights before a window were like, as the yardstick for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
+
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.query import query_df
+from sentinel_etl.warehouse.types import is_nullable
+from sentinel_etl.window import Window
+
+__all__ = ["HISTORY_NIGHTS", "Measures", "measure_before", "measure_rows"]
+
+
+HISTORY_NIGHTS = 28  # four of each weekday
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Three views of a set of rows.
+
+    ``counts``  shift_date, event_type, events
+    ``nulls``   event_type, column, share of the type's events in which it is NULL, events
+    ``scores``  event_type, station_id where there is one, base_risk_score, events
+    """
+
+    counts: pd.DataFrame
+    nulls: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def measure_before(window: Window, pipeline: Pipeline, warehouse: Engine, nights: int = HISTORY_NIGHTS) -> Measures:
+    """Measure the fact table's nights before the window's first."""
+    table = pipeline.fact_table
+    first = window.shift_dates(pipeline.zone)[0]
+    past = and_(
+        table.c.shift_date >= str(first - timedelta(days=nights)),
+        table.c.shift_date < str(first),
+    )
+    return measure_rows(table, warehouse, past)
+
+
+def measure_rows(table: Table, warehouse: Engine, condition: ColumnElement[bool] | None = None) -> Measures:
+    """Measure a table's rows, or those that meet the condition; a score column that it lacks counts as none."""
+
+    def where(statement: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
+        return statement if condition is None else statement.where(condition)
+
+    events = func.count().label("events")
+    keys = [table.c.shift_date, table.c.event_type]
+    counts = query_df(warehouse, where(select(*keys, events)).group_by(*keys).order_by(*keys))
+    scored = [table.c[n] for n in ("event_type", "station_id", "base_risk_score") if n in table.columns]
+    scores = query_df(warehouse, where(select(*scored, events)).group_by(*scored).order_by(*scored))
+    nullable = [column for column in table.columns if is_nullable(column)]
+    shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
+    kind = table.c.event_type
+    wide = query_df(warehouse, where(select(kind, events, *shares)).group_by(kind).order_by(kind))
+    nulls = wide.melt(["event_type", "events"], [column.name for column in nullable], "column", "share")
+    return Measures(counts, nulls.astype({"events": "int64", "share": "float64"}), scores)

@@ -1,0 +1,55 @@
+"""``sentinel-etl schema``: the warehouse's tables against the code, and the additions that mend them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from sentinel_etl.cli.options import as_json
+from sentinel_etl.databases import open_databases
+from sentinel_etl.operations.schema import SchemaChange, apply_schema, diff_schema, raise_for_refused
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.settings import load_settings
+
+__all__ = ["schema"]
+
+
+@click.group()
+def schema() -> None:
+    """The warehouse's tables: how they differ from the code, and what can be added to them."""
+
+
+@schema.command()
+@as_json
+def diff(as_json: bool) -> None:
+    """List how the tables differ from the code; exit 2 where they do. Changes nothing."""
+    settings = load_settings()
+    changes = diff_schema(load_pipeline(settings), open_databases(settings).warehouse, settings.warehouse_cluster)
+    print_changes(changes, as_json)
+    raise_for_refused(changes, applied=False)
+
+
+@schema.command()
+@as_json
+def apply(as_json: bool) -> None:
+    """Add the columns that are missing; drop, rename and retype nothing. Exit 2 where that is not enough."""
+    settings = load_settings()
+    warehouse = open_databases(settings).warehouse
+    changes = diff_schema(load_pipeline(settings), warehouse, settings.warehouse_cluster)
+    print_changes(changes, as_json)
+    apply_schema(changes, warehouse)
+    raise_for_refused(changes, applied=True)
+
+
+def print_changes(changes: Sequence[SchemaChange], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([change.as_dict() for change in changes]))
+        return
+    for change in changes:
+        click.echo(str(change))
+        for statement in change.statements:
+            click.echo(f"  {statement}")
+    if not changes:
+        click.echo("the tables are as the code has them")

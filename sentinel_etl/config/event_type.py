@@ -1,0 +1,79 @@
+"""One checked entry of EVENT_CONFIG: table, joins, filters, columns. `extract.statements` makes SQL of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Alias, Column, ColumnElement, FromClause, Table
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import BooleanClauseList, Label
+
+__all__ = ["EventType", "Join", "base_table", "clauses_of", "label_of"]
+
+
+@dataclass(frozen=True)
+class Join:
+    """One joined table of an entry, with its condition."""
+
+    table: FromClause
+    on: ColumnElement[bool]
+    outer: bool = False
+    one_to_many: bool = False
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One checked entry of EVENT_CONFIG."""
+
+    name: str
+    table: FromClause
+    timestamp: ColumnElement[Any]
+    key: tuple[ColumnElement[Any], ...]
+    columns: tuple[ColumnElement[Any], ...]
+    joins: tuple[Join, ...] = ()
+    filters: tuple[ColumnElement[bool], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the entry's own columns, in order."""
+        return tuple(label_of(column) for column in self.columns)
+
+    @property
+    def time_filter(self) -> tuple[Table, str] | None:
+        """The table and column that the window is a filter on; none for an expression."""
+        column = self.timestamp
+        table = base_table(column.table) if isinstance(column, Column) else None
+        return (table, str(column.name)) if table is not None and isinstance(column, Column) else None
+
+    def table_columns(self) -> Iterator[tuple[Table, str]]:
+        """List every column of a table that the statement touches, for checks against the source."""
+        expressions = (self.timestamp, *self.key, *self.columns, *self.filters, *(j.on for j in self.joins))
+        seen: set[Column[Any]] = set()
+        for expression in expressions:
+            for element in visitors.iterate(expression):
+                if not isinstance(element, Column):
+                    continue
+                table = base_table(element.table)
+                if table is not None and (column := table.columns[element.key]) not in seen:
+                    seen.add(column)
+                    yield table, column.name
+
+
+def base_table(selectable: FromClause | None) -> Table | None:
+    """Find the table behind an alias; none behind a subquery."""
+    while isinstance(selectable, Alias):
+        selectable = selectable.element
+    return selectable if isinstance(selectable, Table) else None
+
+
+def label_of(column: ColumnElement[Any]) -> str:
+    return column.name if isinstance(column, Label) else str(column.key)
+
+
+def clauses_of(condition: ColumnElement[bool]) -> list[ColumnElement[Any]]:
+    """Take a condition apart at its ANDs."""
+    if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
+        return list(condition.clauses)
+    return [condition]

@@ -1,0 +1,176 @@
+"""Compares EVENT_CONFIG with the live source: tables, columns, types, and an index for each time filter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from sqlalchemy import Column, Engine, Enum, Table, text
+from sqlalchemy.dialects import postgresql
+
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.source.connection import connect_source
+
+__all__ = ["Difference", "check_source", "require_source"]
+
+
+# A family is what ADBC reads alike: the model may say BIGINT where the source has integer.
+FAMILIES = {
+    "integer": ("smallint", "integer", "bigint", "serial", "bigserial", "oid"),
+    "number": ("real", "double precision", "float", "numeric", "decimal"),
+    "text": ("text", "character varying", "character", "varchar", "char", "name", "enum"),
+    "instant": ("timestamp with time zone",),
+    "wall-clock time": ("timestamp without time zone", "timestamp"),
+    "date": ("date",),
+    "boolean": ("boolean",),
+    "JSON": ("json", "jsonb"),
+    "UUID": ("uuid",),
+}
+
+COLUMNS_OF_TABLES = text(
+    """
+    SELECT c.relname AS table_name, n.nspname AS schema_name, pg_table_is_visible(c.oid) AS visible,
+           a.attname AS column_name,
+           CASE WHEN t.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END AS type_name,
+           (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+               AS labels,
+           EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum)
+               AS indexed
+      FROM pg_class c
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_type t ON t.oid = a.atttypid
+     WHERE c.relname = ANY(:names) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    """
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One way in which the source is not what an entry expects. ``blocking``: extraction would fail."""
+
+    event_type: str
+    blocking: bool
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.event_type}: {self.message}"
+
+
+def check_source(event_types: Iterable[EventType], source: Engine) -> list[Difference]:
+    """List every difference between the entries and the live source, in one query of its catalog.
+
+    Raises:
+        SourceUnreachable: no connection.
+    """
+    event_types = list(event_types)
+    names = sorted({table.name for kind in event_types for table, _ in kind.table_columns()})
+    with connect_source(source) as connection:
+        found = connection.execute(COLUMNS_OF_TABLES, {"names": names}).mappings().all()
+    live: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for row in found:
+        live.setdefault((row["table_name"], row["schema_name"]), {})[row["column_name"]] = row
+        if row["visible"]:
+            live.setdefault((row["table_name"], None), {})[row["column_name"]] = row
+    differences = []
+    for event_type in event_types:
+        differences += differences_of(event_type, live)
+    return merge_types(differences)
+
+
+def merge_types(differences: Iterable[Difference]) -> list[Difference]:
+    """Tell what several event types read of a table once, not once for each."""
+    merged: dict[tuple[bool, str], list[str]] = {}
+    for one in differences:
+        merged.setdefault((one.blocking, one.message), []).append(one.event_type)
+    return [Difference(", ".join(names), blocking, message) for (blocking, message), names in merged.items()]
+
+
+def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dict[str, Any]]) -> list[Difference]:
+    differences = []
+    missing_tables = set()
+    for table, name in event_type.table_columns():
+        columns = live.get((table.name, table.schema))
+        if columns is None:
+            missing_tables.add(table.fullname)
+            continue
+        column = next(c for c in table.columns if c.name == name)
+        if name not in columns:
+            message = f"expected a column {table.fullname}.{name}; {guess_name(column, table, columns)}"
+            differences.append(Difference(event_type.name, True, message))
+        elif family(columns[name]["type_name"]) != family(declared_type(column)):
+            message = (
+                f"expected {table.fullname}.{name} to be {declared_type(column)}; the source has "
+                f"{columns[name]['type_name']}"
+            )
+            differences.append(Difference(event_type.name, True, message))
+        elif told := differing_labels(column, columns[name].get("labels")):
+            message = f"expected {table.fullname}.{name} to have the model's values; {told}"
+            differences.append(Difference(event_type.name, False, message))
+        elif (table, name) == event_type.time_filter and not columns[name]["indexed"]:
+            message = (
+                f"expected an index on {table.fullname}.{name}, the time filter; every run reads the whole "
+                f"table. CREATE INDEX CONCURRENTLY ON {table.fullname} ({name})"
+            )
+            differences.append(Difference(event_type.name, False, message))
+    differences += [
+        Difference(event_type.name, True, f"expected a table {name}; the source has none that we may see")
+        for name in sorted(missing_tables)
+    ]
+    return differences
+
+
+def guess_name(column: Column[Any], table: Table, live: dict[str, Any]) -> str:
+    """Say which column the missing one may have become: one of its kind that the model does not know."""
+    known = {each.name for each in table.columns}
+    alike = [
+        name
+        for name, found in live.items()
+        if name not in known and family(found["type_name"]) == family(declared_type(column))
+    ]
+    if not alike:
+        return f"the source has {', '.join(sorted(live))}: was it dropped?"
+    likely = get_close_matches(column.name, alike, n=1, cutoff=0.0)[0]
+    return f"the source has {', '.join(sorted(live))}: was it renamed to {likely}?"
+
+
+def differing_labels(column: Column[Any], live: list[str] | None) -> str:
+    """Compare a native enum's values with the source's; a model that says text takes them all."""
+    if not isinstance(column.type, Enum) or not column.type.native_enum or live is None:
+        return ""
+    new = [label for label in live if label not in column.type.enums]
+    gone = [label for label in column.type.enums if label not in live]
+    return "; ".join(
+        f"the source {verb} {', '.join(labels)}"
+        for verb, labels in (("has also", new), ("has no longer", gone))
+        if labels
+    )
+
+
+def declared_type(column: Column[Any]) -> str:
+    if isinstance(column.type, Enum) and column.type.native_enum:
+        return "enum"
+    name = str(column.type.compile(dialect=postgresql.dialect())).lower()  # type: ignore[no-untyped-call]
+    return {"float": "double precision"}.get(name, name)
+
+
+def family(type_name: str) -> str:
+    if type_name.endswith("[]"):
+        return family(type_name.removesuffix("[]")) + "[]"
+    plain = re.sub(r" *\([^)]*\)", "", type_name)
+    return next((name for name, members in FAMILIES.items() if plain in members), plain)
+
+
+def require_source(event_types: Iterable[EventType], source: Engine) -> None:
+    """Refuse to extract where `check_source` finds a blocking difference.
+
+    Raises:
+        SchemaMismatch: every blocking difference, in one message.
+    """
+    blocking = [difference for difference in check_source(event_types, source) if difference.blocking]
+    if blocking:
+        raise SchemaMismatch("the source differs from EVENT_CONFIG: " + "\n  ".join(map(str, blocking)), stage="check")

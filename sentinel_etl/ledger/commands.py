@@ -1,0 +1,44 @@
+"""The commands that reports and messages tell people to run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
+
+from sentinel_etl.window import Window
+
+__all__ = ["query_command", "redo_command"]
+
+
+NIGHTLY = "etl_nightly"
+
+
+def redo_command(
+    window: Window,
+    zone: ZoneInfo,
+    event_types: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    notebook: str = NIGHTLY,
+) -> str:
+    """Write the command that runs the window again, as `Window.ending` reads it back."""
+    end = window.end.astimezone(zone)
+    days = (end.date() - window.start.astimezone(zone).date()).days
+    if end - timedelta(days=days) < window.start.astimezone(zone):
+        days -= 1
+    rest = (end - timedelta(days=days)).astimezone(UTC) - window.start
+    hours = 24 * days + rest.total_seconds() / 3600
+    words = ["sentinel-etl", "run", "--window-end", end.isoformat()]
+    words += ["--window-hours", f"{hours:.15g}"] if hours != 24 else []
+    words += [word for name in event_types for word in ("--event-type", name)]
+    words += ["--dry-run"] if dry_run else []
+    words += ["--notebook", notebook] if notebook != NIGHTLY else []
+    return shlex.join(words)
+
+
+def query_command(query: str) -> str:
+    """Write the command that runs a query: in double quotes where a shell leaves it alone in them."""
+    plain = not set(query) & set('"$`\\!')
+    return f'sentinel-etl query "{query}"' if plain else f"sentinel-etl query {shlex.quote(query)}"

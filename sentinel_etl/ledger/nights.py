@@ -1,0 +1,110 @@
+"""Operational nights, judged by the ledger: which are in, which failed, which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from sentinel_etl.ledger.archive import NO_END, REPORT_ONLY, ArchivedRun
+from sentinel_etl.ledger.commands import NIGHTLY
+from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.window import Window
+
+__all__ = ["Night", "judge_nights", "loaded_nights", "missing_nights", "nights_before"]
+
+
+def loaded_nights(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine) -> list[date]:
+    """Pick the nights that the ledger says were published for all event types."""
+    runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
+    missing = set(missing_nights(nights, pipeline.event_types, runs, pipeline.zone))
+    return [night for night in nights if night not in missing]
+
+
+def nights_before(night: date, count: int) -> list[date]:
+    return [night - timedelta(days=back) for back in range(count, 0, -1)]
+
+
+def missing_nights(
+    nights: Sequence[date], event_types: Collection[str], runs: Sequence[Mapping[str, Any]], zone: ZoneInfo
+) -> list[date]:
+    """List the nights that no published run, nor several together, cover for all the event types."""
+    loaded = sorted(
+        (run["window_start"], run["window_end"])
+        for run in runs
+        if run["state"].startswith("PUBLISHED") and set(event_types) <= set(run["event_types"])
+    )
+    missing = []
+    for night in nights:
+        window = Window.night(night, zone)
+        reached = window.start
+        for start, end in loaded:
+            if start <= reached < end:
+                reached = end
+        if reached < window.end:
+            missing.append(night)
+    return missing
+
+
+NightState = Literal["published", "warned", "failed", "missing"]
+
+ENDED_BADLY = ("NOT PUBLISHED", "FAILED", NO_END, REPORT_ONLY)
+
+# A letter with each colour, because colours alone do not reach everyone.
+NIGHT_MARKS: dict[NightState, tuple[str, str]] = {
+    "published": ("P", "published"),
+    "warned": ("W", "published with warnings"),
+    "failed": ("F", "failed"),
+    "missing": ("M", "missing"),
+}
+VERDICT_STATES: dict[str, NightState] = {
+    "PUBLISHED": "published",
+    "PUBLISHED WITH WARNINGS": "warned",
+    **dict.fromkeys(ENDED_BADLY, "failed"),
+}
+
+
+@dataclass(frozen=True)
+class Night:
+    """An operational night: how it stands in the warehouse, and the run that says so."""
+
+    shift_date: date
+    state: NightState
+    run: ArchivedRun | None
+
+
+def judge_nights(
+    nights: Sequence[date], runs: Sequence[ArchivedRun], event_types: Collection[str], zone: ZoneInfo
+) -> list[Night]:
+    """Judge each night by what is in the warehouse; ``runs`` come newest first.
+
+    published  runs that were published cover it, for all event types; warned: the newest with warnings
+    failed     they do not, and the newest run of it ended badly
+    missing    they do not, and no run of it ended, or only some event types or hours are in
+    """
+    windows = [
+        {"window_start": r.window.start, "window_end": r.window.end, "state": r.state, "event_types": r.event_types}
+        for r in runs
+    ]
+    missing = set(missing_nights(nights, event_types, windows, zone))
+    judged = []
+    for night in nights:
+        of_night = [run for run in runs if run.first_night <= night <= run.last_night and concerns_night(run)]
+        published = [run for run in of_night if run.state.startswith("PUBLISHED")]
+        if night not in missing:
+            judged.append(Night(night, VERDICT_STATES[published[0].state], published[0]))
+        elif of_night and of_night[0].state in ENDED_BADLY:
+            judged.append(Night(night, "failed", of_night[0]))
+        else:
+            judged.append(Night(night, "missing", of_night[0] if of_night else None))
+    return judged
+
+
+def concerns_night(run: ArchivedRun) -> bool:
+    """Whether a run says something of its nights: a dry run and another notebook do not."""
+    return run.state != "DRY RUN" and (run.state != REPORT_ONLY or run.notebook == NIGHTLY)

@@ -1,0 +1,230 @@
+"""Bodies of requests and answers: compression as a stream, multipart forms, what a select streams."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import brotli
+import lz4.frame
+import zstandard
+
+from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
+
+__all__ = ["BodyDecoder", "BodyEncoder", "FormPart", "choose_encoding", "parse_multipart"]
+
+
+# Bytes of compressed body given to a decompressor at a time. zstd and Brotli can blow a block up
+# by four orders of magnitude and have no bound on their output, so the input is bounded instead.
+_SLICE = 8 * 1024
+
+# Order of preference in ClickHouse's chooseHTTPCompressionMethod (src/IO/CompressionMethod.cpp).
+_ANSWER_ENCODINGS = ("zstd", "br", "lz4", "gzip", "deflate")
+
+# http_zlib_compression_level's default in ClickHouse; the others are set to cost about the same.
+_ZLIB_LEVEL = 3
+_ZSTD_LEVEL = 1
+_BROTLI_QUALITY = 1
+
+
+class _Decompressor(Protocol):
+    """What the five libraries have in common once wrapped."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _BrotliDecompressor:
+    """Brotli has no frames to follow one another: its stream ends once."""
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        self._inner = brotli.Decompressor()
+        self.eof = False
+
+    def decompress(self, data: bytes) -> bytes:
+        found: bytes = self._inner.process(data)
+        self.eof = self._inner.is_finished()
+        return found
+
+
+def _new_decompressor(encoding: str) -> _Decompressor:
+    match encoding:
+        case "gzip" | "x-gzip":
+            return zlib.decompressobj(wbits=31)
+        case "deflate":
+            return zlib.decompressobj()
+        case "zstd":
+            return zstandard.ZstdDecompressor().decompressobj()
+        case "lz4":
+            decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
+            return decompressor
+        case "br":
+            return _BrotliDecompressor()
+    raise StatementFailed(
+        Code.NOT_IMPLEMENTED,
+        f"Unknown compression method {encoding}: Content-Encoding may be gzip, zstd, lz4, deflate or br.",
+    )
+
+
+class BodyDecoder:
+    """Undoes a request's Content-Encoding piece by piece; frames may follow one another."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding.strip().lower()
+        self._plain = self._encoding in ("", "identity")
+        self._current: _Decompressor | None = None
+        if not self._plain:
+            self._current = _new_decompressor(self._encoding)
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Decode ``data``, in pieces that a hostile body cannot make large.
+
+        Raises:
+            StatementFailed: CANNOT_DECOMPRESS.
+        """
+        if self._plain:
+            yield data
+            return
+        for start in range(0, len(data), _SLICE):
+            rest = data[start : start + _SLICE]
+            while rest:
+                piece, rest = self._step(rest)
+                if piece:
+                    yield piece
+
+    def _step(self, data: bytes) -> tuple[bytes, bytes]:
+        if self._current is None or self._current.eof:
+            self._current = _new_decompressor(self._encoding)
+        self._begun = True
+        try:
+            piece = self._current.decompress(data)
+        except (zlib.error, zstandard.ZstdError, brotli.error, RuntimeError, EOFError) as error:
+            raise StatementFailed(
+                Code.CANNOT_DECOMPRESS, f"Cannot decompress the {self._encoding} body: {error}."
+            ) from None
+        return piece, (self._current.unused_data or b"") if self._current.eof else b""
+
+    def finish(self) -> None:
+        """Check that the body ended where its encoding ends.
+
+        Raises:
+            StatementFailed: CANNOT_DECOMPRESS for a body that breaks off.
+        """
+        if self._begun and self._current is not None and not self._current.eof:
+            raise StatementFailed(
+                Code.CANNOT_DECOMPRESS, f"Cannot decompress the {self._encoding} body: it breaks off."
+            )
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _BrotliCompressor:
+    def __init__(self) -> None:
+        self._inner = brotli.Compressor(quality=_BROTLI_QUALITY)
+
+    def compress(self, data: bytes) -> bytes:
+        # A flush per piece lets the client see rows before the end of a slow result.
+        return bytes(self._inner.process(data)) + bytes(self._inner.flush())
+
+    def flush(self) -> bytes:
+        return bytes(self._inner.finish())
+
+
+class _Lz4Compressor:
+    def __init__(self) -> None:
+        self._inner = lz4.frame.LZ4FrameCompressor()
+        self._header: bytes = self._inner.begin()
+
+    def compress(self, data: bytes) -> bytes:
+        header, self._header = self._header, b""
+        return header + bytes(self._inner.compress(data))
+
+    def flush(self) -> bytes:
+        return self._header + bytes(self._inner.flush())
+
+
+class BodyEncoder:
+    """Compresses an answer piece by piece; ``encoding`` is one of :func:`choose_encoding`'s."""
+
+    def __init__(self, encoding: str) -> None:
+        self._compressor = self._new(encoding)
+
+    @staticmethod
+    def _new(encoding: str) -> _Compressor:
+        match encoding:
+            case "gzip":
+                return zlib.compressobj(_ZLIB_LEVEL, wbits=31)
+            case "deflate":
+                return zlib.compressobj(_ZLIB_LEVEL)
+            case "zstd":
+                return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+            case "lz4":
+                return _Lz4Compressor()
+        return _BrotliCompressor()
+
+    def feed(self, data: bytes) -> bytes:
+        return self._compressor.compress(data)
+
+    def finish(self) -> bytes:
+        return self._compressor.flush()
+
+
+def choose_encoding(accepted: str) -> str | None:
+    """Choose an answer's encoding from ``Accept-Encoding``, in ClickHouse's order of preference.
+
+    A method with ``q=0`` is left out; other weights are not looked at, as in ClickHouse.
+    """
+    names: set[str] = set()
+    for entry in accepted.lower().split(","):
+        name, _, weight = entry.partition(";")
+        if not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight):
+            names.add(name.strip())
+    return next((name for name in _ANSWER_ENCODINGS if name in names), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """One part of a multipart form; ``is_file`` where the client named a file."""
+
+    name: str
+    content: bytes
+    is_file: bool
+
+
+def parse_multipart(content_type: str, body: bytes) -> list[FormPart]:
+    """Split a ``multipart/form-data`` body, after RFC 7578: ClickHouse's external data and long
+    query parameters come in it.
+
+    Raises:
+        StatementFailed: BAD_ARGUMENTS where there is no boundary.
+    """
+    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
+    if boundary is None:
+        raise StatementFailed(Code.BAD_ARGUMENTS, "A multipart body needs a boundary in its Content-Type.")
+    mark = b"\r\n--" + boundary.group(1).encode("latin-1")
+    parts: list[FormPart] = []
+    for chunk in (b"\r\n" + body).split(mark)[1:]:
+        if chunk.startswith(b"--"):
+            break
+        head, _, content = chunk.partition(b"\r\n\r\n")
+        disposition = head.decode("utf-8", "replace")
+        name = re.search(r'(?i)[;\s]name="((?:[^"\\]|\\.)*)"', disposition)
+        if name is not None:
+            is_file = re.search(r"(?i)[;\s]filename\*?=", disposition) is not None
+            parts.append(FormPart(name.group(1), content, is_file))
+    return parts

@@ -1,0 +1,227 @@
+"""Reads a request of ClickHouse's HTTP interface: who asks, for what, in which surroundings.
+
+After ClickHouse's src/Server/HTTPHandler.cpp and its documentation of the HTTP interface.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from sentinel_etl.local.clickhouse.bodies import BodyDecoder
+from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
+from sentinel_etl.local.clickhouse.jobs import Job, SessionKey
+
+__all__ = ["ClientGone", "QueryRequest", "check_credentials", "read_request"]
+
+
+# ClickHouse's defaults: default_session_timeout and max_session_timeout of its server settings.
+DEFAULT_SESSION_TIMEOUT_S = 60
+MAX_SESSION_TIMEOUT_S = 3600
+
+# URL parameters that are neither settings nor query parameters; some say nothing to this endpoint.
+_RESERVED = frozenset(
+    {
+        "buffer_size",
+        "client_protocol_version",
+        "close_session",
+        "compress",
+        "database",
+        "decompress",
+        "default_format",
+        "password",
+        "query",
+        "query_id",
+        "quota_key",
+        "role",
+        "session_check",
+        "session_id",
+        "session_timeout",
+        "stacktrace",
+        "user",
+        "wait_end_of_query",
+    }
+)
+# What belongs to an external table of a multipart request: name_format, name_structure, name_types.
+_TABLE_SUFFIXES = ("_format", "_structure", "_types")
+
+
+class ClientGone(Exception):
+    """The client hung up before its request or our answer was complete."""
+
+
+@dataclass(frozen=True)
+class QueryRequest:
+    """One request. ``sql`` is the URL's part of the statement; a body follows it.
+
+    ``tables`` holds the URL's words about external tables, by parameter name.
+    """
+
+    sql: str
+    job: Job
+    default_format: str
+    answer_encodings: str
+    wait_end: bool
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+
+def _credentials(headers: Headers, parameters: Mapping[str, str]) -> tuple[str, str]:
+    in_headers = "x-clickhouse-user" in headers or "x-clickhouse-key" in headers
+    in_url = "user" in parameters or "password" in parameters
+    authorization = headers.get("authorization", "")
+    if in_headers + in_url + bool(authorization) > 1:
+        raise StatementFailed(
+            Code.AUTHENTICATION_FAILED,
+            "Invalid authentication: it is not allowed to use more than one of X-ClickHouse headers, "
+            "Authorization HTTP header and authentication via parameters.",
+        )
+    if in_headers:
+        return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")
+    if authorization:
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            decoded = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
+        except binascii.Error:
+            decoded = ""
+        if scheme.lower() != "basic":
+            raise StatementFailed(
+                Code.AUTHENTICATION_FAILED,
+                f"Invalid authentication: '{scheme}' HTTP Authorization scheme is not supported.",
+            )
+        user, _, password = decoded.partition(":")
+        return user, password
+    return parameters.get("user", "default"), parameters.get("password", "")
+
+
+def check_credentials(headers: Headers, query_string: bytes, user: str, password: str) -> None:
+    """Check name and password, given by Basic auth, X-ClickHouse headers or URL parameters.
+
+    Raises:
+        StatementFailed: AUTHENTICATION_FAILED.
+    """
+    asked_user, asked_password = _credentials(headers, _parameters(query_string))
+    # Both are compared, whatever the first says, in a time that does not depend on what is wrong.
+    same_user = hmac.compare_digest(_raw(asked_user), _raw(user))
+    same_password = hmac.compare_digest(_raw(asked_password), _raw(password))
+    if not same_user & same_password:
+        raise StatementFailed(
+            Code.AUTHENTICATION_FAILED,
+            f"{asked_user}: Authentication failed: password is incorrect, or there is no user with such name.",
+        )
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _parameters(query_string: bytes) -> dict[str, str]:
+    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
+
+
+def _flag(parameters: Mapping[str, str], name: str) -> bool:
+    return parameters.get(name, "0").lower() in ("1", "true")
+
+
+def _session(parameters: Mapping[str, str]) -> SessionKey | None:
+    if "session_id" not in parameters:
+        return None
+    stated = parameters.get("session_timeout", str(DEFAULT_SESSION_TIMEOUT_S))
+    if not stated.isascii() or not stated.isdigit():
+        raise StatementFailed(Code.INVALID_SESSION_TIMEOUT, f"Invalid session timeout: '{stated}'.")
+    if int(stated) > MAX_SESSION_TIMEOUT_S:
+        raise StatementFailed(
+            Code.INVALID_SESSION_TIMEOUT,
+            f"Session timeout '{stated}' is larger than max_session_timeout: {MAX_SESSION_TIMEOUT_S}.",
+        )
+    return SessionKey(parameters["session_id"], int(stated), parameters.get("session_check") == "1")
+
+
+def read_request(
+    method: str, headers: Headers, query_string: bytes, form: Mapping[str, str] | None = None
+) -> QueryRequest:
+    """Read a request's URL and headers, and the plain fields of its ``form`` where it is multipart.
+
+    Settings are whatever the URL names and this interface does not: an unknown one is the engine's
+    to refuse. GET and HEAD may only read.
+
+    Raises:
+        StatementFailed: INVALID_SESSION_TIMEOUT, or NOT_IMPLEMENTED for ``compress=1`` and
+            ``decompress=1``, the native protocol's framing, which this endpoint does not speak.
+    """
+    parameters = _parameters(query_string) | dict(form or {})
+    for framing in ("compress", "decompress"):
+        if _flag(parameters, framing):
+            raise StatementFailed(
+                Code.NOT_IMPLEMENTED,
+                f"{framing}=1 is not spoken here: use Content-Encoding, or Accept-Encoding with "
+                "enable_http_compression=1.",
+            )
+    multipart = form is not None
+    settings: dict[str, str] = {}
+    bound: dict[str, str] = {}
+    tables: dict[str, str] = {}
+    for name, value in parameters.items():
+        if name in _RESERVED or not name:
+            continue
+        if name.startswith("param_"):
+            bound[name.removeprefix("param_")] = value
+        elif multipart and name.endswith(_TABLE_SUFFIXES):
+            tables[name] = value
+        else:
+            settings[name] = value
+    job = Job(
+        query_id=parameters.get("query_id") or headers.get("x-clickhouse-query-id") or str(uuid.uuid4()),
+        database=headers.get("x-clickhouse-database") or parameters.get("database") or None,
+        settings=settings,
+        parameters=bound,
+        read_only=method in ("GET", "HEAD") or settings.get("readonly", "0") != "0",
+        session=_session(parameters),
+    )
+    compresses = _flag(parameters, "enable_http_compression")
+    return QueryRequest(
+        sql=parameters.get("query", ""),
+        job=job,
+        default_format=(headers.get("x-clickhouse-format") or parameters.get("default_format") or "TabSeparated"),
+        answer_encodings=headers.get("accept-encoding", "") if compresses else "",
+        wait_end=_flag(parameters, "wait_end_of_query"),
+        tables=tables,
+    )
+
+
+async def decoded_body(receive: Receive, encoding: str, limit: int, piece_bytes: int) -> AsyncIterator[bytes]:
+    """Receive the request's body, decoded, in pieces of about ``piece_bytes``.
+
+    Raises:
+        ClientGone: the connection closed first.
+        StatementFailed: CANNOT_DECOMPRESS, or QUERY_IS_TOO_LARGE beyond ``limit`` decoded bytes.
+    """
+    decoder = BodyDecoder(encoding)
+    gathered = bytearray()
+    total = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        more = message.get("more_body", False)
+        for piece in decoder.feed(message.get("body", b"")):
+            gathered += piece
+            total += len(piece)
+            if total > limit:
+                raise StatementFailed(
+                    Code.QUERY_IS_TOO_LARGE, f"Request body is too large: expected at most {limit} bytes."
+                )
+            if len(gathered) >= piece_bytes:
+                yield bytes(gathered)
+                gathered.clear()
+    decoder.finish()
+    if gathered:
+        yield bytes(gathered)

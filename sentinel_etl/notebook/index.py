@@ -1,0 +1,88 @@
+"""Writes ``runs/index.html`` from the ledger, the report files and the fact table."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Engine, func, select
+
+from sentinel_etl.ledger.archive import open_ledger, read_archive
+from sentinel_etl.ledger.nights import judge_nights
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.report.index_page import Measure, render_index
+from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import has_table
+
+__all__ = ["measure_nights", "refresh_index", "write_index"]
+
+
+NIGHTS_SHOWN = 371  # 53 weeks: a year, and the same night a year ago
+
+
+def write_index(settings: Settings | None = None, warehouse: Engine | None = None, nights: int = NIGHTS_SHOWN) -> Path:
+    """Write ``index.html`` in the runs folder from the ledger, the report files and the fact table.
+
+    The page is written beside its name and renamed into place: readers, and runs that write it at
+    the same time, see a whole page. An interruption leaves the old one and a hidden ``.part`` file.
+    """
+    settings = settings or load_settings()
+    if warehouse is None:
+        with open_ledger(settings) as opened:
+            return write_index(settings, opened, nights)
+    pipeline = load_pipeline(settings)
+    now = settings.now or datetime.now(UTC)
+    last = choose_window(settings=settings).shift_dates(settings.zone)[-1]
+    since = last - timedelta(days=nights - 1)
+    runs = read_archive(settings, warehouse, since=since)
+    # Where every run is of a night to come, as under a frozen clock, the calendar is last night alone.
+    first = min(last, max(since, min((run.first_night for run in runs), default=last)))
+    calendar = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    page = render_index(
+        runs,
+        judge_nights(calendar, runs, pipeline.event_types, settings.zone),
+        measure_nights(pipeline.fact_table, first, warehouse) if has_table(warehouse, pipeline.fact_table.name) else {},
+        now,
+        settings.zone,
+    )
+    path = settings.runs_dir / "index.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def refresh_index(settings: Settings | None = None, warehouse: Engine | None = None) -> Path | None:
+    """Write the index after something else that counts more: what goes wrong is a warning on stderr."""
+    try:
+        return write_index(settings, warehouse)
+    except Exception as error:  # noqa: BLE001 - a page of links must not fail the night
+        print(f"warning: runs/index.html was not written: {error}", file=sys.stderr)
+        return None
+
+
+def measure_nights(fact_table: Table, first: date, warehouse: Engine) -> dict[date, Measure]:
+    """Count events and average the scores of each night from ``first`` on, in one query.
+
+    The mean and not the median: scores are sums of few weights, so the median of a night is the
+    same weight night after night and shows nothing. Events without a score (positions, geofence
+    crossings) are left out: their number says how much a city moves, not how risky it is.
+    A fact table without scores has no risk.
+    """
+    columns = [fact_table.c.shift_date, func.count()]
+    score = fact_table.c.get("base_risk_score")
+    if score is not None:
+        columns += [func.avgIf(score, score > 0)]
+    statement = select(*columns).where(fact_table.c.shift_date >= str(first)).group_by(fact_table.c.shift_date)
+    return {row[0]: Measure(int(row[1]), mean_or_none(row)) for row in run_statement(warehouse, statement)}
+
+
+def mean_or_none(row: Sequence[float | None]) -> float | None:
+    mean = row[2] if len(row) > 2 else None
+    return None if mean is None or mean != mean else float(mean)  # the mean of no event is NaN

@@ -1,0 +1,89 @@
+"""Archives an executed notebook, and renders it as one page that needs no network."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+
+import nbformat
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
+from papermill.execute import ERROR_MARKER_TAG
+
+from sentinel_etl.files import write_atomically
+from sentinel_etl.report import Page
+
+__all__ = ["export_html"]
+
+
+# nbconvert's page would load these from other people's servers; a report opens without a network.
+REMOTE_SCRIPTS = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk_js_url", "require_js_url")
+
+# What nbconvert writes for every figure, because its page has no place for better words.
+NO_WORDS = "No description has been provided for this image"
+
+# A page shows results; the code of a cell only where the cell says that it is the point.
+SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
+
+
+def archive(part: Path, report: Path, source: Path, verdict: Page | None = None) -> Path:
+    """Move the executed notebook into place and write its page beside it; ``verdict`` goes to its top."""
+    notebook = nbformat.read(part, as_version=4)
+    # papermill opens a notebook that failed with notes of its own; ours comes instead.
+    notebook.cells = [cell for cell in notebook.cells if ERROR_MARKER_TAG not in cell.metadata.get("tags", ())]
+    if verdict is not None:
+        notebook.cells.insert(0, verdict_cell(verdict))
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        if output.output_type == "error":  # a traceback names this machine's files, and helps nobody at 06:10
+            output.traceback = [f"{output.ename}: {output.evalue}"]
+    # Where this machine keeps its files is nobody's business who reads the report.
+    notebook.metadata.get("papermill", {}).update(input_path=source.name, output_path=report.name)
+    write_atomically(report, nbformat.writes(notebook))
+    part.unlink()
+    page = report.with_suffix(".html")
+    write_atomically(page, export_html(notebook, report.stem))
+    return page
+
+
+def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
+    """Render a notebook as one page that needs no network, figures inside; code only of cells tagged for it."""
+    exporter = HTMLExporter(
+        template_name="lab",
+        embed_images=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    for script in REMOTE_SCRIPTS:
+        setattr(exporter, script, "")
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={HIDE_CODE}, enabled=True), enabled=True)
+    notebook = without_unreached_cells(notebook)
+    heading, figures = title, []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = next(re.finditer(r"^#+ (.+)$", cell.source, flags=re.MULTILINE), [heading, heading])[1]
+            continue
+        figures += [f"Figure: {heading}" for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+        tags = cell.metadata.setdefault("tags", [])
+        if SHOW_CODE not in tags:
+            tags.append(HIDE_CODE)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    for words in figures:  # who cannot see a figure hears what it is of
+        page = page.replace(f'alt="{NO_WORDS}"', f'alt="{escape(words)}"', 1)
+    return str(page)
+
+
+def without_unreached_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Leave out what comes after a failed cell: headings with nothing below them."""
+    reached = []
+    for cell in notebook.cells:
+        reached.append(cell)
+        if any(output.output_type == "error" for output in cell.get("outputs", ())):
+            break
+    return nbformat.from_dict({**notebook, "cells": reached})
+
+
+def verdict_cell(verdict: Page) -> nbformat.NotebookNode:
+    """Make the cell that opens a notebook which broke off."""
+    shown = nbformat.v4.new_output("display_data", {"text/html": verdict.html, "text/plain": verdict.text})
+    return nbformat.v4.new_code_cell("# how the run ended: added when it was archived", outputs=[shown])

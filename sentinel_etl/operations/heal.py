@@ -1,0 +1,129 @@
+"""Finds nights whose source has changed since they were loaded, and does just those again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from sentinel_etl.databases import open_databases
+from sentinel_etl.errors import AuditFailed, ConfigurationError
+from sentinel_etl.ledger.ledger import create_ledger
+from sentinel_etl.ledger.nights import loaded_nights
+from sentinel_etl.operations.backfill import GroupResult, group_nights, raise_for_groups, run_backfill
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.publish.partitions import partition_scheme
+from sentinel_etl.reconcile.compare import compare_fingerprints
+from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.warehouse.provision import prepare_fact_table
+from sentinel_etl.warehouse.tables import build_rejected, create_table
+from sentinel_etl.window import Window
+
+__all__ = ["Reconciliation", "reconcile_nights"]
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What a comparison found.
+
+    ``nights``     how many loaded nights were compared
+    ``found``      shift_date, event_type, source, warehouse, keys, content: what differed
+    ``left``       the same, of what differs still; after healing, nothing
+    ``healed``     the runs that did nights again
+    """
+
+    days: int
+    nights: int
+    rows: int
+    found: pd.DataFrame
+    left: pd.DataFrame
+    healed: tuple[GroupResult, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        tables = {"found": self.found, "left": self.left}
+        return {
+            "days": self.days,
+            "nights": self.nights,
+            "rows": self.rows,
+            **{name: json.loads(describe(table).to_json(orient="records")) for name, table in tables.items()},
+            "healed": [result.report for result in self.healed],
+        }
+
+    def __str__(self) -> str:
+        lines = [describe(self.found).to_string(index=False)] if len(self.found) else []
+        changed = self.found["shift_date"].nunique()
+        lines.append(f"{self.nights} nights of {self.rows:,} rows compared, {changed} changed since they were loaded")
+        lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
+        return "\n".join(lines)
+
+    def raise_for_differences(self) -> None:
+        """Raise where source and warehouse differ still.
+
+        Raises:
+            AuditFailed: with the next step.
+            SentinelError: of the class of the first run that failed.
+        """
+        raise_for_groups([result.group for result in self.healed], self.healed)
+        if len(self.left):
+            nights = ", ".join(sorted({str(night) for night in self.left["shift_date"]}))
+            raise AuditFailed(
+                f"expected source and warehouse to hold the same events; they differ in {nights}. "
+                + (
+                    "A run has done them again: see its report"
+                    if self.healed
+                    else f"Run `sentinel-etl reconcile --days {self.days} --heal` to do those nights again"
+                ),
+                stage="reconcile",
+            )
+
+
+def describe(table: pd.DataFrame) -> pd.DataFrame:
+    """Write the comparison for people: equal or not, in words."""
+    words = {True: "equal", False: "differ"}
+    return table.assign(
+        shift_date=table["shift_date"].astype(str), keys=table["keys"].map(words), content=table["content"].map(words)
+    )
+
+
+def reconcile_nights(
+    days: int, *, heal: bool = False, allow_shrink: bool = False, settings: Settings | None = None
+) -> Reconciliation:
+    """Compare the last ``days`` nights, as far as they were loaded, and do those that differ again.
+
+    Reads only, unless ``heal`` is asked for; then each stretch of changed nights is one ordinary run with
+    its report, and is compared once more. An interruption leaves whole nights; run it again.
+
+    Raises:
+        ConfigurationError: less than one day.
+        SourceUnreachable, WarehouseUnreachable: a database does not answer.
+    """
+    if days < 1:
+        raise ConfigurationError(f"--days: expected at least 1, found {days}")
+    settings = settings or load_settings()
+    pipeline = load_pipeline(settings)
+    databases = open_databases(settings)
+    source, warehouse = databases.replica or databases.source, databases.warehouse
+    prepare_fact_table(warehouse, pipeline)
+    create_table(warehouse, build_rejected(pipeline.fact_table))
+    create_ledger(warehouse, settings.warehouse_cluster)
+    last = Window.latest(settings.now or datetime.now(UTC), settings.zone).shift_dates(settings.zone)[0]
+    nights = loaded_nights([last - timedelta(days=back) for back in range(days - 1, -1, -1)], pipeline, warehouse)
+    limit = settings.statement_timeout_seconds
+    table = compare_fingerprints(nights, pipeline, source, warehouse, limit)
+    found = differing(table)
+    result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found)
+    if not heal or found.empty:
+        return result
+    scheme = partition_scheme(pipeline.fact_table, warehouse)
+    changed = sorted(set(found["shift_date"]))
+    groups = group_nights(changed, scheme, settings.zone)
+    healed = run_backfill(groups, parameters={"allow_shrink": allow_shrink})
+    left = differing(compare_fingerprints(changed, pipeline, source, warehouse, limit))
+    return replace(result, left=left, healed=tuple(healed))
+
+
+def differing(table: pd.DataFrame) -> pd.DataFrame:
+    return table[~(table["keys"] & table["content"])].reset_index(drop=True)

@@ -1,0 +1,144 @@
+"""Evolves the warehouse's tables: by additions only, and says what it refuses.
+
+A column is added where rows without it can be told from rows with it: it is Nullable, an Array or has a
+default. Nothing is dropped, renamed or given another type, because each of these loses or rewrites what
+is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Column, Engine
+
+from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.extract.check_source import Difference
+from sentinel_etl.ledger.ledger import build_ledger
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.ddl import add_column_statements, storage_name
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import build_rejected, normal
+from sentinel_etl.warehouse.types import is_nullable, server_type
+
+__all__ = ["SchemaChange", "apply_schema", "check_warehouse", "diff_schema", "raise_for_refused"]
+
+
+def check_warehouse(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> list[Difference]:
+    """List every difference between the warehouse's tables and the code; each would stop a run.
+
+    Raises:
+        WarehouseUnreachable: no connection.
+    """
+    mend = "; `sentinel-etl schema apply` adds it"
+    changes = diff_schema(pipeline, warehouse, cluster)
+    return [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """One difference of a table from its definition; ``statements`` mend it, none where it is refused."""
+
+    table: str
+    message: str
+    statements: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return not self.statements
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"table": self.table, "message": self.message, "statements": list(self.statements)}
+
+    def __str__(self) -> str:
+        return f"{'refused' if self.refused else 'to add'}: {self.table}: {self.message}"
+
+
+def diff_schema(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> list[SchemaChange]:
+    """List how the fact table, the rejected table and the ledger differ from the code; reads only.
+
+    A table that is not there is no difference: the next run makes it.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+    """
+    tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster or None)]
+    return [change for table in tables for change in changes_of(table, warehouse)]
+
+
+def changes_of(table: Table, warehouse: Engine) -> list[SchemaChange]:
+    described = run_statement(
+        warehouse,
+        "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = :name ORDER BY position",
+        {"name": table.name},
+    )
+    there = {str(name): str(kind) for name, kind in described}
+    if not there:
+        return []
+    changes, before = [], ""
+    for column in table.columns:
+        wanted = server_type(column)
+        if column.name not in there:
+            changes.append(missing_column(table, column, before))
+        elif normal(there[column.name]) != normal(wanted):
+            message = f"{column.name} is {there[column.name]}, the code has {wanted}; a type is not changed"
+            changes.append(SchemaChange(table.name, f"{message}. Load into a new table, or put the code right"))
+        before = column.name
+    for name in there.keys() - set(table.columns.keys()):
+        message = f"{name} {there[name]} is not in the code; a column is not dropped"
+        changes.append(SchemaChange(table.name, f"{message}. Add it to the code, or drop it by hand"))
+    return changes + changed_order(table, warehouse)
+
+
+def missing_column(table: Table, column: Column[Any], before: str) -> SchemaChange:
+    wanted = server_type(column)
+    if not (is_nullable(column) or wanted.startswith("Array(") or column.server_default is not None):
+        message = f"{column.name} {wanted} is missing, and the rows that are there would read as if it were zero"
+        return SchemaChange(table.name, f"{message}. Make it Nullable, or give it a default")
+    return SchemaChange(
+        table.name, f"{column.name} {wanted} is missing", tuple(add_column_statements(table, column, before))
+    )
+
+
+def changed_order(table: Table, warehouse: Engine) -> list[SchemaChange]:
+    order = ", ".join(str(part.name) for part in table.engine.order_by.get_expressions_or_columns())
+    query = "SELECT sorting_key FROM system.tables WHERE database = currentDatabase() AND name = :name"
+    found = run_statement(warehouse, query, {"name": storage_name(table)})
+    key = str(found[0][0]) if found else order
+    if key == order:
+        return []
+    return [SchemaChange(table.name, f"is sorted by {key}, the code has {order}; rows are not sorted anew")]
+
+
+def apply_schema(changes: Sequence[SchemaChange], warehouse: Engine) -> list[SchemaChange]:
+    """Make the additions and return them; what is refused is left as it is.
+
+    Each is one ALTER of a table's definition, on a cluster of two: it rewrites no rows, keeps
+    projections, and does nothing where the column is there. An interruption leaves the rest to the
+    next time. A run that is loading meanwhile fails at its switch; run again, it is right.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses a statement.
+    """
+    added = [change for change in changes if not change.refused]
+    for change in added:
+        for statement in change.statements:
+            run_statement(warehouse, statement)
+    return added
+
+
+def raise_for_refused(changes: Sequence[SchemaChange], *, applied: bool) -> None:
+    """Raise where a run would be stopped still.
+
+    Raises:
+        SchemaMismatch: with the next step.
+    """
+    refused = sum(change.refused for change in changes)
+    waiting = 0 if applied else len(changes) - refused
+    if refused or waiting:
+        steps = [f"{waiting} to add: run `sentinel-etl schema apply`"] if waiting else []
+        steps += [f"{refused} refused: see above"] if refused else []
+        raise SchemaMismatch(f"the warehouse's tables differ from the code; {'; '.join(steps)}", stage="schema")

@@ -1,0 +1,87 @@
+"""Answers whether last night is in, and which nights are missing, from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sentinel_etl.databases import open_databases
+from sentinel_etl.errors import AuditFailed
+from sentinel_etl.ledger.ledger import create_ledger, read_runs
+from sentinel_etl.ledger.nights import missing_nights
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.settings import Settings, choose_window, load_settings
+
+__all__ = ["Status", "read_status"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the ledger says of the last nights. ``late``: how long ago the last night ended."""
+
+    last_night: date
+    late: timedelta
+    nights: int
+    missing: tuple[date, ...]
+    last_run: Mapping[str, Any]
+
+    @property
+    def is_in(self) -> bool:
+        return self.last_night not in self.missing
+
+    def raise_if_missing(self) -> None:
+        """Raise where last night is not in the warehouse.
+
+        Raises:
+            AuditFailed: with what to do.
+        """
+        if not self.is_in:
+            cause = f"; its last run ended {self.last_run['state']}: {self.last_run['cause']}" if self.last_run else ""
+            raise AuditFailed(
+                f"expected the night {self.last_night} to be published, {self.late} after it ended; it is "
+                f"not{cause}. Run `sentinel-etl run`"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "last_night": str(self.last_night),
+            "is_in": self.is_in,
+            "late_seconds": int(self.late.total_seconds()),
+            "missing": [str(night) for night in self.missing],
+            "last_run": {key: self.last_run.get(key) for key in ("run_id", "state", "cause", "report_path")},
+        }
+
+    def __str__(self) -> str:
+        lines = [f"night {self.last_night}: {'in' if self.is_in else f'MISSING, {self.late} after it ended'}"]
+        if self.last_run:
+            lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
+            lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
+        missing = ", ".join(map(str, self.missing)) or "none"
+        return "\n".join([*lines, f"missing of the last {self.nights} nights: {missing}"])
+
+
+def read_status(nights: int = 7, settings: Settings | None = None) -> Status:
+    """Read the ledger and compare it with the calendar.
+
+    Raises:
+        WarehouseUnreachable: the ledger cannot be read.
+    """
+    settings = settings or load_settings()
+    pipeline = load_pipeline(settings)
+    warehouse = open_databases(settings).warehouse
+    create_ledger(warehouse, settings.warehouse_cluster)
+    runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
+    window = choose_window(settings=settings)
+    last = window.shift_dates(settings.zone)[-1]
+    calendar = [last - timedelta(days=n) for n in range(nights)]
+    late = (settings.now or datetime.now(UTC)) - window.end
+    covering = [run for run in runs if run["window_start"] < window.end and run["window_end"] > window.start]
+    return Status(
+        last_night=last,
+        late=timedelta(seconds=int(late.total_seconds())),
+        nights=nights,
+        missing=tuple(missing_nights(calendar, pipeline.event_types, runs, settings.zone)),
+        last_run=covering[0] if covering else {},
+    )

@@ -1,0 +1,79 @@
+"""Compares the nights of source and warehouse: counts, keys and content, each summed by its own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine, select, union_all
+
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.reconcile.counts import LATE_COLUMNS
+from sentinel_etl.reconcile.fingerprint import (
+    covered_columns,
+    rejected_statement,
+    source_statement,
+    warehouse_statement,
+)
+from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import rows_of_window
+from sentinel_etl.warehouse.tables import build_rejected
+from sentinel_etl.window import Window
+
+__all__ = ["compare_fingerprints"]
+
+
+Sums = dict[tuple[str, str], tuple[int, int, int]]
+
+
+def add_sums(sums: Sums, rows: Iterable[Any]) -> None:
+    for kind, night, *values in rows:
+        before = sums.get((str(night), str(kind)), (0, 0, 0))
+        count, keys, content = (old + int(new or 0) for old, new in zip(before, values, strict=True))
+        sums[str(night), str(kind)] = (count, keys, content)
+
+
+def compare_fingerprints(
+    nights: Sequence[date],
+    pipeline: Pipeline,
+    source: Engine,
+    warehouse: Engine,
+    statement_timeout_seconds: int = 900,
+) -> pd.DataFrame:
+    """Compare counts, keys and content of each night and event type, each summed by its own engine.
+
+    Out: shift_date (date), event_type, source and warehouse (int64 rows; the warehouse's are fact rows
+    and rejected ones), keys and content (bool: equal). Nights are compared as they are, loaded or not.
+    Content covers the columns of `covered_columns`, of the rows that are not rejected.
+    """
+    sides: tuple[Sums, Sums] = ({}, {})
+    rejected = build_rejected(pipeline.fact_table)
+    personal = pipeline.altered_columns
+    kinds = pipeline.event_types
+    for night in nights:
+        window = Window.night(night, pipeline.zone)
+        owned = rows_of_window(rejected, window, list(kinds))
+        refused = [str(row[0]) for row in run_statement(warehouse, select(rejected.c.event_id).where(owned).distinct())]
+        covered = {name: covered_columns(kind, pipeline, personal) for name, kind in kinds.items()}
+        statements = [
+            source_statement(kind, window, pipeline.zone, covered[name], refused) for name, kind in kinds.items()
+        ]
+        with open_snapshot(source, statement_timeout_seconds) as snapshot:
+            found = snapshot.read_whole(union_all(*statements)).to_pylist()
+        add_sums(sides[0], [tuple(row.values()) for row in found])
+        for name, kind in kinds.items():
+            add_sums(
+                sides[1],
+                run_statement(warehouse, warehouse_statement(pipeline.fact_table, kind, window, covered[name])),
+            )
+        add_sums(sides[1], run_statement(warehouse, rejected_statement(rejected, window, kinds)))
+    rows = []
+    for night in nights:
+        for name in kinds:
+            here, there = (side.get((str(night), name), (0, 0, 0)) for side in sides)
+            rows.append((night, name, here[0], there[0], here[:2] == there[:2], here[2] == there[2]))
+    columns = {**LATE_COLUMNS, "keys": "bool", "content": "bool"}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)

@@ -1,0 +1,47 @@
+"""What a run ran on, and the fingerprint of its configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import version
+
+from sqlalchemy import Engine
+
+from sentinel_etl.extract.statements import select_events
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.source.connection import connect_source
+from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.window import Window
+
+__all__ = ["config_hash"]
+
+
+def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
+    """Name what a run ran on: the package, Python, PostgreSQL and ClickHouse."""
+    with connect_source(source) as connection:
+        postgres = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
+    return {
+        "sentinel-etl": version("sentinel-warehouse-etl"),
+        "Python": platform.python_version(),
+        "PostgreSQL": postgres,
+        "ClickHouse": str(run_statement(warehouse, "SELECT version()")[0][0]),
+    }
+
+
+def config_hash(pipeline: Pipeline, window: Window) -> str:
+    """Fingerprint everything that decides what a run writes: statements, weights, fact table."""
+    parts = [compile_sql(select_events(kind, window)) for kind in pipeline.event_types.values()]
+    parts += [repr(sorted((c, sorted(map(str, v.items()))) for c, v in pipeline.risk_weights.items()))]
+    parts += [
+        str(pipeline.schema),
+        repr(pipeline.coalesce),
+        repr(pipeline.unknown_values),
+        repr(sorted(pipeline.bounds.items())),
+        f"{pipeline.pii}: {sorted(pipeline.personal_columns)}",
+        str(pipeline.zone),
+    ]
+    for bound in (window.start, window.end):
+        parts = [part.replace(str(bound), "") for part in parts]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

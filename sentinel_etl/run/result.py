@@ -1,0 +1,98 @@
+"""What a run gives back: counts, checks, timings and the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.history import Measures
+from sentinel_etl.errors import AuditFailed
+from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.window import Window
+
+__all__ = ["RunResult"]
+
+
+def empty(**types: str) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run did.
+
+    ``verdict``  PUBLISHED, PUBLISHED WITH WARNINGS, NOT PUBLISHED or DRY RUN; ``cause`` says why
+    ``counts``   event_type, and rows (int64): source (in the snapshot), staged and rejected (together
+                 the source's), published, and source_now (when the run ended: more than source
+                 means late rows)
+    ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
+    ``how``      how each partition was published
+    ``preview``  the earliest fact row of each event type
+    ``riskiest`` the ten fact rows with the highest scores, of the columns that may be shown
+    ``limited``  whether the run was limited to some event types
+    ``tonight``  the window's counts, NULL shares and scores; ``before``: those of the nights before
+    ``versions`` of what ran: name → version
+    ``rejected`` event_type, reason, rows (int64) that are no events; those that lie in no night are
+                 counted here alone
+    ``late``     shift_date, event_type, source, warehouse (int64 rows) of earlier nights that have changed
+                 in the source since they were loaded
+    """
+
+    run_id: str
+    window: Window
+    verdict: str
+    cause: str
+    counts: pd.DataFrame
+    checks: tuple[Check, ...]
+    timings: Mapping[str, float]
+    how: str
+    preview: pd.DataFrame
+    tonight: Measures
+    before: Measures
+    config_hash: str
+    code_version: str
+    zone: ZoneInfo
+    limited: bool = False
+    riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    rejected: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", reason="str", rows="int64"))
+    late: pd.DataFrame = field(
+        default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
+    )
+
+    @property
+    def published(self) -> bool:
+        return self.verdict.startswith("PUBLISHED")
+
+    def raise_for_verdict(self) -> None:
+        """Raise where the run was to publish and did not.
+
+        Raises:
+            AuditFailed: with the failed checks and the next step.
+        """
+        if self.verdict == "NOT PUBLISHED":
+            raise AuditFailed(
+                f"{self.cause}. Nothing was published; the staged rows are kept in the warehouse, in "
+                f"the table that ends in {self.run_id}, until a later run of the window publishes",
+                stage="audit",
+                window=self.window,
+            )
+
+    def close_record(self, record: RunRecord) -> RunRecord:
+        """Complete the ledger's record of this run."""
+        sides = self.counts.set_index("event_type")
+        return replace(
+            record,
+            state=self.verdict,
+            cause=self.cause,
+            source_rows=int(sides["source"].sum()),
+            published_rows=int(sides["published"].sum()),
+            counts=json.loads(sides.to_json(orient="index")),
+            timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
+            checks=tuple(check.as_dict() for check in self.checks),
+        )

@@ -1,0 +1,145 @@
+"""Connections to PostgreSQL that do not wait for ever."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from adbc_driver_manager import Error as AdbcError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from sentinel_etl.errors import ConfigurationError, SourceUnreachable
+from sentinel_etl.retry import RETRY_OPTION, try_again
+
+__all__ = ["KEEPALIVE", "SERVER_KEEPALIVE", "PatientConnection", "open_source"]
+
+
+# libpq's: a peer whose machine or network is gone is given up within a minute, also by a session
+# that only holds a lock. https://www.postgresql.org/docs/current/libpq-connect.html
+KEEPALIVE = {
+    "keepalives_idle": 20,  # seconds
+    "keepalives_interval": 10,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 50_000,  # milliseconds
+}
+
+# The server's, as options of a session: it frees the locks of a client whose machine is gone as soon.
+SERVER_KEEPALIVE = (
+    "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c tcp_user_timeout=50s"
+)
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A psycopg connection whose statements are waited for so many seconds, and that is then shut."""
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        limit = timeout if timeout is not None else self.answer_seconds
+        started = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError:
+            if timeout is not None or limit is None or time.monotonic() - started < limit:
+                raise
+            self.shut()
+            raise psycopg.OperationalError(f"no answer within {limit:g} s") from None
+
+    def shut(self) -> None:
+        """Shut the socket, so that nothing on this connection waits again."""
+        with suppress(OSError), socket.socket(fileno=socket.dup(self.pgconn.socket)) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
+
+
+# What the server says to who will never be let in; any other failure to connect may pass.
+REFUSED = re.compile(
+    r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied"
+)
+
+
+def open_source(
+    url: str,
+    connect_timeout_seconds: int = 10,
+    setting: str = "SENTINEL_SOURCE_URL",
+    *,
+    answer_seconds: float = 900,
+    retry_seconds: float = 0,
+) -> Engine:
+    """Make an engine on the source and see that it answers.
+
+    Sessions run in UTC, so that no literal or cast depends on the server's zone. A statement is
+    waited for ``answer_seconds``; a connection that fails is tried again over ``retry_seconds``.
+
+    Raises:
+        ConfigurationError: not a ``postgresql+psycopg`` URL.
+        SourceUnreachable: no connection within the timeout, or a refusal.
+    """
+    try:
+        engine = create_engine(
+            url,
+            poolclass=NullPool,  # a guest leaves no idle sessions behind
+            connect_args={
+                "client_encoding": "utf8",
+                "connect_timeout": connect_timeout_seconds,
+                "application_name": "sentinel-etl",
+                "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
+                **KEEPALIVE,
+            },
+            execution_options={RETRY_OPTION: retry_seconds},
+        )
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ConfigurationError(
+            f"{setting}: expected postgresql+psycopg://user:password@host:port/database, "
+            f"found a URL that SQLAlchemy cannot read: {type(error).__name__}"
+        ) from None
+    if engine.dialect.name != "postgresql" or engine.dialect.driver != "psycopg":
+        raise ConfigurationError(f"{setting}: expected postgresql+psycopg://…, found {engine.url.drivername}://…")
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: object, record: object, arguments: Any, parameters: Any) -> PatientConnection:
+        connection = PatientConnection.connect(*arguments, **parameters)
+        connection.answer_seconds = answer_seconds
+        return connection
+
+    with connect_source(engine):
+        return engine
+
+
+@contextmanager
+def connect_source(engine: Engine) -> Iterator[Connection]:
+    """Open an autocommit psycopg connection, for checks and locks.
+
+    Raises:
+        SourceUnreachable: no connection, or it breaks within the block.
+    """
+    try:
+        connection = try_again(engine, may_pass)(engine.connect)
+    except DBAPIError as error:
+        raise unreachable(engine, error.orig) from error
+    with connection.execution_options(isolation_level="AUTOCOMMIT"):
+        try:
+            yield connection
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.Error):
+                raise  # of another database
+            raise unreachable(engine, error.orig) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether a failure to connect may pass: all may, but for a refusal of who asks."""
+    return isinstance(error, OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(error))
+
+
+def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
+    reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    return SourceUnreachable(
+        f"expected PostgreSQL at {engine.url.host}:{engine.url.port or 5432}, database "
+        f"{engine.url.database}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
+    )

@@ -1,0 +1,87 @@
+"""The locks that runs hold in PostgreSQL: of the partitions that they write, and of their own name."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
+
+from sentinel_etl.errors import SourceUnreachable, WindowLocked
+from sentinel_etl.source.connection import connect_source
+
+__all__ = ["hold_locks", "run_lock"]
+
+
+@contextmanager
+def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[Callable[[], None]]:
+    """Hold a session advisory lock for each name while the block lasts; gives a function that checks so.
+
+    Locks are taken in sorted order, so two runs cannot wait for each other. They live in the
+    server and die with the connection: a killed run leaves none. They work on a hot standby, and
+    not through a pooler in transaction mode.
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+
+    Raises:
+        WindowLocked: another session still holds one after ``wait_seconds``.
+        SourceUnreachable: from the check, where the session is gone, and its locks with it.
+    """
+    deadline = time.monotonic() + wait_seconds
+
+    def check_held() -> None:
+        try:
+            connection.scalar(select(1))
+        except DBAPIError as error:
+            raise SourceUnreachable(
+                "expected to hold the window's locks until it is published; found that the session which held "
+                "them is gone, so another run may be at work. Nothing more was published; run it again",
+                stage="publish",
+            ) from error
+
+    with connect_source(engine) as connection:
+        connection.execute(select(func.set_config("application_name", holder[:63], False)))
+        try:
+            for name in sorted(names):
+                while not connection.scalar(select(func.pg_try_advisory_lock(lock_key(name)))):
+                    if time.monotonic() >= deadline:
+                        raise locked(connection, name, wait_seconds)
+                    time.sleep(0.2)
+            yield check_held
+        finally:
+            # Back in the pool the session would keep them.
+            connection.invalidate()
+
+
+def lock_key(name: str) -> int:
+    """Map a name to the 64-bit key of an advisory lock, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def locked(connection: Connection, name: str, waited_seconds: float) -> WindowLocked:
+    holder = connection.execute(
+        text(
+            "SELECT a.application_name, a.pid, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+            "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+        ),
+        {"key": lock_key(name)},
+    ).first()
+    who = f"{holder[0]} (since {holder[2]:%Y-%m-%d %H:%M:%S} UTC, PostgreSQL pid {holder[1]})" if holder else "a run"
+    return WindowLocked(
+        f"expected {name} to be free within {waited_seconds:g} s; {who} holds it. Wait for that run, then "
+        "run this again; or raise SENTINEL_LOCK_WAIT_SECONDS"
+    )
+
+
+def run_lock(run_id: str) -> str:
+    """Name the lock that a run holds while it lives."""
+    return f"run {run_id}"

@@ -1,0 +1,178 @@
+"""Turns raw events into fact rows: coalesce, null hygiene, derived columns, risk. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sentinel_etl.arrow import as_arrow, as_frame, empty_for_null, put_column
+from sentinel_etl.config.fact_table import RUN_COLUMNS
+from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.pipeline import SENTINEL, Pipeline
+from sentinel_etl.transform.details import put_details
+from sentinel_etl.transform.personal import protect_columns
+from sentinel_etl.transform.risk import score_events
+from sentinel_etl.window import NIGHT_STARTS
+
+__all__ = ["coalesce_columns", "local_date", "prepare_events", "transform_data"]
+
+
+# What extraction adds to every row, and transformation consumes.
+EXTRACTED = ("source_key", "event_timestamp", "event_type")
+
+
+def coalesce_columns(frame: pd.DataFrame, target: str, sources: Sequence[str]) -> pd.DataFrame:
+    """Put the first non-NULL of ``sources``, in order, into ``target`` and drop the sources.
+
+    In: any frame; a source that it does not have counts as NULL. Out: a new frame, Arrow-backed,
+    with ``target`` in the place of the first source; an integer column with gaps stays integer.
+    The input is not changed.
+
+    Raises:
+        SchemaMismatch: the frame has none of the sources, or their types have no common type.
+    """
+    return as_frame(coalesce_table(nulls_for_nan(as_arrow(frame)), target, sources))
+
+
+def coalesce_table(table: pa.Table, target: str, sources: Sequence[str]) -> pa.Table:
+    present = [name for name in sources if name in table.column_names]
+    if not present:
+        raise SchemaMismatch(
+            f"coalesce {target}: expected at least one of {', '.join(sources)}, found {', '.join(table.column_names)}"
+        )
+    try:
+        values = pc.coalesce(*(table[name] for name in present))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        types = ", ".join(f"{name} {table[name].type}" for name in present)
+        raise SchemaMismatch(f"coalesce {target}: expected compatible types, found {types}") from error
+    place = table.column_names.index(present[0])
+    kept = [name for name in table.column_names if name not in {*sources, target}]
+    before = sum(name in kept for name in table.column_names[:place])
+    return table.select(kept).add_column(before, target, values)
+
+
+def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.DataFrame:
+    """Turn raw events into rows of the pipeline's fact table.
+
+    In: what `concatenate` returns: ``event_type``, ``source_key``, ``event_timestamp`` (timestamptz)
+    and the source's columns. Out: every content column of the fact table, in its order, Arrow-backed
+    with its exact types; NULL where nothing is known, ``[]`` for an absent array. Row-wise: any
+    batching gives the same rows. The input is not changed.
+
+    Raises:
+        SchemaMismatch: a column that lacks, or whose values do not fit the fact table's type.
+    """
+    events = cast_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline.schema)
+    for group, unknown in pipeline.unknown_values.items():
+        events = nulls_for_unknown(events, group, unknown)
+    # Lengths and scores are of the words themselves, so what protects them comes after.
+    events = protect_columns(derive_columns(events, pipeline), pipeline)
+    return as_frame(fit_fact_table(events, pipeline))
+
+
+def prepare_events(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Do what comes before any cast: NULL for NaN, and one column of several."""
+    events = nulls_for_nan(events.combine_chunks())
+    for name in EXTRACTED:
+        if name not in events.column_names:
+            raise SchemaMismatch(f"transform: expected the columns {', '.join(EXTRACTED)}; {name} is missing")
+    for target, sources in pipeline.coalesce.items():
+        if any(name in events.column_names for name in sources):
+            events = coalesce_table(events, target, sources)
+    return events
+
+
+def nulls_for_nan(table: pa.Table) -> pa.Table:
+    """Replace NaN by NULL in every floating-point column."""
+    for place, name in enumerate(table.column_names):
+        column = table[name]
+        if pa.types.is_floating(column.type):
+            known = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+            table = table.set_column(place, name, known)
+    return table
+
+
+def cast_known_columns(events: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Cast the columns that the fact table has to its types, before anything is computed with them."""
+    for place, name in enumerate(events.column_names):
+        if name in schema.names:
+            events = events.set_column(place, name, cast_column(events[name], schema.field(name)))
+    return events
+
+
+def nulls_for_unknown(table: pa.Table, group: tuple[str, ...], unknown: tuple[float, ...]) -> pa.Table:
+    """Replace by NULL a group of columns that all hold what the phone sends for "unknown"."""
+    if not all(name in table.column_names for name in group):
+        return table
+    matches = []
+    for name, value in zip(group, unknown, strict=True):
+        same = pc.equal(table[name], pa.scalar(value).cast(table[name].type))
+        matches.append(pc.fill_null(same, False))
+    meaningless = matches[0]
+    for match in matches[1:]:
+        meaningless = pc.and_(meaningless, match)
+    for name in group:
+        known = pc.if_else(meaningless, pa.scalar(None, table[name].type), table[name])
+        table = table.set_column(table.column_names.index(name), name, known)
+    return table
+
+
+def derive_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Add the columns that are computed from others: ids, dates, lengths, risk."""
+    timestamps = events["event_timestamp"]
+    score, reasons = score_events(events, pipeline.risk_weights)
+    derived: dict[str, pa.Array | pa.ChunkedArray] = {
+        "event_id": pc.binary_join_element_wise(
+            events["event_type"].cast(pa.string()), events["source_key"].cast(pa.string()), ":"
+        ),
+        "event_date": local_date(timestamps, pipeline.zone, timedelta(0)),
+        "shift_date": local_date(timestamps, pipeline.zone, timedelta(hours=NIGHT_STARTS.hour)),
+        "base_risk_score": score,
+        "risk_reasons": reasons,
+    }
+    for target, source in pipeline.text_lengths.items():
+        if source in events.column_names:
+            derived[target] = pc.utf8_length(events[source].cast(pa.string()))
+    for name, values in derived.items():
+        if name in pipeline.schema.names:
+            events = put_column(events, name, values)
+    return events
+
+
+def local_date(timestamps: pa.ChunkedArray, zone: ZoneInfo, earlier: timedelta) -> pa.ChunkedArray:
+    """Give the date on the zone's wall clock, ``earlier`` hours before each instant."""
+    wall = pc.local_timestamp(timestamps.cast(pa.timestamp("us", tz=zone.key)))
+    return pc.subtract(wall, pa.scalar(earlier, pa.duration("us"))).cast(pa.date32(), safe=False)
+
+
+def fit_fact_table(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Select, fill and cast to the fact table's content columns; the rest goes to details_json."""
+    extras = [name for name in events.column_names if name not in {*pipeline.schema.names, *EXTRACTED}]
+    if extras and "details_json" in pipeline.schema.names:
+        events = put_details(events, extras)
+    columns, fields = [], [field for field in pipeline.schema if field.name not in RUN_COLUMNS]
+    for field in fields:
+        if field.name not in events.column_names:
+            column = pa.chunked_array([pa.nulls(events.num_rows, field.type)])
+        else:
+            column = cast_column(events[field.name], field)
+        if pa.types.is_list(field.type):
+            column = empty_for_null(column)
+        columns.append(column)
+    # A NULL in a column that must have a value is `rejected`'s to name, row by row, not a crash here.
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in fields]))
+
+
+def cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SchemaMismatch(
+            f"transform: {field.name}: expected values that fit {field.type}, found {column.type}: {error}; "
+            "cast the column in EVENT_CONFIG, or widen the fact table's"
+        ) from error

@@ -1,0 +1,56 @@
+"""Scores events: which weights apply, their sum, and the reasons. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sentinel_etl.config.risk_weights import RiskWeights
+
+__all__ = ["score_events"]
+
+
+def score_events(events: pa.Table, weights: RiskWeights) -> tuple[pa.Array, pa.Array]:
+    """Score each row by the weights of the values it has.
+
+    In: a table with any of the columns that ``weights`` names; a column it lacks adds nothing.
+    Out: ``base_risk_score`` (float64, risk points) and ``risk_reasons`` (list of strings such as
+    ``emergency_category=FIRE +25``, in the order of ``weights``, empty for a score of 0).
+    """
+    scores = np.zeros(events.num_rows)
+    reasons: list[pa.Array] = []
+    for column, values in weights.items():
+        if column not in events.column_names:
+            continue
+        weighted = {value: weight for value, weight in values.items() if weight}
+        positions = positions_among(events[column], list(weighted))
+        added = pa.array(list(weighted.values()), pa.float64()).take(positions)
+        scores += pc.fill_null(added, 0.0).to_numpy(zero_copy_only=False)
+        lines = [f"{column}={value} +{as_written(weight)}" for value, weight in weighted.items()]
+        reasons.append(pa.array(lines, pa.string()).take(positions))
+    return pa.array(scores), compact_lists(reasons, events.num_rows)
+
+
+def as_written(weight: float) -> str:
+    """Write a weight to its last digit, so that the reasons add up to the score."""
+    return repr(float(weight)).removesuffix(".0")
+
+
+def positions_among(column: pa.ChunkedArray, values: list[str | bool | int]) -> pa.Array:
+    """Find each row's value among ``values``; NULL where it is not there."""
+    wanted = pa.array([str(value).lower() if isinstance(value, bool) else str(value) for value in values], pa.string())
+    found = pc.index_in(column.cast(pa.string()), wanted)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def compact_lists(columns: list[pa.Array], rows: int) -> pa.Array:
+    """Gather the columns' non-NULL values row by row into one list each."""
+    if not columns:
+        return pa.array([[]] * rows, pa.list_(pa.string()))
+    width = len(columns)
+    row_major = np.arange(rows * width).reshape(width, rows).T.ravel()
+    values = pa.concat_arrays(columns).take(pa.array(row_major))
+    present = values.is_valid().to_numpy(zero_copy_only=False).reshape(rows, width)
+    offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values.drop_null())

@@ -1,0 +1,95 @@
+"""What other weights would do to scores that are already there. Pure: frames in, frames out.
+
+A score follows from the columns that the weights name and from nothing else, so events that agree in
+these columns are one row here, with how many they are: a year of events is a few thousand rows, and
+no score in the warehouse is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+from clickhouse_sqlalchemy import Table
+
+from sentinel_etl.arrow import as_arrow
+from sentinel_etl.config.risk_weights import RiskWeights, check_risk_weights
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.transform.risk import score_events
+
+__all__ = ["change_weights", "changed_weights", "compare_scores"]
+
+
+def change_weights(weights: RiskWeights, changes: Mapping[Any, Any] | str, fact_table: Table) -> RiskWeights:
+    """Return the weights with the changes in place of what they name; the others stay.
+
+    ``changes`` has the form of RISK_WEIGHTS, ``{column: {value: weight}}``, or is YAML text of that
+    form. A value is known by how it is written, as in scoring: ``1`` and ``'1'`` are the same one.
+
+    Raises:
+        ConfigurationError: text that is not YAML, a column that the fact table does not have, or a
+            weight that is not a finite number of at least 0.
+    """
+    wanted = read_changes(changes)
+    check_risk_weights(wanted, fact_table)
+    changed = {column: dict(values) for column, values in weights.items()}
+    for column, values in wanted.items():
+        kept = changed.setdefault(column, {})
+        written = {as_scored(value): value for value in kept}
+        for value, weight in values.items():
+            kept[written.get(as_scored(value), value)] = float(weight)
+    return changed
+
+
+def read_changes(changes: Mapping[Any, Any] | str) -> Any:
+    if not isinstance(changes, str):
+        return changes
+    try:
+        return yaml.safe_load(changes) or {}
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"weight changes: expected YAML such as {{emergency_category: {{FIRE: 30}}}}, found {changes!r}: {reason}"
+        ) from None
+
+
+def as_scored(value: str | bool | int) -> str:
+    """Write a value as `score_events` compares it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def changed_weights(before: RiskWeights, after: RiskWeights) -> pd.DataFrame:
+    """List the weights that differ: column, value (text), before, after (risk points; 0 where there is none)."""
+    rows = []
+    for column in dict.fromkeys([*before, *after]):
+        old, new = ({as_scored(v): float(w) for v, w in side.get(column, {}).items()} for side in (before, after))
+        rows += [
+            (column, value, old.get(value, 0.0), new.get(value, 0.0))
+            for value in dict.fromkeys([*old, *new])
+            if old.get(value, 0.0) != new.get(value, 0.0)
+        ]
+    return pd.DataFrame(rows, columns=["column", "value", "before", "after"]).astype(
+        {"column": "str", "value": "str", "before": "float64", "after": "float64"}
+    )
+
+
+def compare_scores(groups: pd.DataFrame, before: RiskWeights, after: RiskWeights) -> pd.DataFrame:
+    """Score each row by both sets of weights.
+
+    In: any frame that has the columns which the weights name. Out: the same rows with ``score_before``
+    and ``score_after`` (float64, risk points), worked out anew from the columns.
+
+    Raises:
+        ConfigurationError: a weight's column is not in the frame, so its points would be missing.
+    """
+    missing = sorted({*before, *after} - set(groups.columns))
+    if missing:
+        raise ConfigurationError(f"what-if: expected the columns {', '.join(missing)} among those read; found none")
+    events = as_arrow(groups[list(dict.fromkeys([*before, *after]))])
+    scores = {
+        name: score_events(events, weights)[0].to_numpy(zero_copy_only=False)
+        for name, weights in (("score_before", before), ("score_after", after))
+    }
+    return groups.assign(**scores)

@@ -1,0 +1,181 @@
+"""The statements that make, switch and drop warehouse tables, on one server or on a cluster. Pure.
+
+On a cluster a table ``t`` is two: ``t_local``, replicated, which holds the rows, and ``t``, Distributed
+over it, which is read and written. A `Table` whose dialect option ``clickhouse_cluster`` is set is such
+a table. Statements that move parts name ``t_local`` and run ``ON CLUSTER``; ``alter_sync = 2`` makes
+each of them wait until every replica has done it.
+https://clickhouse.com/docs/sql-reference/distributed-ddl
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from clickhouse_sqlalchemy import Table, engines
+from clickhouse_sqlalchemy.drivers.http.base import ClickHouseDialect_http
+from sqlalchemy import Column, MetaData, TextClause
+from sqlalchemy.schema import CreateTable
+
+__all__ = [
+    "Way",
+    "add_column_statements",
+    "cluster_of",
+    "create_statements",
+    "create_view",
+    "delete_statements",
+    "drop_statements",
+    "has_id",
+    "merge_statements",
+    "on_cluster",
+    "quote",
+    "staging_statements",
+    "storage_name",
+    "switch_statements",
+]
+
+
+Way = Literal["ATTACH", "REPLACE", "DROP"]
+
+DIALECT = ClickHouseDialect_http()
+
+# The server fills in both: a path of the table's own, and the replica's name.
+# https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
+REPLICA_PATH = "/clickhouse/tables/{uuid}/{shard}"
+REPLICA_NAME = "{replica}"
+
+
+def quote(name: str) -> str:
+    return str(DIALECT.identifier_preparer.quote_identifier(name))
+
+
+def cluster_of(table: Table) -> str | None:
+    """Name the table's cluster, or none."""
+    cluster: str | None = table.dialect_options["clickhouse"]["cluster"]
+    return cluster
+
+
+def storage_name(table: Table) -> str:
+    """Name the table that holds the rows on each server."""
+    return f"{table.name}_local" if cluster_of(table) else table.name
+
+
+def on_cluster(table: Table) -> str:
+    cluster = cluster_of(table)
+    return f" ON CLUSTER {quote(cluster)}" if cluster else ""
+
+
+def create_statements(table: Table) -> list[str]:
+    """Create the table if it is not there."""
+    if not cluster_of(table):
+        return [compile_create(table)]
+    return [compile_create(replicated(table)), distributed(table.name, storage_name(table), table)]
+
+
+def staging_statements(fact_table: Table, name: str) -> list[str]:
+    """Create a table with the fact table's exact structure, keys and projections, empty."""
+    storage = f"{name}_local" if cluster_of(fact_table) else name
+    create = f"CREATE TABLE {quote(storage)}{on_cluster(fact_table)} AS {quote(storage_name(fact_table))}"
+    return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
+
+
+def create_view(name: str, fact_table: Table, select: str, comment: str, *, replace: bool = False) -> str:
+    """Create a view over the fact table where the name is free, or replace the one that has it."""
+    how = "CREATE OR REPLACE VIEW" if replace else "CREATE VIEW IF NOT EXISTS"
+    return f"{how} {quote(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
+
+
+def drop_statements(table: Table) -> list[str]:
+    """Drop the table if it is there; SYNC, so that its name and its replicas' path are free at once."""
+    names = [table.name, storage_name(table)] if cluster_of(table) else [table.name]
+    return [f"DROP TABLE IF EXISTS {quote(name)}{on_cluster(table)} SYNC" for name in names]
+
+
+def add_column_statements(table: Table, column: Column[Any], after: str) -> list[str]:
+    """Add a column where the definition has it; on a cluster to the table that holds the rows, then to the other."""
+    compiler = DIALECT.ddl_compiler(DIALECT, None)
+    default = compiler.get_column_default_string(column)
+    definition = f"{quote(column.name)} {column.type.compile(dialect=DIALECT)}"
+    definition += f" DEFAULT {default}" if default is not None else ""
+    place = f"AFTER {quote(after)}" if after else "FIRST"
+    names = dict.fromkeys((storage_name(table), table.name))
+    alters = [f"ALTER TABLE {quote(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
+    return [f"{alter} {definition} {place}" for alter in alters]
+
+
+def has_id(ids: Sequence[str]) -> str:
+    """Write the condition that a row has one of these event_ids, whatever characters they hold.
+
+    In hexadecimal digits, none of them means anything to a driver or to the server.
+    """
+    listed = ", ".join(f"unhex('{one.encode().hex()}')" for one in ids)
+    return f"event_id IN ({listed})"
+
+
+def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
+    """Delete the rows of a staging table that have one of these event_ids, and wait until they are gone."""
+    alter = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} DELETE WHERE {has_id(ids)}"
+    return [*sync_statements(table), f"{alter} SETTINGS mutations_sync = 2"]
+
+
+def merge_statements(table: Table, partition: str) -> list[str]:
+    """Merge a partition to one part, after every replica has all its rows; refused where it cannot be done.
+
+    A shard of a cluster may have no rows of the partition, which would be refused too, so there it is not.
+    https://clickhouse.com/docs/operations/settings/settings#optimize_throw_if_noop
+    """
+    optimize = f"OPTIMIZE TABLE {quote(storage_name(table))}{on_cluster(table)} PARTITION ID '{partition}' FINAL"
+    if not cluster_of(table):
+        optimize += " SETTINGS optimize_throw_if_noop = 1"
+    return [*sync_statements(table), optimize]
+
+
+def switch_statements(fact_table: Table, staging: Table, partition: str, way: Way) -> list[str]:
+    """Switch one partition of the fact table: atomic on each server."""
+    origin = "" if way == "DROP" else f" FROM {quote(storage_name(staging))}"
+    settings = " SETTINGS alter_sync = 2" if cluster_of(fact_table) else ""
+    alter = f"ALTER TABLE {quote(storage_name(fact_table))}{on_cluster(fact_table)}"
+    return [*sync_statements(staging), f"{alter} {way} PARTITION ID '{partition}'{origin}{settings}"]
+
+
+def sync_statements(table: Table) -> list[str]:
+    if not cluster_of(table):
+        return []
+    return [f"SYSTEM SYNC REPLICA{on_cluster(table)} {quote(storage_name(table))}"]
+
+
+def compile_create(table: Table) -> str:
+    return str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT)).strip()
+
+
+def distributed(name: str, storage: str, table: Table) -> str:
+    """Create the table that reads and writes all shards; an event's shard is a hash of its first key."""
+    first = quote(next(iter(table.columns)).name)
+    return (
+        f"CREATE TABLE IF NOT EXISTS {quote(name)}{on_cluster(table)} AS {quote(storage)} "
+        f"ENGINE = Distributed('{cluster_of(table)}', currentDatabase(), '{storage}', cityHash64({first}))"
+    )
+
+
+def replicated(table: Table) -> Table:
+    """Copy a MergeTree table's definition as its replicated kin, under its storage name."""
+    engine = table.engine
+    keys: dict[str, object] = {
+        key: [part if isinstance(part, TextClause) else part.name for part in given.get_expressions_or_columns()]
+        for key in ("partition_by", "order_by")
+        if (given := getattr(engine, key)) is not None
+    }
+    if version := getattr(engine, "version_col", None):
+        keys["version"] = version.get_column().name
+    kin = getattr(engines, f"Replicated{engine.name}")
+    columns = [
+        Column(column.name, column.type, server_default=column.server_default, comment=column.comment)
+        for column in table.columns
+    ]
+    return Table(
+        storage_name(table),
+        MetaData(),
+        *columns,
+        kin(REPLICA_PATH, REPLICA_NAME, **keys),
+        clickhouse_cluster=cluster_of(table),
+    )

@@ -1,0 +1,116 @@
+"""Makes the fact table ready: the table itself, its projections, and the views over it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Engine, bindparam, text
+
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.ddl import create_view, storage_name
+from sentinel_etl.warehouse.engine import server_version
+from sentinel_etl.warehouse.projections import projection_statement
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.views import Terms, readable_views, view_statement
+
+__all__ = ["add_projections", "create_views", "prepare_fact_table"]
+
+
+# The release that brought parameterized views; `presentation` needs none.
+# https://clickhouse.com/docs/whats-new/changelog/2023#23.1
+VIEWS_SINCE = (23, 1)
+
+CATALOG = text(
+    "SELECT name, engine, comment, create_table_query FROM system.tables "
+    "WHERE database = currentDatabase() AND name IN :names"
+).bindparams(bindparam("names", expanding=True))
+
+
+def prepare_fact_table(warehouse: Engine, pipeline: Pipeline) -> None:
+    """Create the fact table, its projections and its views, where they are not there as they should be.
+
+    Where nothing is to do, this costs a look at the server's catalog. Each statement is done in whole
+    or not at all; an interruption leaves the rest to the next run.
+
+    Raises:
+        SchemaMismatch: the table is there with other columns.
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses a statement.
+    """
+    create_table(warehouse, pipeline.fact_table)
+    add_projections(warehouse, pipeline.fact_table)
+    create_views(warehouse, pipeline)
+
+
+def add_projections(warehouse: Engine, table: Table) -> list[str]:
+    """Give the table the projections that it lacks, and name them.
+
+    One ALTER of the table's definition: it rewrites no rows and is done in whole or not at all, so
+    running it again is safe. Rows that were there before are read themselves, until `ALTER TABLE …
+    MATERIALIZE PROJECTION` is run by hand or their partition is rewritten. A run that was loading
+    meanwhile fails at its switch, because its staging table lacks them; run again, it is right.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses the statement.
+    """
+    name = storage_name(table)
+    definition = look_up(warehouse, [name])[name].definition
+    present = re.findall(r"\bPROJECTION [`\"]?(\w+)", definition)
+    added, statement = projection_statement(table, present)
+    if added:
+        run_statement(warehouse, statement)
+    return added
+
+
+def create_views(warehouse: Engine, pipeline: Pipeline) -> list[str]:
+    """Create the parameterized views that the fact table has the columns for, and name those made now.
+
+    Any ClickHouse client can then ask, every parameter given::
+
+        SELECT * FROM hotspot_risk(as_of='2026-11-22 00:30:00', half_life_hours=72, since='1970-01-01')
+
+    ``as_of`` is in UTC. A view of this fact table that is of another version, which its comment tells,
+    is replaced, in one step; anything else that bears the name is left as it is. A server older than
+    23.1 gets none.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses a statement.
+    """
+    table = pipeline.fact_table
+    names = readable_views(table)
+    there = look_up(warehouse, names) if names else {}
+    made = {}
+    for name in names:
+        select = view_statement(name, table, Terms(pipeline.zone))
+        mark = f"sentinel-etl {name} of {table.name}, version "
+        comment = mark + sha256(select.encode()).hexdigest()[:12]
+        standing = there.get(name)
+        ours = standing is not None and standing.engine == "View" and standing.comment.startswith(mark)
+        if standing is None or (ours and standing.comment != comment):
+            made[name] = create_view(name, table, select, comment, replace=ours)
+    if not made or server_version(warehouse) < VIEWS_SINCE:
+        return []
+    for statement in made.values():
+        run_statement(warehouse, statement)
+    return list(made)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the warehouse has by a name."""
+
+    engine: str
+    comment: str
+    definition: str
+
+
+def look_up(warehouse: Engine, names: Sequence[str]) -> dict[str, Standing]:
+    rows = run_statement(warehouse, CATALOG, {"names": list(names)})
+    return {str(name): Standing(*map(str, rest)) for name, *rest in rows}

@@ -1,0 +1,66 @@
+"""Conditions on a warehouse table's rows: which are a window's, which are staged; and their hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    and_,
+    func,
+    literal_column,
+    select,
+)
+
+from sentinel_etl.config.fact_table import content_columns
+from sentinel_etl.warehouse.ddl import cluster_of
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.window import Window
+
+__all__ = ["content_hash", "count_rows", "instant", "is_staged", "row_hash", "rows_of_window"]
+
+
+def content_hash(table: Table) -> ColumnElement[str]:
+    """Build the order-free checksum of a set of rows' content, as 16 hex digits.
+
+    A sum, not an exclusive or, so that a row standing twice does not cancel itself out.
+    """
+    return func.hex(func.sumWithOverflow(row_hash(table)))
+
+
+def row_hash(table: Table) -> ColumnElement[int]:
+    """Build the hash of one row's content."""
+    columns: list[ColumnElement[Any]] = [literal_column(f'"{name}"') for name in content_columns(table)]
+    return func.cityHash64(func.tuple(*columns))
+
+
+def rows_of_window(table: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:
+    """Build the condition that a run of the window and these event types owns a row."""
+    return and_(
+        table.c.event_timestamp >= instant(window.start),
+        table.c.event_timestamp < instant(window.end),
+        table.c.event_type.in_(list(event_types)),
+    )
+
+
+def instant(moment: object) -> ColumnElement[object]:
+    """Write an instant as a literal with microseconds, which the HTTP driver's own escaping drops."""
+    return func.toDateTime64(f"{moment:%Y-%m-%d %H:%M:%S.%f}", literal_column("6"), "UTC")
+
+
+def is_staged(fact_table: Table, staging: Table) -> ColumnElement[bool]:
+    """Build the condition that a row's event is in staging, wherever its timestamp was before.
+
+    Between two Distributed tables only GLOBAL IN asks all shards.
+    https://clickhouse.com/docs/sql-reference/operators/in#distributed-subqueries
+    """
+    operator = "GLOBAL IN" if cluster_of(fact_table) else "IN"
+    column: ColumnElement[str] = fact_table.c.event_id
+    return column.op(operator, is_comparison=True)(select(staging.c.event_id).scalar_subquery())
+
+
+def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:
+    return int(run_statement(warehouse, select(func.count()).select_from(table).where(condition))[0][0])
