@@ -18,8 +18,8 @@ import pytest
 from nbval.plugin import IPyNbCell
 
 from sentinel_etl.databases import open_databases
-from sentinel_etl.operations.demo import prepare_city
 from sentinel_etl.local.stack import start_stack, stop_stack
+from sentinel_etl.operations.demo import prepare_city
 from sentinel_etl.settings import load_settings
 
 # Ten past six after the night that the committed outputs show.

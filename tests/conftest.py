@@ -30,7 +30,7 @@ EVENTS_PER_NIGHT = 600
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the quick tests for the end, where they fill up the time until the slowest file is done."""
-    items.sort(key=lambda item: item.path.parent.name == "unit")
+    items.sort(key=lambda item: "unit" in item.path.parts)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -31,7 +31,7 @@ from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 
 NIGHTS = ("2026-11-29", "2026-12-01")
 NOVEMBER = "2026-11-29T00:30:00Z..2026-12-01T00:30:00Z"

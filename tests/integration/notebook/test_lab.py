@@ -24,7 +24,7 @@ from sentinel_etl.databases import Databases
 from sentinel_etl.ledger.ledger import create_ledger
 from sentinel_etl.settings import Settings
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 TOKEN = "of-this-test"
 SECONDS = 90
 

@@ -182,7 +182,7 @@ def test_the_query_of_a_failed_check_shows_more_rows_of_it_and_no_personal_data(
 
 @pytest.fixture
 def settings(databases: Databases, tmp_path: Path) -> Settings:
-    checkout = Path(__file__).parents[2]
+    checkout = Path(__file__).parents[3]
     return Settings(
         source_url=databases.source.url.render_as_string(hide_password=False),
         warehouse_url=databases.warehouse.url.render_as_string(hide_password=False),

@@ -18,7 +18,7 @@ from sentinel_etl.errors import WindowError
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 # What another team might write: an entry with a column that the source does not have.
 WRONG_PIPELINE = """

@@ -30,7 +30,7 @@ from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 PLACES = {"@HOME@": "/srv/sentinel", "@USER@": "sentinel", "@MAIL@": "oncall@example.org"}
 CRON = shutil.which("cron", path="/usr/sbin:/usr/bin")
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <function BaseConnection.__del__:pytest.PytestUnraisableExceptionWarning"
 )
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 SPAN = "20261121T0030Z-20261122T0030Z"
 

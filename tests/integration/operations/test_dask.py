@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     find_spec("distributed") is None, reason="the extra [dask] is not installed: pip install '.[dask]'"
 )
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 
 
 def free_port() -> int:
