@@ -156,7 +156,7 @@ def month_statement(month: date, rows: int, first: int) -> str:
 
 def build(warehouse: Engine, rows: int) -> float:
     """Fill the fact table month by month and return the seconds it took."""
-    prepare_fact_table(warehouse, PIPELINE)
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
     start, first = time.perf_counter(), 0
     for number in range(MONTHS):
         years, offset = divmod(FIRST_MONTH.month - 1 + number, 12)
@@ -196,7 +196,7 @@ def time_question(question: Question, warehouse: Engine, runs: int, rival_runs: 
 
 def compare(warehouse: Engine, rows: int, runs: int, rival_runs: int) -> None:
     """Fill the warehouse where it is empty, then time every question."""
-    prepare_fact_table(warehouse, PIPELINE)
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
     if not run_statement(warehouse, "SELECT count() FROM patrol_events")[0][0]:
         print(f"built in {build(warehouse, rows):.0f} s")
     print(describe_size(warehouse))

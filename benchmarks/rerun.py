@@ -32,7 +32,7 @@ NIGHT = date(2026, 11, 14)
 
 def fill_month(warehouse: Engine, rows: int) -> None:
     """Make the month's rows in the warehouse itself, all but the night's."""
-    prepare_fact_table(warehouse, SENTINEL)
+    prepare_fact_table(warehouse, SENTINEL.fact_table)
     month = month_statement(NIGHT.replace(day=1), rows, 0).replace(":", "\\:")
     run_statement(warehouse, f"{month} WHERE night != toDate('{NIGHT}')")
     run_statement(warehouse, "OPTIMIZE TABLE patrol_events FINAL")

@@ -6,18 +6,9 @@ The package reads in the order in which the data flows::
     reconcile → ledger → report
 """
 
-import os
-import platform
-
-# Read once, when pyarrow first allocates. Batches are made in one thread and freed in another, and of Arrow's
-# allocators jemalloc gives the most of them back: a run peaks a fifth lower. Wheels for other processors may
-# come without it, and Arrow would warn of that.
-# https://arrow.apache.org/docs/cpp/env_vars.html#envvar-ARROW_DEFAULT_MEMORY_POOL
-if platform.machine() == "x86_64":
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-
 from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS
+from sentinel_etl.context import Context, open_context
 from sentinel_etl.databases import Databases, open_databases
 from sentinel_etl.extract.read import extract_data
 from sentinel_etl.load.load import load_data
@@ -34,6 +25,7 @@ __all__ = [
     "EVENT_CONFIG",
     "RISK_WEIGHTS",
     "SENTINEL",
+    "Context",
     "Databases",
     "Pipeline",
     "RunResult",
@@ -46,6 +38,7 @@ __all__ = [
     "load_data",
     "load_pipeline",
     "load_settings",
+    "open_context",
     "open_databases",
     "query_df",
     "run_window",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -10,7 +12,7 @@ from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.source.connection import open_source
 from sentinel_etl.warehouse.engine import open_warehouse
 
-__all__ = ["Databases", "open_databases", "warehouse_url"]
+__all__ = ["Databases", "open_databases", "opened_source", "opened_warehouse", "warehouse_url"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,68 @@ class Databases:
     source: Engine
     warehouse: Engine
     replica: Engine | None = None
+
+    @property
+    def reader(self) -> Engine:
+        """Where rows are read from."""
+        return self.replica or self.source
+
+    def close(self) -> None:
+        for engine in (self.source, self.warehouse, self.replica):
+            if engine is not None:
+                engine.dispose()
+
+
+def open_databases(settings: Settings | None = None) -> Databases:
+    """Open both databases and see that they answer. Whoever opens them closes them.
+
+    Raises:
+        ConfigurationError: a URL that cannot be used.
+        SourceUnreachable: PostgreSQL does not answer.
+        WarehouseUnreachable: ClickHouse does not answer, or is too old.
+    """
+    settings = settings or load_settings()
+    source, warehouse = database_urls(settings)
+    replica = settings.source_replica_url
+    reader = None
+    if replica is not None:
+        reader = open_source_at(replica.get_secret_value(), settings, "SENTINEL_SOURCE_REPLICA_URL")
+    return Databases(
+        open_source_at(source, settings),
+        open_warehouse(
+            warehouse,
+            settings.connect_timeout_seconds,
+            answer_seconds=settings.statement_timeout_seconds,
+            retry_seconds=settings.retry_seconds,
+        ),
+        reader,
+    )
+
+
+@contextmanager
+def opened_warehouse(settings: Settings) -> Iterator[Engine]:
+    """Open the warehouse alone: what it holds is read when the source is down, too."""
+    engine = open_warehouse(warehouse_url(settings), settings.connect_timeout_seconds)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def opened_source(settings: Settings) -> Iterator[Engine]:
+    """Open the source alone."""
+    engine = open_source(database_urls(settings)[0], settings.connect_timeout_seconds)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def warehouse_url(settings: Settings) -> str:
+    """Name the warehouse's URL, for who reads it alone: where it is set, nothing is started."""
+    url = settings.warehouse_url
+    return url.get_secret_value() if url is not None else database_urls(settings)[1]
 
 
 def database_urls(settings: Settings) -> tuple[str, str]:
@@ -39,34 +103,11 @@ def database_urls(settings: Settings) -> tuple[str, str]:
     )
 
 
-def warehouse_url(settings: Settings) -> str:
-    """Name the warehouse's URL, for who reads it alone: where it is set, nothing is started."""
-    url = settings.warehouse_url
-    return url.get_secret_value() if url is not None else database_urls(settings)[1]
-
-
-def open_databases(settings: Settings | None = None) -> Databases:
-    """Open both databases and see that they answer.
-
-    Raises:
-        ConfigurationError: a URL that cannot be used.
-        SourceUnreachable: PostgreSQL does not answer.
-        WarehouseUnreachable: ClickHouse does not answer, or is too old.
-    """
-    settings = settings or load_settings()
-    source, warehouse = database_urls(settings)
-    replica = settings.source_replica_url
-    connect, answer, again = (
+def open_source_at(url: str, settings: Settings, setting: str = "SENTINEL_SOURCE_URL") -> Engine:
+    return open_source(
+        url,
         settings.connect_timeout_seconds,
-        settings.statement_timeout_seconds,
-        settings.retry_seconds,
-    )
-    reader = None
-    if replica is not None:
-        url = replica.get_secret_value()
-        reader = open_source(url, connect, "SENTINEL_SOURCE_REPLICA_URL", answer_seconds=answer, retry_seconds=again)
-    return Databases(
-        open_source(source, connect, answer_seconds=answer, retry_seconds=again),
-        open_warehouse(warehouse, connect, answer_seconds=answer, retry_seconds=again),
-        reader,
+        setting,
+        answer_seconds=settings.statement_timeout_seconds,
+        retry_seconds=settings.retry_seconds,
     )

@@ -74,8 +74,13 @@ def background(work: Callable[[], Item]) -> Callable[[], Item]:
     Who fails meanwhile need not wait: the thread is no reason for the process to live on.
     """
     future: Future[Item] = Future()
-    threading.Thread(target=settle, args=(future, work), name="background", daemon=True).start()
+    settle_in_background(future, work)
     return future.result
+
+
+def settle_in_background(future: Future[Item], work: Callable[[], Item]) -> None:
+    """Do the work in a thread, and give the future what it returns or raises."""
+    threading.Thread(target=settle, args=(future, work), name="background", daemon=True).start()
 
 
 def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:

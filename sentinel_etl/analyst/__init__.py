@@ -5,11 +5,11 @@
     from sentinel_etl.analyst import query_df, presentation, explain_risk
 """
 
+from sentinel_etl.analyst import presentation
 from sentinel_etl.analyst.bench import (
     choose_nights,
     count_nights,
     explain_risk,
-    presentation,
     query_df,
     read_scores,
     sql_parameters,

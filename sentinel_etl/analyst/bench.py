@@ -10,13 +10,11 @@ needed, nor any right on it. Where the warehouse stops answering, the next quest
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, wraps
-from types import SimpleNamespace
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,28 +22,28 @@ import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
-from sentinel_etl.analyst import questions
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.databases import warehouse_url
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
-from sentinel_etl.ledger.ledger import ETL_RUNS
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report.explanation import explanation_page
 from sentinel_etl.report.pages import Page
 from sentinel_etl.settings import load_settings
 from sentinel_etl.transform.what_if import change_weights
-from sentinel_etl.warehouse import query as bare
-from sentinel_etl.warehouse.ddl import quote
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import instant
+from sentinel_etl.warehouse.rows import happened_in
+from sentinel_etl.warehouse.tables import ETL_RUNS, has_table
 from sentinel_etl.window import Window, parse_instant, shift_date_of
 
 __all__ = [
     "choose_nights",
     "count_nights",
     "explain_risk",
-    "presentation",
+    "lend_bench",
+    "open_bench",
     "query_df",
     "read_scores",
     "sql_parameters",
@@ -89,25 +87,7 @@ def query_df(sql: str | Select[Any], parameters: Mapping[str, Any] | None = None
         SentinelError: the server refuses the statement.
     """
     with lend_bench() as bench:
-        return bare.query_df(bench.warehouse, sql, parameters)
-
-
-def bind_question(question: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
-    """Ask a question of `sentinel_etl.analyst.questions` of the bench, so that no engine has to be given."""
-
-    @wraps(question)
-    def ask(*arguments: Any, **named: Any) -> pd.DataFrame:
-        with lend_bench() as bench:
-            return question(bench.warehouse, *arguments, pipeline=bench.pipeline, **named)
-
-    signature = inspect.signature(question)
-    kept = [p for name, p in signature.parameters.items() if name not in ("warehouse", "pipeline")]
-    ask.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]  # what Shift-Tab shows
-    return ask
-
-
-presentation = SimpleNamespace(**{name: bind_question(getattr(questions, name)) for name in questions.__all__})
-presentation.__doc__ = questions.__doc__
+        return query_warehouse(bench.warehouse, sql, parameters)
 
 
 def explain_risk(event_id: str) -> Page:
@@ -125,10 +105,10 @@ def explain_risk(event_id: str) -> Page:
         wanted = ["event_id", "event_timestamp", "event_type", "station_id", "hotspot_id"]
         wanted += ["base_risk_score", "risk_reasons", *bench.pipeline.risk_weights]
         names = [name for name in dict.fromkeys(wanted) if name in table.columns]
-        columns = ", ".join(quote(name) for name in names)
-        found = bare.query_df(
+        columns = ", ".join(quote_identifier(name) for name in names)
+        found = query_warehouse(
             bench.warehouse,
-            f"SELECT {columns} FROM {quote(table.name)} WHERE event_id = %(event_id)s LIMIT 1",
+            f"SELECT {columns} FROM {quote_identifier(table.name)} WHERE event_id = %(event_id)s LIMIT 1",
             {"event_id": event_id},
         )
     if found.empty:
@@ -160,11 +140,10 @@ def choose_nights(as_of: str = "", nights: int = 28) -> Window:
 def read_loaded_until(bench: Bench) -> datetime:
     """Read when the latest published window ends."""
     name = bench.pipeline.fact_table.name
-    statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    if run_statement(bench.warehouse, statement, {"name": ETL_RUNS.name})[0][0]:
-        ends = bare.query_df(
+    if has_table(bench.warehouse, ETL_RUNS.name):
+        ends = query_warehouse(
             bench.warehouse,
-            f"SELECT toString(max(window_end)) AS loaded_until FROM {quote(ETL_RUNS.name)} FINAL "
+            f"SELECT toString(max(window_end)) AS loaded_until FROM {quote_identifier(ETL_RUNS.name)} FINAL "
             "WHERE fact_table = %(name)s AND startsWith(state, 'PUBLISHED') HAVING count() > 0",
             {"name": name},
         )
@@ -217,8 +196,7 @@ def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[boo
     """Build the condition for a period's rows; the night comes first, because the table is in its order."""
     return and_(
         table.c.shift_date >= str(period.shift_dates(zone)[0]),
-        table.c.event_timestamp >= instant(period.start),
-        table.c.event_timestamp < instant(period.end),
+        happened_in(table, period),
     )
 
 
@@ -256,4 +234,4 @@ def read_scores(period: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
             .group_by(*keys)
             .order_by(*keys)
         )
-        return bare.query_df(bench.warehouse, statement)
+        return query_warehouse(bench.warehouse, statement)

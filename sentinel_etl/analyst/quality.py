@@ -14,8 +14,9 @@ import pandas as pd
 from sqlalchemy import DateTime, Engine, Interval, Text, and_, cast, func, literal, select, union_all
 
 from sentinel_etl.config.event_type import EventType
+from sentinel_etl.context import Context
 from sentinel_etl.extract.statements import night_of, select_events
-from sentinel_etl.ledger.archive import read_archive
+from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import Night, judge_nights
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.settings import Settings, choose_window
@@ -46,11 +47,12 @@ def last_nights(nights: int, settings: Settings) -> Window:
     return Window(Window.night(first, settings.zone).start, last.end)
 
 
-def read_coverage(window: Window, pipeline: Pipeline, settings: Settings, warehouse: Engine) -> list[Night]:
+def read_coverage(window: Window, context: Context) -> list[Night]:
     """Judge each night of the window by the ledger: published, warned, failed or missing."""
-    nights = window.shift_dates(settings.zone)
-    runs = read_archive(settings, warehouse, since=nights[0])
-    return judge_nights(nights, runs, pipeline.event_types, settings.zone)
+    zone = context.settings.zone
+    nights = window.shift_dates(zone)
+    archive = Archive(context.settings, context.pipeline, context.warehouse, context.source)
+    return judge_nights(nights, read_archive(archive, since=nights[0]), context.pipeline.event_types, zone)
 
 
 def compare_counts(window: Window, pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:

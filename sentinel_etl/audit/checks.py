@@ -1,23 +1,43 @@
-"""What a check found: its words, its rows, and whether it stops publishing."""
+"""What a gate is, and what a check by it found: words, rows, and whether it stops publishing.
+
+A gate that blocks stops publishing; one that warns is told first in the report. Each stands in one place, with
+its limit, its measure, its words and its evidence: in `window_gates` those on the window itself, in
+`history_gates` those that compare it with the nights before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self
 
-from sentinel_etl.config.gates import GATES, Severity
+from sqlalchemy import Select
 
-__all__ = ["Check", "describe_checks", "failures_first", "tell"]
+from sentinel_etl.audit.scene import Scene
+
+__all__ = ["Check", "Evidence", "Gate", "Severity", "describe_checks", "failures_first"]
+
+# Writes the SELECT of the rows that a failed check speaks of; in: where they stand, and the check's subjects.
+Evidence = Callable[[Scene, Sequence[str]], Select[Any]]
+
+
+class Severity(StrEnum):
+    """What a failed check does."""
+
+    BLOCK = "block"
+    WARN = "warn"
 
 
 @dataclass(frozen=True)
 class Check:
     """One judgement: what was expected, what was observed, and whether it stops publishing.
 
+    ``name``      what is true where the check passed, in words
     ``subjects``  the event types, columns or stations concerned
     ``examples``  up to five rows that show it, without personal data
     ``query``     the SELECT that shows more of them
+    ``gate``      identifier of the gate that judged
     """
 
     name: str
@@ -28,19 +48,64 @@ class Check:
     subjects: tuple[str, ...] = ()
     examples: tuple[Mapping[str, str], ...] = ()
     query: str = ""
+    gate: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        return not self.passed and self.severity is Severity.BLOCK
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "subjects": list(self.subjects), "examples": [dict(row) for row in self.examples]}
 
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Self:
+        """Read a check as the ledger keeps it; rows of older versions name no gate."""
+        known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
+        known |= {"severity": Severity(kept["severity"]), "subjects": tuple(kept.get("subjects", ()))}
+        return cls(**{**known, "examples": tuple(kept.get("examples", ()))})
 
-def tell(name: str, problems: Mapping[str, str], expected: str, fine: str) -> Check:
-    """Make the check of what was found: subject → what is wrong with it; nothing is fine."""
-    return Check(name, GATES[name].severity, not problems, expected, "; ".join(problems.values()) or fine, (*problems,))
+
+@dataclass(frozen=True)
+class Gate:
+    """A limit with its meaning. ``least`` is how much evidence it needs before it speaks.
+
+    ``evidence`` writes the SELECT of the rows that a failed check speaks of; None: they are in no table here.
+    """
+
+    id: str
+    name: str
+    severity: Severity
+    meaning: str
+    limit: float = 0
+    least: int = 0
+    evidence: Evidence | None = None
+
+    def check(
+        self,
+        passed: bool,
+        expected: str,
+        observed: str,
+        subjects: Iterable[str] = (),
+        severity: Severity | None = None,
+    ) -> Check:
+        return Check(
+            self.name,
+            severity or self.severity,
+            bool(passed),
+            expected,
+            observed,
+            tuple(subjects),
+            gate=self.id,
+        )
+
+    def check_problems(self, problems: Mapping[str, str], expected: str, fine: str) -> Check:
+        """Make the check of what was found: subject → what is wrong with it; nothing is ``fine``."""
+        return self.check(not problems, expected, "; ".join(problems.values()) or fine, problems)
 
 
 def failures_first(checks: Sequence[Check]) -> list[Check]:
     """Order checks: those that stopped publishing, those that warn, those that passed."""
-    return sorted(checks, key=lambda check: (check.passed, check.severity != "block"))
+    return sorted(checks, key=lambda check: (check.passed, check.severity is not Severity.BLOCK))
 
 
 def describe_checks(checks: Sequence[Check]) -> str:

@@ -6,12 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from sentinel_etl.config.gates import GATES, Gate
-
-__all__ = ["drift_table", "population_stability_index", "shifted"]
-
-
-KS_P_VALUE = 0.001
+__all__ = ["drift_table", "population_stability_index"]
 
 
 def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> pd.DataFrame:
@@ -58,9 +53,3 @@ def population_stability_index(tonight: np.ndarray, before: np.ndarray) -> float
     """
     now, past = ((counts + 0.5) / (counts + 0.5).sum() for counts in (tonight, before))
     return float((special.rel_entr(now, past) + special.rel_entr(past, now)).sum())
-
-
-def shifted(drift: pd.DataFrame, gate: Gate = GATES["risk is distributed as usual"]) -> list[str]:
-    """Pick the rows of a `drift_table` that the gate warns of."""
-    enough = (drift["events"] >= gate.least) & (drift["events before"] >= gate.least)
-    return list(drift.index[enough & (drift["PSI"] > gate.limit) & (drift["KS p"] < KS_P_VALUE)])

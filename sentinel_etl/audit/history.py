@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
-from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.types import is_nullable
-from sentinel_etl.window import Window
 
 __all__ = ["HISTORY_NIGHTS", "Measures", "measure_before", "measure_rows"]
 
@@ -34,13 +32,11 @@ class Measures:
     scores: pd.DataFrame
 
 
-def measure_before(window: Window, pipeline: Pipeline, warehouse: Engine, nights: int = HISTORY_NIGHTS) -> Measures:
-    """Measure the fact table's nights before the window's first."""
-    table = pipeline.fact_table
-    first = window.shift_dates(pipeline.zone)[0]
+def measure_before(first_night: date, table: Table, warehouse: Engine, nights: int = HISTORY_NIGHTS) -> Measures:
+    """Measure the fact table's nights before a window's first."""
     past = and_(
-        table.c.shift_date >= str(first - timedelta(days=nights)),
-        table.c.shift_date < str(first),
+        table.c.shift_date >= str(first_night - timedelta(days=nights)),
+        table.c.shift_date < str(first_night),
     )
     return measure_rows(table, warehouse, past)
 

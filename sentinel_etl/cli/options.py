@@ -6,11 +6,28 @@ import os
 from pathlib import Path
 
 import click
+import pandas as pd
 
-__all__ = ["as_json", "display_path"]
-
+__all__ = ["as_json", "display_path", "event_types", "print_frame", "window_end", "window_hours"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
+window_end = click.option(
+    "--window-end",
+    default="",
+    metavar="INSTANT",
+    help="End of the window, ISO 8601 with offset. Default: the last 06:00.",
+)
+window_hours = click.option("--window-hours", default=24.0, show_default=True, help="Length of the window.")
+event_types = click.option(
+    "--event-type", "event_types", multiple=True, metavar="TYPE", help="Only this event type; may be repeated."
+)
+
+
+def print_frame(frame: pd.DataFrame, as_json: bool) -> None:
+    if as_json:
+        click.echo(frame.to_json(orient="records", date_format="iso", default_handler=str))
+    else:
+        click.echo(frame.to_string(index=False) if len(frame) else "no rows")
 
 
 def display_path(path: Path) -> str:

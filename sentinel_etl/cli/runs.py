@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import webbrowser
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import click
 import pandas as pd
 
+from sentinel_etl.audit.checks import Check, failures_first
 from sentinel_etl.cli.options import as_json, display_path
-from sentinel_etl.ledger.archive import ArchivedRun, find_page, list_runs, prune_reports, show_run
+from sentinel_etl.errors import SentinelError
+from sentinel_etl.ledger.archive import ArchivedRun, find_page, list_runs, opened_archive, show_run
 from sentinel_etl.ledger.commands import query_command
+from sentinel_etl.ledger.report_files import prune_reports
 from sentinel_etl.notebook.index import refresh_index, write_index
-from sentinel_etl.settings import load_settings
+from sentinel_etl.settings import Settings, load_settings
 
 __all__ = ["runs"]
+
+log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -29,11 +34,13 @@ def runs() -> None:
 @as_json
 def list_command(limit: int, as_json: bool) -> None:
     """List runs: id, night, verdict, events, seconds, report."""
-    found = list_runs(limit)
+    with opened_archive() as archive:
+        found = list_runs(archive, limit)
+        runs_dir = archive.settings.runs_dir
     if as_json:
         click.echo(json.dumps([run.as_dict() for run in found]))
     else:
-        click.echo(runs_table(found).to_string(index=False) if found else "no runs")
+        click.echo(runs_table(found, runs_dir).to_string(index=False) if found else "no runs")
 
 
 @runs.command()
@@ -41,15 +48,18 @@ def list_command(limit: int, as_json: bool) -> None:
 @as_json
 def show(run_id: str, as_json: bool) -> None:
     """Show one run: counts, checks with what was expected and observed, timings, and how to do it again."""
-    run = show_run(run_id)
-    click.echo(json.dumps(run.as_dict()) if as_json else describe_run(run))
+    with opened_archive() as archive:
+        run = show_run(run_id, archive)
+        runs_dir = archive.settings.runs_dir
+    click.echo(json.dumps(run.as_dict()) if as_json else describe_run(run, runs_dir))
 
 
 @runs.command("open")
 @click.argument("run_id", required=False)
 def open_command(run_id: str | None) -> None:
     """Open the page of a run's report in the browser: the newest report's, unless a run is named."""
-    page = find_page(run_id)
+    with opened_archive() as archive:
+        page = find_page(run_id, archive)
     click.echo(display_path(page))
     webbrowser.open(page.as_uri())
 
@@ -57,7 +67,8 @@ def open_command(run_id: str | None) -> None:
 @runs.command()
 def index() -> None:
     """Write runs/index.html, the calendar of nights and the table of runs."""
-    click.echo(display_path(write_index()))
+    with opened_archive() as archive:
+        click.echo(display_path(write_index(archive)))
 
 
 @runs.command()
@@ -68,9 +79,10 @@ def index() -> None:
 @as_json
 def prune(keep_days: int, dry_run: bool, as_json: bool) -> None:
     """Delete the reports of nights more than N days ago. The ledger keeps its rows."""
-    pruned = prune_reports(keep_days, dry_run=dry_run)
-    if pruned.files and not dry_run and (load_settings().runs_dir / "index.html").is_file():
-        refresh_index()  # its links to what went
+    settings = load_settings()
+    pruned = prune_reports(keep_days, settings, dry_run=dry_run)
+    if pruned.files and not dry_run and (settings.runs_dir / "index.html").is_file():
+        refresh_links(settings)
     if as_json:
         click.echo(json.dumps({**vars(pruned), "dry_run": dry_run}))
         return
@@ -80,8 +92,16 @@ def prune(keep_days: int, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{len(pruned.files)} files {verb}, {pruned.size / 1e6:.1f} MB")
 
 
-def runs_table(found: list[ArchivedRun]) -> pd.DataFrame:
-    runs_dir = load_settings().runs_dir
+def refresh_links(settings: Settings) -> None:
+    """Write the index again, whose links led to what went; a warehouse that does not answer is a warning."""
+    try:
+        with opened_archive(settings) as archive:
+            refresh_index(archive)
+    except SentinelError as error:
+        log.warning("runs/index.html was not written: %s", error)
+
+
+def runs_table(found: list[ArchivedRun], runs_dir: Path) -> pd.DataFrame:
     rows = [
         (
             run.run_id,
@@ -96,8 +116,7 @@ def runs_table(found: list[ArchivedRun]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run_id", "night", "verdict", "events", "seconds", "report"])
 
 
-def describe_run(run: ArchivedRun) -> str:
-    runs_dir = load_settings().runs_dir
+def describe_run(run: ArchivedRun, runs_dir: Path) -> str:
     facts = {
         "run": run.run_id,
         "verdict": run.state,
@@ -116,15 +135,15 @@ def describe_run(run: ArchivedRun) -> str:
         counts = pd.DataFrame.from_dict(dict(run.counts), orient="index")
         parts.append(pd.concat([counts, counts.sum().to_frame("total").T]).to_string())
     if run.checks:
-        failures_first = sorted(run.checks, key=lambda check: (check["passed"], check["severity"] != "block"))
-        parts.append("\n".join(describe_check(check) for check in failures_first))
+        checks = failures_first([Check.from_dict(check) for check in run.checks])
+        parts.append("\n".join(describe_check(check) for check in checks))
     if run.timings:
         parts.append("\n".join(f"{phase:<10}{seconds:>9.3f} s" for phase, seconds in run.timings.items()))
     return "\n\n".join(parts)
 
 
-def describe_check(check: Mapping[str, Any]) -> str:
-    result = "ok    " if check["passed"] else "FAILED"
-    line = f"{result}  {check['severity']:<5}  {check['name']}"
-    lines = [line, f"        expected  {check['expected']}", f"        observed  {check['observed']}"]
-    return "\n".join([*lines, f"        more      {query_command(check['query'])}"] if check.get("query") else lines)
+def describe_check(check: Check) -> str:
+    result = "ok    " if check.passed else "FAILED"
+    line = f"{result}  {check.severity:<5}  {check.name}"
+    lines = [line, f"        expected  {check.expected}", f"        observed  {check.observed}"]
+    return "\n".join([*lines, f"        more      {query_command(check.query)}"] if check.query else lines)

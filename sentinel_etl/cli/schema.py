@@ -8,10 +8,8 @@ from collections.abc import Sequence
 import click
 
 from sentinel_etl.cli.options import as_json
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import open_context
 from sentinel_etl.operations.schema import SchemaChange, apply_schema, diff_schema, raise_for_refused
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.settings import load_settings
 
 __all__ = ["schema"]
 
@@ -25,8 +23,8 @@ def schema() -> None:
 @as_json
 def diff(as_json: bool) -> None:
     """List how the tables differ from the code; exit 2 where they do. Changes nothing."""
-    settings = load_settings()
-    changes = diff_schema(load_pipeline(settings), open_databases(settings).warehouse, settings.warehouse_cluster)
+    with open_context() as context:
+        changes = diff_schema(context.pipeline, context.warehouse)
     print_changes(changes, as_json)
     raise_for_refused(changes, applied=False)
 
@@ -35,11 +33,10 @@ def diff(as_json: bool) -> None:
 @as_json
 def apply(as_json: bool) -> None:
     """Add the columns that are missing; drop, rename and retype nothing. Exit 2 where that is not enough."""
-    settings = load_settings()
-    warehouse = open_databases(settings).warehouse
-    changes = diff_schema(load_pipeline(settings), warehouse, settings.warehouse_cluster)
-    print_changes(changes, as_json)
-    apply_schema(changes, warehouse)
+    with open_context() as context:
+        changes = diff_schema(context.pipeline, context.warehouse)
+        print_changes(changes, as_json)
+        apply_schema(changes, context.warehouse)
     raise_for_refused(changes, applied=True)
 
 

@@ -61,7 +61,7 @@ def optional_keyword() -> Any:
     return types.LowCardinality(types.Nullable(types.String))
 
 
-def within(least: float | None, most: float | None) -> dict[str, Any]:
+def value_range(least: float | None, most: float | None) -> dict[str, Any]:
     """State a column's range, ends included; None: no end. A value outside is told of, not refused."""
     return {"range": (least, most)}
 
@@ -80,19 +80,19 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
         Column("event_type", KEYWORD, comment="entry of EVENT_CONFIG"),
         Column("station_id", INTEGER, comment="station that sent the patrol"),
         Column("vehicle_id", optional(INTEGER), comment="vehicle of the patrol"),
-        Column("latitude", optional(DECIMAL), comment="degrees north, WGS 84", info=within(-90, 90)),
-        Column("longitude", optional(DECIMAL), comment="degrees east, WGS 84", info=within(-180, 180)),
-        Column("accuracy", optional(DECIMAL), comment="radius of the position, m", info=within(0, None)),
-        Column("speed", optional(DECIMAL), comment="m/s", info=within(0, None)),
-        Column("heading", optional(DECIMAL), comment="degrees clockwise from north", info=within(0, 360)),
+        Column("latitude", optional(DECIMAL), comment="degrees north, WGS 84"),
+        Column("longitude", optional(DECIMAL), comment="degrees east, WGS 84"),
+        Column("accuracy", optional(DECIMAL), comment="radius of the position, m", info=value_range(0, None)),
+        Column("speed", optional(DECIMAL), comment="m/s", info=value_range(0, None)),
+        Column("heading", optional(DECIMAL), comment="degrees clockwise from north", info=value_range(0, 360)),
         Column("hotspot_id", optional(INTEGER), comment="hotspot concerned"),
         Column("remark_text", optional(TEXT), comment="officer's words"),
-        Column("remark_length", optional(types.Int32), comment="characters in remark_text", info=within(0, None)),
+        Column("remark_length", optional(types.Int32), comment="characters in remark_text", info=value_range(0, None)),
         Column(
             "new_priority_ranking",
             optional(types.Int16),
             comment="hotspot's new priority, 1 is highest",
-            info=within(1, None),
+            info=value_range(1, None),
         ),
         Column("visited_hotspots", types.Array(INTEGER), comment="hotspots visited, once the patrol finished"),
         Column("hotspots_to_visit", types.Array(INTEGER), comment="hotspots on the patrol's list"),
@@ -112,7 +112,7 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
             "base_risk_score",
             DECIMAL,
             comment="sum of RISK_WEIGHTS that apply, risk points, undecayed",
-            info=within(0, None),
+            info=value_range(0, None),
         ),
         Column("risk_reasons", types.Array(TEXT), comment="the weights that were added, one line each"),
         Column("details_json", optional(TEXT), comment="source columns without a column here, as JSON"),

@@ -9,18 +9,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-from clickhouse_sqlalchemy import Table, engines, types
-from sqlalchemy import Column, Engine, MetaData
+import pyarrow as pa
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Engine
 
-from sentinel_etl.load.load import load_data
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
-from sentinel_etl.warehouse.ddl import quote
+from sentinel_etl.warehouse.contract import fit_table
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.failures import may_pass
+from sentinel_etl.warehouse.insert import insert_sql
 from sentinel_etl.warehouse.query import query_df, run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
-__all__ = ["ETL_RUNS", "RunRecord", "attach_report", "build_ledger", "create_ledger", "read_runs", "record_run"]
+__all__ = ["RunRecord", "attach_report", "failed_audits", "read_runs", "record_run"]
 
 
 def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
@@ -30,56 +33,14 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
     for place, run in enumerate(runs):
         newer = runs[:place]
         covered = any(
-            later["state"].startswith("PUBLISHED")
+            later["state"].is_published
             and later["window_start"] <= run["window_start"]
             and later["window_end"] >= run["window_end"]
             for later in newer
         )
-        if run["state"] == "NOT PUBLISHED" and not covered:
+        if run["state"] is RunState.NOT_PUBLISHED and not covered:
             failed.append(run)
     return failed
-
-
-INSTANT = types.DateTime64(6, "UTC")
-
-
-def build_ledger(cluster: str | None = None) -> Table:
-    """Build the ledger's table; ``comment`` of each column is its line in the docs."""
-    return Table(
-        "etl_runs",
-        MetaData(),
-        Column("run_id", types.String, comment="UTC start and a random tail"),
-        Column("fact_table", types.String, comment="table that the run writes"),
-        Column("window_start", INSTANT, comment="inclusive"),
-        Column("window_end", INSTANT, comment="exclusive"),
-        Column("event_types", types.Array(types.String), comment="types that the run covers"),
-        Column("state", types.LowCardinality(types.String), comment="RUNNING, or a verdict"),
-        Column("cause", types.String, comment="why not published, or what was warned of"),
-        Column("started_at", INSTANT, comment="when the run began"),
-        Column("updated_at", INSTANT, comment="version of the row: the newest one counts"),
-        Column("source_rows", types.Int64, comment="rows in the source's snapshot"),
-        Column("published_rows", types.Int64, comment="rows of the window in the fact table, after the run"),
-        Column("counts", types.String, comment="JSON: event type → source, staged, published"),
-        Column("timings", types.String, comment="JSON: phase → seconds"),
-        Column("checks", types.String, comment="JSON: the audit, check by check"),
-        Column("config_hash", types.String, comment="of config, weights and fact table"),
-        Column("code_version", types.String, comment="package version"),
-        Column("report_path", types.String, comment="executed notebook, relative to runs/"),
-        engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
-        clickhouse_cluster=cluster,
-    )
-
-
-ETL_RUNS = build_ledger()
-
-
-def create_ledger(warehouse: Engine, cluster: str | None = None) -> None:
-    """Create the ledger if it is not there.
-
-    Raises:
-        SchemaMismatch: it is there with other columns.
-    """
-    create_table(warehouse, build_ledger(cluster or None))
 
 
 @dataclass(frozen=True)
@@ -90,7 +51,7 @@ class RunRecord:
     fact_table: str
     window: Window
     event_types: tuple[str, ...]
-    state: str = "RUNNING"
+    state: RunState = RunState.RUNNING
     cause: str = ""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     source_rows: int = 0
@@ -119,20 +80,21 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
         "timings": json.dumps(record.timings),
         "checks": json.dumps(record.checks, default=str),
     }
-    frame = pd.DataFrame([row])
+    rows = fit_table(pa.Table.from_pylist([row]), ETL_RUNS)
     # The same row twice is the same row: the newest of a run counts.
-    try_again(warehouse, may_pass)(load_data, frame, ETL_RUNS, warehouse, loader="to_sql")
+    try_again(warehouse, may_pass)(insert_sql, [rows], ETL_RUNS, warehouse)
 
 
 def read_runs(warehouse: Engine, where: str = "1", parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Read runs, the newest first, each in its latest state; ``%(name)s`` in ``where`` is a parameter.
 
-    Instants are datetimes in UTC; ``counts``, ``timings`` and ``checks`` are read from their JSON.
+    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings`` and ``checks`` are read
+    from their JSON.
     """
     names = [column.name for column in ETL_RUNS.columns]
     frame = query_df(
         warehouse,
-        f"SELECT {', '.join(names)} FROM {quote(ETL_RUNS.name)} FINAL WHERE {where} "
+        f"SELECT {', '.join(names)} FROM {quote_identifier(ETL_RUNS.name)} FINAL WHERE {where} "
         "ORDER BY started_at DESC, run_id DESC",
         parameters,
     )
@@ -145,6 +107,8 @@ def plain_value(name: str, value: Any) -> Any:
         return json.loads(value)
     if name == "event_types":
         return tuple(value)
+    if name == "state":
+        return RunState(value)
     if isinstance(value, datetime):
         moment = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -153,7 +117,7 @@ def plain_value(name: str, value: Any) -> Any:
 
 def attach_report(run_id: str, report_path: str, warehouse: Engine) -> None:
     """Note where a run's report is kept; a run without a row stays without one."""
-    table = quote(ETL_RUNS.name)
+    table = quote_identifier(ETL_RUNS.name)
     run_statement(
         warehouse,
         f"INSERT INTO {table} SELECT * REPLACE(:path AS report_path, now64(6) AS updated_at) "

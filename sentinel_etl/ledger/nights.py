@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from sentinel_etl.ledger.archive import NO_END, REPORT_ONLY, ArchivedRun
+from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import NIGHTLY
 from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.window import Window
 
-__all__ = ["Night", "judge_nights", "loaded_nights", "missing_nights", "nights_before"]
+__all__ = [
+    "NIGHT_MARKS",
+    "NIGHT_STATES",
+    "Night",
+    "NightState",
+    "judge_nights",
+    "loaded_nights",
+    "missing_nights",
+    "nights_before",
+]
 
 
 def loaded_nights(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine) -> list[date]:
@@ -37,7 +48,7 @@ def missing_nights(
     loaded = sorted(
         (run["window_start"], run["window_end"])
         for run in runs
-        if run["state"].startswith("PUBLISHED") and set(event_types) <= set(run["event_types"])
+        if run["state"].is_published and set(event_types) <= set(run["event_types"])
     )
     missing = []
     for night in nights:
@@ -51,21 +62,28 @@ def missing_nights(
     return missing
 
 
-NightState = Literal["published", "warned", "failed", "missing"]
+class NightState(StrEnum):
+    """How a night stands in the warehouse."""
 
-ENDED_BADLY = ("NOT PUBLISHED", "FAILED", NO_END, REPORT_ONLY)
+    PUBLISHED = "published"
+    WARNED = "warned"
+    FAILED = "failed"
+    MISSING = "missing"
+
 
 # A letter with each colour, because colours alone do not reach everyone.
 NIGHT_MARKS: dict[NightState, tuple[str, str]] = {
-    "published": ("P", "published"),
-    "warned": ("W", "published with warnings"),
-    "failed": ("F", "failed"),
-    "missing": ("M", "missing"),
+    NightState.PUBLISHED: ("P", "published"),
+    NightState.WARNED: ("W", "published with warnings"),
+    NightState.FAILED: ("F", "failed"),
+    NightState.MISSING: ("M", "missing"),
 }
-VERDICT_STATES: dict[str, NightState] = {
-    "PUBLISHED": "published",
-    "PUBLISHED WITH WARNINGS": "warned",
-    **dict.fromkeys(ENDED_BADLY, "failed"),
+
+# What a run's state means for its night, where it says something of it.
+NIGHT_STATES: dict[RunState, NightState] = {
+    RunState.PUBLISHED: NightState.PUBLISHED,
+    RunState.PUBLISHED_WITH_WARNINGS: NightState.WARNED,
+    **{state: NightState.FAILED for state in RunState if state.ended_badly},
 }
 
 
@@ -95,16 +113,16 @@ def judge_nights(
     judged = []
     for night in nights:
         of_night = [run for run in runs if run.first_night <= night <= run.last_night and concerns_night(run)]
-        published = [run for run in of_night if run.state.startswith("PUBLISHED")]
+        published = [run for run in of_night if run.state.is_published]
         if night not in missing:
-            judged.append(Night(night, VERDICT_STATES[published[0].state], published[0]))
-        elif of_night and of_night[0].state in ENDED_BADLY:
-            judged.append(Night(night, "failed", of_night[0]))
+            judged.append(Night(night, NIGHT_STATES[published[0].state], published[0]))
+        elif of_night and of_night[0].state.ended_badly:
+            judged.append(Night(night, NightState.FAILED, of_night[0]))
         else:
-            judged.append(Night(night, "missing", of_night[0] if of_night else None))
+            judged.append(Night(night, NightState.MISSING, of_night[0] if of_night else None))
     return judged
 
 
 def concerns_night(run: ArchivedRun) -> bool:
     """Whether a run says something of its nights: a dry run and another notebook do not."""
-    return run.state != "DRY RUN" and (run.state != REPORT_ONLY or run.notebook == NIGHTLY)
+    return run.state is not RunState.DRY_RUN and (run.state is not RunState.REPORT_ONLY or run.notebook == NIGHTLY)

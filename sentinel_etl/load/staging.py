@@ -1,41 +1,19 @@
-"""Staging tables: where a run writes before readers may see anything."""
+"""The staging tables of dead runs, and what becomes of them."""
 
 from __future__ import annotations
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Column, Engine, MetaData, func, select
+from sqlalchemy import Engine, MetaData
 
 from sentinel_etl.config.fact_table import rejected_name
 from sentinel_etl.ledger.ledger import failed_audits
 from sentinel_etl.source.connection import connect_source
-from sentinel_etl.source.locks import lock_key, run_lock
-from sentinel_etl.warehouse.ddl import cluster_of, drop_statements, staging_statements
+from sentinel_etl.source.locks import run_lock, try_lock
+from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import drop_staging, staging_prefix
 
-__all__ = ["create_staging", "drop_staging", "sweep_staging"]
-
-
-def staging_prefix(fact_table: Table) -> str:
-    return f"{fact_table.name}__staging_"
-
-
-def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
-    """Create this run's staging table with the fact table's structure, keys and projections.
-
-    ``CREATE TABLE … AS`` copies all three, which `ATTACH PARTITION` and `REPLACE PARTITION` demand.
-    https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
-    An interruption leaves an empty table, which `sweep_staging` drops.
-    """
-    name = staging_prefix(fact_table) + run_id
-    for statement in staging_statements(fact_table, name):
-        run_statement(warehouse, statement)
-    columns = [Column(column.name, column.type, server_default=column.server_default) for column in fact_table.columns]
-    return Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
-
-
-def drop_staging(staging: Table, warehouse: Engine) -> None:
-    for statement in drop_statements(staging):
-        run_statement(warehouse, statement)
+__all__ = ["sweep_staging"]
 
 
 def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[str]:
@@ -58,11 +36,7 @@ def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[
     if not run_ids:
         return []
     with connect_source(source) as connection:
-        alive = {
-            run_id
-            for run_id in run_ids
-            if not connection.scalar(select(func.pg_try_advisory_lock(lock_key(run_lock(run_id)))))
-        }
+        alive = {run_id for run_id in run_ids if not try_lock(connection, run_lock(run_id))}
         connection.invalidate()  # the locks tried above go with the session
     kept = {run["run_id"] for run in failed_audits(fact_table, warehouse)}
     dead = [run_id for run_id in run_ids if run_id not in alive | kept]

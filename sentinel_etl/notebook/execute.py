@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from sqlalchemy import Engine
 from traitlets.config import Config
 
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import Context
+from sentinel_etl.databases import Databases, open_databases
 from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, error_named
+from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.ledger import attach_report, read_runs
 from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
 from sentinel_etl.notebook.index import refresh_index
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import post_verdict
-from sentinel_etl.notebook.page import archive
+from sentinel_etl.notebook.page import archive_notebook
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.report import failure_page
+from sentinel_etl.pipeline import Pipeline, load_pipeline
+from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run.run_window import new_run_id
 from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.window import Window
 
 __all__ = ["run_notebook"]
 
@@ -40,71 +46,96 @@ KERNEL_CONFIG = Config(
 )
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A notebook about to be executed: the parameters as they are settled, and where its report will be.
+
+    ``recorded``: whether it takes a run id, so that a run of it has a row in the ledger.
+    """
+
+    source: Path
+    parameters: Mapping[str, Any]
+    window: Window
+    run_id: str
+    report: Path
+    recorded: bool
+
+    @property
+    def part(self) -> Path:
+        """Where it is executed, until it is done."""
+        return self.report.with_name(f".{self.report.stem}.part.ipynb")
+
+
 def run_notebook(
     name: str = "etl_nightly",
     parameters: Mapping[str, Any] | None = None,
     settings: Settings | None = None,
     progress: bool = False,
+    *,
+    context: Context | None = None,
 ) -> NotebookRun:
     """Execute ``notebooks/<name>.ipynb`` and archive it under ``runs/<shift_date>/``.
 
     The window and the run id are settled here and passed in, so the archived notebook says exactly
     what it did. The notebook and its HTML page are written beside their final names and renamed into
     place: an interruption leaves a hidden ``.part`` file and no half report. The notebook of a failed
-    run is archived too, before the error is raised.
+    run is archived too, before the error is raised. Without a ``context`` the databases are opened once
+    the notebook has ended, for the ledger and the index: what they are like before is the notebook's to find.
 
     Raises:
         ConfigurationError: no such notebook, an unknown parameter, or a value of the wrong type.
         SentinelError: what the pipeline raised in the notebook, as its own class.
         NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died.
     """
-    settings = settings or load_settings()
-    source = notebook_path(name, settings)
-    given = check_parameters(source, dict(parameters or {}))
-    known = notebook_parameters(source)
-    window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
-    load_pipeline(settings).select_event_types(given.get("event_types"))
-    run_id = str(given.get("run_id") or new_run_id())
-    settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
-    given |= {key: value for key, value in settled.items() if key in known}
-
-    folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
-    span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
-    report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
-    part = report.with_name(f".{report.stem}.part.ipynb")
+    settings = context.settings if context else settings or load_settings()
+    pipeline = context.pipeline if context else load_pipeline(settings)
+    plan = plan_run(name, dict(parameters or {}), pipeline, settings)
     try:
-        failure = execute(source, part, given, settings, progress)
+        failure = execute(plan, settings, progress)
     except OSError as error:
-        raise report_not_written(part, error) from error
-    verdict = None
-    if failure is not None and not isinstance(failure, AuditFailed):  # of a failed audit the notebook itself tells
-        redo = redo_command(window, settings.zone, given.get("event_types", ()), notebook=source.stem)
-        record = read_record(run_id, settings) if "run_id" in known else None
-        verdict = failure_page(failure, record, window, redo, settings.zone)
-    try:
-        page = archive(part, report, source, verdict)
-    except OSError as error:
-        raise report_not_written(report, error) from error
-    done = NotebookRun(run_id, window, report, page, note_report(run_id, report, settings))
-    if done.record:
-        refresh_index(settings)
+        raise report_not_written(plan.part, error) from error
+    with databases_after(settings, context) as databases:
+        verdict = judge_end(plan, failure, databases, settings)
+        try:
+            page = archive_notebook(plan.part, plan.report, plan.source, verdict)
+        except OSError as error:
+            raise report_not_written(plan.report, error) from error
+        record = note_report(plan, databases, settings)
+        if record and databases:
+            refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
+    done = NotebookRun(plan.run_id, plan.window, plan.report, page, record)
     if settings.notify_url is not None:
         post_verdict(settings.notify_url.get_secret_value(), done, failure)
     if failure is not None:
-        failure.add_note(f"report of the failed run: {report}")
+        failure.add_note(f"report of the failed run: {plan.report}")
         raise failure
     return done
 
 
-def execute(
-    source: Path, target: Path, parameters: dict[str, Any], settings: Settings, progress: bool
-) -> SentinelError | None:
-    """Execute into ``target``, which papermill keeps up to date cell by cell; return what went wrong."""
+def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings: Settings) -> Plan:
+    """Settle what a run does before it begins."""
+    source = notebook_path(name, settings)
+    given = check_parameters(source, parameters)
+    known = notebook_parameters(source)
+    window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
+    pipeline.select_event_types(given.get("event_types"))
+    run_id = str(given.get("run_id") or new_run_id())
+    settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
+    given |= {key: value for key, value in settled.items() if key in known}
+    folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
+    span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
+    report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
+    return Plan(source, given, window, run_id, report, recorded="run_id" in known)
+
+
+def execute(plan: Plan, settings: Settings, progress: bool) -> SentinelError | None:
+    """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
+    source = plan.source
     try:
         papermill.execute_notebook(
             str(source),
-            str(target),
-            parameters=parameters,
+            str(plan.part),
+            parameters=dict(plan.parameters),
             # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
             resources={"metadata": {"path": str(source.parent)}},
             progress_bar=progress,
@@ -133,19 +164,48 @@ def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
     return known(error.evalue)
 
 
-def read_record(run_id: str, settings: Settings) -> Mapping[str, Any]:
-    """Read the run's ledger row; empty where it has none, or where the warehouse does not answer."""
+@contextmanager
+def databases_after(settings: Settings, context: Context | None) -> Iterator[Databases | None]:
+    """Lend the databases for what is noted after a run: the context's, or opened now; None: they do not answer."""
+    if context is not None:
+        yield context.databases
+        return
     try:
-        return next(iter(read_runs(open_databases(settings).warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
+        databases = open_databases(settings)
+    except SentinelError:
+        yield None
+        return
+    with closing(databases):
+        yield databases
+
+
+def judge_end(
+    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
+) -> Page | None:
+    """Write the page of a run that ended before its notebook could; of a failed audit the notebook itself tells."""
+    if failure is None or isinstance(failure, AuditFailed):
+        return None
+    redo = redo_command(plan.window, settings.zone, plan.parameters.get("event_types", ()), notebook=plan.source.stem)
+    record = read_record(plan.run_id, databases.warehouse if databases else None) if plan.recorded else None
+    return failure_page(failure, record, plan.window, redo, settings.zone)
+
+
+def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:
+    """Read the run's ledger row; empty where it has none, or where the warehouse does not answer."""
+    if warehouse is None:
+        return {}
+    try:
+        return next(iter(read_runs(warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
     except SentinelError:
         return {}
 
 
-def note_report(run_id: str, report: Path, settings: Settings) -> Mapping[str, Any]:
-    """Write the report's path to the run's ledger row, if the run came far enough to have one."""
-    try:
-        warehouse = open_databases(settings).warehouse
-        attach_report(run_id, report_path(report, settings), warehouse)
-    except SentinelError:
+def note_report(plan: Plan, databases: Databases | None, settings: Settings) -> Mapping[str, Any]:
+    """Write the report's path to the run's ledger row, if the run came far enough to have one; return the row."""
+    if databases is None:
         return {}  # the database that failed the run cannot take the note either; the report says so
-    return read_record(run_id, settings)
+    try:
+        attach_report(plan.run_id, report_path(plan.report, settings), databases.warehouse)
+    except SentinelError:
+        return {}
+    return read_record(plan.run_id, databases.warehouse)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from sentinel_etl.settings import Settings
 __all__ = ["choose_report_folder", "report_not_written", "report_path"]
 
 
+log = logging.getLogger(__name__)
+
 # What a report and its page take, about: room for less is none.
 REPORT_BYTES = 2 << 20
 
@@ -21,7 +23,7 @@ def choose_report_folder(night: str, settings: Settings) -> Path:
     """Make the night's folder under ``runs/``; a run is not given up for want of it.
 
     Where it cannot be written, or its disk is full, the report goes below the state folder, else
-    below the temporary one, and a warning on stderr says so.
+    below the temporary one, and a warning says so.
 
     Raises:
         ConfigurationError: none of them can be written.
@@ -36,7 +38,7 @@ def choose_report_folder(night: str, settings: Settings) -> Path:
             problems.append(f"{base}: {error.strerror}")
             continue
         if problems:
-            print(f"warning: a report cannot be written to {problems[0]}; it is kept in {folder}", file=sys.stderr)
+            log.warning("a report cannot be written to %s; it is kept in %s", problems[0], folder)
         return folder
     raise ConfigurationError(
         f"SENTINEL_RUNS_DIR: expected a folder that can be written, found {'; '.join(problems)}. Free some space, or "

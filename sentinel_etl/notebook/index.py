@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import threading
+import logging
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,59 +10,56 @@ from pathlib import Path
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, func, select
 
-from sentinel_etl.ledger.archive import open_ledger, read_archive
+from sentinel_etl.files import write_atomically
+from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import judge_nights
-from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.report.index_page import Measure, render_index
-from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import has_table
 
 __all__ = ["measure_nights", "refresh_index", "write_index"]
 
 
+log = logging.getLogger(__name__)
+
 NIGHTS_SHOWN = 371  # 53 weeks: a year, and the same night a year ago
 
 
-def write_index(settings: Settings | None = None, warehouse: Engine | None = None, nights: int = NIGHTS_SHOWN) -> Path:
+def write_index(archive: Archive, nights: int = NIGHTS_SHOWN) -> Path:
     """Write ``index.html`` in the runs folder from the ledger, the report files and the fact table.
 
     The page is written beside its name and renamed into place: readers, and runs that write it at
     the same time, see a whole page. An interruption leaves the old one and a hidden ``.part`` file.
     """
-    settings = settings or load_settings()
-    if warehouse is None:
-        with open_ledger(settings) as opened:
-            return write_index(settings, opened, nights)
-    pipeline = load_pipeline(settings)
+    settings, pipeline = archive.settings, archive.pipeline
     now = settings.now or datetime.now(UTC)
     last = choose_window(settings=settings).shift_dates(settings.zone)[-1]
     since = last - timedelta(days=nights - 1)
-    runs = read_archive(settings, warehouse, since=since)
+    runs = read_archive(archive, since=since)
     # Where every run is of a night to come, as under a frozen clock, the calendar is last night alone.
     first = min(last, max(since, min((run.first_night for run in runs), default=last)))
     calendar = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    there = has_table(archive.warehouse, pipeline.fact_table.name)
     page = render_index(
         runs,
         judge_nights(calendar, runs, pipeline.event_types, settings.zone),
-        measure_nights(pipeline.fact_table, first, warehouse) if has_table(warehouse, pipeline.fact_table.name) else {},
+        measure_nights(pipeline.fact_table, first, archive.warehouse) if there else {},
         now,
         settings.zone,
     )
     path = settings.runs_dir / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{threading.get_native_id()}.part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, page)
     return path
 
 
-def refresh_index(settings: Settings | None = None, warehouse: Engine | None = None) -> Path | None:
-    """Write the index after something else that counts more: what goes wrong is a warning on stderr."""
+def refresh_index(archive: Archive) -> Path | None:
+    """Write the index after something else that counts more: what goes wrong is a warning."""
     try:
-        return write_index(settings, warehouse)
+        return write_index(archive)
     except Exception as error:  # noqa: BLE001 - a page of links must not fail the night
-        print(f"warning: runs/index.html was not written: {error}", file=sys.stderr)
+        log.warning("runs/index.html was not written: %s", error)
         return None
 
 

@@ -14,7 +14,7 @@ from papermill.execute import ERROR_MARKER_TAG
 from sentinel_etl.files import write_atomically
 from sentinel_etl.report import Page
 
-__all__ = ["export_html"]
+__all__ = ["archive_notebook", "export_html"]
 
 
 # nbconvert's page would load these from other people's servers; a report opens without a network.
@@ -27,7 +27,7 @@ NO_WORDS = "No description has been provided for this image"
 SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
 
 
-def archive(part: Path, report: Path, source: Path, verdict: Page | None = None) -> Path:
+def archive_notebook(part: Path, report: Path, source: Path, verdict: Page | None = None) -> Path:
     """Move the executed notebook into place and write its page beside it; ``verdict`` goes to its top."""
     notebook = nbformat.read(part, as_version=4)
     # papermill opens a notebook that failed with notes of its own; ours comes instead.

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import Settings
 
-__all__ = ["notebook_parameters"]
+__all__ = ["check_parameters", "notebook_parameters", "notebook_path"]
 
 
 PARAMETER_TYPES: dict[str, Any] = {"bool": bool, "float": float, "int": int, "list[str]": list[str], "str": str}

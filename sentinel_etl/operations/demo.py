@@ -6,15 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
-from sentinel_etl.databases import Databases, open_databases
+from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.ledger.ledger import create_ledger, read_runs
+from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.ledger.nights import missing_nights
 from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.notebook.notebook_run import NotebookRun
-from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window
 
 __all__ = ["prepare_city", "run_demo"]
@@ -24,11 +24,11 @@ HISTORY_NIGHTS = 28  # four of each weekday, which is what a night is compared w
 EVENTS_PER_NIGHT = 5_000
 
 
-def run_demo(settings: Settings | None = None, say: Callable[[str], None] = print) -> NotebookRun:
+def run_demo(settings: Settings | None = None, say: Callable[[str], None] = lambda line: None) -> NotebookRun:
     """Make the sample city up to last night, load its history, and execute the nightly notebook.
 
     Each part is left as it is where it is there already, so a second demonstration only runs the
-    notebook again, over the same rows. It writes to the local stack alone.
+    notebook again, over the same rows. It writes to the local stack alone. ``say`` is told each step.
 
     Raises:
         ConfigurationError: a database URL is set, so there might be a live database behind it.
@@ -40,31 +40,30 @@ def run_demo(settings: Settings | None = None, say: Callable[[str], None] = prin
             "city into the source; found one. Unset them, or use `sentinel-etl run`"
         )
     say("local stack: PostgreSQL and ClickHouse")
-    databases = open_databases(settings)
-    say(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
-    prepare_city(databases, settings)
-    say("nightly run: notebooks/etl_nightly.ipynb")
-    return run_notebook("etl_nightly", settings=settings)
+    with open_context(settings) as context:
+        say(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
+        prepare_city(context)
+        say("nightly run: notebooks/etl_nightly.ipynb")
+        return run_notebook("etl_nightly", context=context)
 
 
-def prepare_city(databases: Databases, settings: Settings) -> None:
+def prepare_city(context: Context) -> None:
     """Write the sample city's rows up to now into the source, and its history into the warehouse.
 
     Rows that a phone has yet to send are left out, as they would be. Running it again adds only what
     is missing. An interruption leaves whole nights in the source, and in the warehouse what
     `run_window` leaves.
     """
-    now = settings.now or datetime.now(UTC)
-    last = Window.latest(now, settings.zone)
+    settings, pipeline, source = context.settings, context.pipeline, context.source
+    last = Window.latest(settings.now or datetime.now(UTC), settings.zone)
     shift_date = last.shift_dates(settings.zone)[0]
     city = City(timezone=settings.timezone)
-    create_source_tables(databases.source)
-    load_city(databases.source, city)
-    load_nights(databases.source, city, shift_date, HISTORY_NIGHTS + 1, EVENTS_PER_NIGHT, received_before=last.end)
-    create_ledger(databases.warehouse, settings.warehouse_cluster)
-    pipeline = load_pipeline(settings)
+    create_source_tables(source)
+    load_city(source, city)
+    load_nights(source, city, shift_date, HISTORY_NIGHTS + 1, EVENTS_PER_NIGHT, received_before=last.end)
+    prepare_tables(context.warehouse, pipeline.fact_table, pipeline.zone)
     history = [shift_date - timedelta(days=n) for n in range(HISTORY_NIGHTS, 0, -1)]
-    missing = missing_nights(history, pipeline.event_types, read_runs(databases.warehouse), settings.zone)
+    missing = missing_nights(history, pipeline.event_types, read_runs(context.warehouse), settings.zone)
     if missing:
         whole = Window(Window.night(missing[0], settings.zone).start, Window.night(missing[-1], settings.zone).end)
-        run_window(whole, source=databases.source, warehouse=databases.warehouse, pipeline=pipeline, settings=settings)
+        run_window(whole, context=context)

@@ -9,17 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed, ConfigurationError
-from sentinel_etl.ledger.ledger import create_ledger
 from sentinel_etl.ledger.nights import loaded_nights
-from sentinel_etl.operations.backfill import GroupResult, group_nights, raise_for_groups, run_backfill
-from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.operations.backfill import raise_for_groups, run_backfill
+from sentinel_etl.operations.groups import GroupResult, group_nights
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.reconcile.compare import compare_fingerprints
-from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.warehouse.provision import prepare_fact_table
-from sentinel_etl.warehouse.tables import build_rejected, create_table
+from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window
 
 __all__ = ["Reconciliation", "reconcile_nights"]
@@ -88,9 +85,7 @@ def describe(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def reconcile_nights(
-    days: int, *, heal: bool = False, allow_shrink: bool = False, settings: Settings | None = None
-) -> Reconciliation:
+def reconcile_nights(context: Context, days: int, *, heal: bool = False, allow_shrink: bool = False) -> Reconciliation:
     """Compare the last ``days`` nights, as far as they were loaded, and do those that differ again.
 
     Reads only, unless ``heal`` is asked for; then each stretch of changed nights is one ordinary run with
@@ -102,17 +97,12 @@ def reconcile_nights(
     """
     if days < 1:
         raise ConfigurationError(f"--days: expected at least 1, found {days}")
-    settings = settings or load_settings()
-    pipeline = load_pipeline(settings)
-    databases = open_databases(settings)
-    source, warehouse = databases.replica or databases.source, databases.warehouse
-    prepare_fact_table(warehouse, pipeline)
-    create_table(warehouse, build_rejected(pipeline.fact_table))
-    create_ledger(warehouse, settings.warehouse_cluster)
+    settings, pipeline, warehouse = context.settings, context.pipeline, context.warehouse
+    prepare_tables(warehouse, pipeline.fact_table, pipeline.zone)
     last = Window.latest(settings.now or datetime.now(UTC), settings.zone).shift_dates(settings.zone)[0]
     nights = loaded_nights([last - timedelta(days=back) for back in range(days - 1, -1, -1)], pipeline, warehouse)
     limit = settings.statement_timeout_seconds
-    table = compare_fingerprints(nights, pipeline, source, warehouse, limit)
+    table = compare_fingerprints(nights, pipeline, context.reader, warehouse, limit)
     found = differing(table)
     result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found)
     if not heal or found.empty:
@@ -120,8 +110,8 @@ def reconcile_nights(
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     changed = sorted(set(found["shift_date"]))
     groups = group_nights(changed, scheme, settings.zone)
-    healed = run_backfill(groups, parameters={"allow_shrink": allow_shrink})
-    left = differing(compare_fingerprints(changed, pipeline, source, warehouse, limit))
+    healed = run_backfill(groups, context, parameters={"allow_shrink": allow_shrink})
+    left = differing(compare_fingerprints(changed, pipeline, context.reader, warehouse, limit))
     return replace(result, left=left, healed=tuple(healed))
 
 

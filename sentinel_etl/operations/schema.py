@@ -16,24 +16,23 @@ from sqlalchemy import Column, Engine
 
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
-from sentinel_etl.ledger.ledger import build_ledger
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.warehouse.ddl import add_column_statements, storage_name
+from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import build_rejected, normal
+from sentinel_etl.warehouse.tables import build_ledger, build_rejected, normal_type
 from sentinel_etl.warehouse.types import is_nullable, server_type
 
 __all__ = ["SchemaChange", "apply_schema", "check_warehouse", "diff_schema", "raise_for_refused"]
 
 
-def check_warehouse(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> list[Difference]:
+def check_warehouse(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
     """List every difference between the warehouse's tables and the code; each would stop a run.
 
     Raises:
         WarehouseUnreachable: no connection.
     """
     mend = "; `sentinel-etl schema apply` adds it"
-    changes = diff_schema(pipeline, warehouse, cluster)
+    changes = diff_schema(pipeline, warehouse)
     return [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
 
 
@@ -56,7 +55,7 @@ class SchemaChange:
         return f"{'refused' if self.refused else 'to add'}: {self.table}: {self.message}"
 
 
-def diff_schema(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> list[SchemaChange]:
+def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
     """List how the fact table, the rejected table and the ledger differ from the code; reads only.
 
     A table that is not there is no difference: the next run makes it.
@@ -64,7 +63,7 @@ def diff_schema(pipeline: Pipeline, warehouse: Engine, cluster: str = "") -> lis
     Raises:
         WarehouseUnreachable: the server does not answer.
     """
-    tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster or None)]
+    tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster_of(pipeline.fact_table))]
     return [change for table in tables for change in changes_of(table, warehouse)]
 
 
@@ -82,7 +81,7 @@ def changes_of(table: Table, warehouse: Engine) -> list[SchemaChange]:
         wanted = server_type(column)
         if column.name not in there:
             changes.append(missing_column(table, column, before))
-        elif normal(there[column.name]) != normal(wanted):
+        elif normal_type(there[column.name]) != normal_type(wanted):
             message = f"{column.name} is {there[column.name]}, the code has {wanted}; a type is not changed"
             changes.append(SchemaChange(table.name, f"{message}. Load into a new table, or put the code right"))
         before = column.name

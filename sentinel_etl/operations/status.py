@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.ledger.ledger import create_ledger, read_runs
+from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.ledger.nights import missing_nights
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.settings import choose_window
+from sentinel_etl.warehouse.ddl import cluster_of
+from sentinel_etl.warehouse.tables import build_ledger, create_table
 
 __all__ = ["Status", "read_status"]
 
@@ -62,16 +63,14 @@ class Status:
         return "\n".join([*lines, f"missing of the last {self.nights} nights: {missing}"])
 
 
-def read_status(nights: int = 7, settings: Settings | None = None) -> Status:
+def read_status(context: Context, nights: int = 7) -> Status:
     """Read the ledger and compare it with the calendar.
 
     Raises:
         WarehouseUnreachable: the ledger cannot be read.
     """
-    settings = settings or load_settings()
-    pipeline = load_pipeline(settings)
-    warehouse = open_databases(settings).warehouse
-    create_ledger(warehouse, settings.warehouse_cluster)
+    settings, pipeline, warehouse = context.settings, context.pipeline, context.warehouse
+    create_table(warehouse, build_ledger(cluster_of(pipeline.fact_table)))
     runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
     window = choose_window(settings=settings)
     last = window.shift_dates(settings.zone)[-1]

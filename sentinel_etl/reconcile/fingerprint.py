@@ -42,7 +42,7 @@ from sentinel_etl.extract.lost_rows import loosen_joins
 from sentinel_etl.extract.statements import AS_TEXT, happened_in, night_of, source_key
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.snapshot import compile_sql
-from sentinel_etl.warehouse.ddl import quote
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.window import Window
 
@@ -166,10 +166,10 @@ def source_statement(
 
 def warehouse_statement(table: Table, kind: EventType, window: Window, content: list[Covered]) -> Select[Any]:
     """Build the statement that fingerprints a type's fact rows of each night, but for rejected ids; as above."""
-    fields = [WAREHOUSE_TEXTS[each.kind].format(quote(each.name)) for each in content]
+    fields = [WAREHOUSE_TEXTS[each.kind].format(quote_identifier(each.name)) for each in content]
     written = [f"ifNull(concat(toString(length({field})), ':', {field}), '{ABSENT}')" for field in fields]
     hashed = WAREHOUSE_HASH.format(f"concat({', '.join(['event_id', *written, chr(39) * 2])})")
-    accepted = f"event_id NOT IN (SELECT event_id FROM {quote(rejected_name(table))})"
+    accepted = f"event_id NOT IN (SELECT event_id FROM {quote_identifier(rejected_name(table))})"
     return (
         select(
             literal_column("toString(event_type)").label("kind"),

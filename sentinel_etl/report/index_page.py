@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from sentinel_etl.ledger.archive import ArchivedRun
-from sentinel_etl.ledger.nights import NIGHT_MARKS, VERDICT_STATES, Night
+from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, Night
 
 __all__ = ["Measure", "render_index"]
 
@@ -71,7 +71,7 @@ def render_index(
         months=list(calendar_months(nights)),
         counts={state: sum(night.state == state for night in nights) for state in NIGHT_MARKS},
         marks=NIGHT_MARKS,
-        verdict_states=VERDICT_STATES,
+        verdict_states=NIGHT_STATES,
         rows=list(table_rows(runs, nights)),
         measures=measures,
         event_sparks=spark_by_night(events, from_zero=True),

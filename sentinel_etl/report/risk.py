@@ -9,16 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from sentinel_etl.audit.drift import drift_table, shifted
-from sentinel_etl.config.gates import GATES
+from sentinel_etl.audit.drift import drift_table
+from sentinel_etl.audit.history_gates import RISK_GATES, shifted
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import BEFORE, INK, TONIGHT, WIDTH, draw_panels, draw_plain, finish_figure, label_panels
 
 __all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 
 SCORE_BAND = 5.0  # width of a histogram's bar, risk points
-
-GATES_BY = {"event_type": "risk is distributed as usual", "station_id": "risk is distributed as usual at each station"}
 
 
 def risk_table(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Page:
@@ -32,7 +30,7 @@ def risk_table(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type
     table["change"] = table["mean"] - table["mean before"]
     drift = drift_table(scores, before, by)
     table = table.join(drift[["PSI", "KS"]], how="left")
-    return table_page(table, shifted(drift, GATES[GATES_BY[by]]))
+    return table_page(table, shifted(drift, RISK_GATES[by]))
 
 
 def summarise(scores: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from sentinel_etl.audit.checks import Check, failures_first
-from sentinel_etl.audit.drift import drift_table, shifted
+from sentinel_etl.audit.drift import drift_table
+from sentinel_etl.audit.history_gates import shifted
 from sentinel_etl.errors import (
     ConfigurationError,
     NotebookFailed,
@@ -25,7 +26,7 @@ from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.style import FAILED, INK, MUTED, VERDICT_COLOURS
 from sentinel_etl.run.result import RunResult
-from sentinel_etl.run.stopwatch import PHASES
+from sentinel_etl.stopwatch import PHASES
 from sentinel_etl.window import Window
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]

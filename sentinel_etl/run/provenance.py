@@ -15,7 +15,7 @@ from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["config_hash"]
+__all__ = ["config_hash", "name_versions"]
 
 
 def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:

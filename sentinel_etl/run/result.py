@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.checks import Check, describe_checks
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.ledger.states import RunState
+from sentinel_etl.run.job import Job
+from sentinel_etl.run.provenance import config_hash
+from sentinel_etl.run.stages import Judged, Published, Reconciled, Staged
 from sentinel_etl.window import Window
 
-__all__ = ["RunResult"]
+__all__ = ["RunResult", "make_result"]
 
 
 def empty(**types: str) -> pd.DataFrame:
@@ -45,7 +50,7 @@ class RunResult:
 
     run_id: str
     window: Window
-    verdict: str
+    verdict: RunState
     cause: str
     counts: pd.DataFrame
     checks: tuple[Check, ...]
@@ -67,7 +72,7 @@ class RunResult:
 
     @property
     def published(self) -> bool:
-        return self.verdict.startswith("PUBLISHED")
+        return self.verdict.is_published
 
     def raise_for_verdict(self) -> None:
         """Raise where the run was to publish and did not.
@@ -75,7 +80,7 @@ class RunResult:
         Raises:
             AuditFailed: with the failed checks and the next step.
         """
-        if self.verdict == "NOT PUBLISHED":
+        if self.verdict is RunState.NOT_PUBLISHED:
             raise AuditFailed(
                 f"{self.cause}. Nothing was published; the staged rows are kept in the warehouse, in "
                 f"the table that ends in {self.run_id}, until a later run of the window publishes",
@@ -96,3 +101,36 @@ class RunResult:
             timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
             checks=tuple(check.as_dict() for check in self.checks),
         )
+
+
+def make_result(
+    job: Job,
+    staged: Staged,
+    judged: Judged,
+    published: Published,
+    reconciled: Reconciled,
+    versions: Mapping[str, str],
+) -> RunResult:
+    """Put together what the stages returned."""
+    pipeline = job.context.pipeline
+    return RunResult(
+        run_id=job.run_id,
+        window=job.window,
+        verdict=RunState.DRY_RUN if job.dry_run and not judged.blocked else judged.verdict,
+        cause=describe_checks(judged.blocked or judged.warned),
+        counts=reconciled.counts,
+        rejected=staged.rejected.tabulate(),
+        late=judged.late,
+        checks=judged.checks,
+        timings=job.clock.rounded(),
+        how=published.how,
+        preview=judged.preview,
+        riskiest=judged.riskiest,
+        tonight=judged.tonight,
+        before=judged.before,
+        config_hash=config_hash(pipeline, job.window),
+        code_version=version("sentinel-warehouse-etl"),
+        zone=pipeline.zone,
+        versions=versions,
+        limited=job.limited,
+    )

@@ -1,4 +1,4 @@
-"""Moves one window from source to warehouse: settles what a run needs, and notes in the ledger how it went."""
+"""Moves one window from source to warehouse: the order of the stages, and what the ledger notes of them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from importlib.metadata import version
 
 from sqlalchemy import Engine
 
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import Context, completed_context
 from sentinel_etl.extract.check_source import require_source
-from sentinel_etl.ledger.ledger import RunRecord, create_ledger, record_run
+from sentinel_etl.ledger.ledger import RunRecord, record_run
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.load.staging import sweep_staging
-from sentinel_etl.pipeline import Pipeline, load_pipeline
-from sentinel_etl.run.provenance import config_hash
-from sentinel_etl.run.result import RunResult
-from sentinel_etl.run.stages import WindowRun
-from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.warehouse.provision import prepare_fact_table
-from sentinel_etl.warehouse.tables import build_rejected, create_table
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.run.job import Job
+from sentinel_etl.run.provenance import config_hash, name_versions
+from sentinel_etl.run.result import RunResult, make_result
+from sentinel_etl.run.stages import (
+    clear_staging,
+    hold_partitions,
+    judge,
+    look_back,
+    publish,
+    reconcile,
+    recount,
+    stage,
+)
+from sentinel_etl.settings import Settings
+from sentinel_etl.threads import background
+from sentinel_etl.warehouse.provision import prepare_tables
+from sentinel_etl.warehouse.tables import create_staging
 from sentinel_etl.window import Window, check_calendar
 
-__all__ = ["new_run_id", "run_window"]
+__all__ = ["execute", "new_run_id", "run_window"]
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -34,6 +46,7 @@ def new_run_id(now: datetime | None = None) -> str:
 def run_window(
     window: Window,
     *,
+    context: Context | None = None,
     source: Engine | None = None,
     warehouse: Engine | None = None,
     replica: Engine | None = None,
@@ -46,9 +59,10 @@ def run_window(
 ) -> RunResult:
     """Move the window's events from the source to the fact table, all or nothing per partition.
 
-    Databases, pipeline and settings are those of the environment unless given; rows are read from
-    ``replica``, where there is one, and locks are taken on ``source``. ``event_types``
-    limits the run to some types; ``dry_run`` stages and audits, then publishes nothing.
+    Databases, pipeline and settings are the context's, or those given one by one; what is given neither way is
+    that of the environment, and is opened and closed here. Rows are read from ``replica``, where there is one,
+    and locks are taken on ``source``. ``event_types`` limits the run to some types; ``dry_run`` stages and
+    audits, then publishes nothing.
 
     An interruption at any instant leaves the fact table, per partition, as it was or as it is meant
     to be; a staging table, which the next run sweeps; and a ledger row in state RUNNING. Running
@@ -62,45 +76,74 @@ def run_window(
         WindowError: a night that the fact table has no date for.
     """
     check_calendar(window)
-    settings = settings or load_settings()
-    pipeline = pipeline or load_pipeline(settings)
-    chosen = pipeline.select_event_types(list(event_types or ()))
-    if source is None or warehouse is None:
-        databases = open_databases(settings)
-        source, warehouse = source or databases.source, warehouse or databases.warehouse
-        replica = replica or databases.replica
-    require_source(chosen.values(), source)
-    prepare_fact_table(warehouse, pipeline)
-    create_table(warehouse, build_rejected(pipeline.fact_table))
-    create_ledger(warehouse, settings.warehouse_cluster)
+    if context is not None:
+        return run_recorded(make_job(window, context, event_types, dry_run, allow_shrink, run_id))
+    with completed_context(settings, pipeline, source, warehouse, replica) as completed:
+        return run_recorded(make_job(window, completed, event_types, dry_run, allow_shrink, run_id))
 
-    run = WindowRun(window, source, replica or source, warehouse, pipeline, chosen, settings, run_id or new_run_id())
+
+def make_job(
+    window: Window,
+    context: Context,
+    event_types: Sequence[str] | None,
+    dry_run: bool,
+    allow_shrink: bool,
+    run_id: str | None,
+) -> Job:
+    chosen = context.pipeline.select_event_types(list(event_types or ()))
+    return Job(run_id or new_run_id(), window, chosen, context, dry_run, allow_shrink)
+
+
+def run_recorded(job: Job) -> RunResult:
+    """Run the job, and note in the ledger that it began and how it ended."""
+    context, warehouse = job.context, job.context.warehouse
+    require_source(job.event_types.values(), context.source)
+    prepare_tables(warehouse, job.fact_table, context.pipeline.zone)
     record = RunRecord(
-        run_id=run.run_id,
-        fact_table=pipeline.fact_table.name,
-        window=window,
-        event_types=tuple(chosen),
-        config_hash=config_hash(pipeline, window),
+        run_id=job.run_id,
+        fact_table=job.fact_table.name,
+        window=job.window,
+        event_types=tuple(job.event_types),
+        config_hash=config_hash(context.pipeline, job.window),
         code_version=version("sentinel-warehouse-etl"),
     )
     record_run(record, warehouse)
     try:
-        with run.clock.measure("total"):
-            result = run.execute(dry_run=dry_run, allow_shrink=allow_shrink)
+        result = execute(job)
     except BaseException as error:
-        note_failure(replace(record, timings=run.clock.rounded()), error, warehouse)
+        note_failure(replace(record, timings=job.clock.rounded()), error, warehouse)
         raise
-    result = replace(result, timings=run.clock.rounded())
     record_run(result.close_record(record), warehouse)
     if result.published:
-        sweep_staging(pipeline.fact_table, source, warehouse)
+        sweep_staging(job.fact_table, context.source, warehouse)
     return result
+
+
+def execute(job: Job) -> RunResult:
+    """Go through the stages; the lock on the partitions is held from the first to the last.
+
+    Each stage returns what the next ones need. What needs only the other database goes on in the background.
+    """
+    context = job.context
+    with job.clock.measure("total"):
+        with hold_partitions(job) as locks:
+            sweep_staging(job.fact_table, context.source, context.warehouse)
+            table = create_staging(job.fact_table, job.run_id, context.warehouse)
+            late = background(lambda: look_back(job))
+            staged = stage(job, table)
+            judged = judge(job, staged, late)
+            now = background(lambda: recount(job))
+            published = publish(job, staged, judged, locks)
+            reconciled = reconcile(job, staged, judged, now)
+            clear_staging(job, staged, judged)
+        versions = name_versions(context.source, context.warehouse)
+    return make_result(job, staged, judged, published, reconciled, versions)
 
 
 def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> None:
     """Write the failure to the ledger, unless that is what failed: the first error is the one to show."""
     cause = str(error) or type(error).__name__
     try:
-        record_run(replace(record, state="FAILED", cause=cause), warehouse)
+        record_run(replace(record, state=RunState.FAILED, cause=cause), warehouse)
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first
         error.add_note(f"the ledger could not be written either: {second}")

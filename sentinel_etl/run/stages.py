@@ -1,64 +1,189 @@
-"""The stages of one run of one window, in order: read → transform → load → audit → publish → reconcile."""
+"""The stages of one run: each takes the job and what the stages before returned, and returns a frozen value."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine, union_all
 
-from sentinel_etl.arrow import as_arrow, as_frame
-from sentinel_etl.audit.checks import Check, describe_checks
-from sentinel_etl.audit.contract import build_contract, check_contract, judge_ranges
+from sentinel_etl.arrow import as_arrow
+from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.evidence import attach_evidence
-from sentinel_etl.audit.history import Measures, measure_before, measure_rows
-from sentinel_etl.audit.judge import judge_history, judge_late
+from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
+from sentinel_etl.audit.history_gates import check_late, judge_history
 from sentinel_etl.audit.preview import read_examples, read_riskiest
-from sentinel_etl.audit.staged import audit_staging, check_rejected, most_rejected
-from sentinel_etl.config.event_type import EventType
-from sentinel_etl.extract.read import extract_batches
-from sentinel_etl.extract.refused import select_nightless, select_refused
-from sentinel_etl.extract.statements import count_events
+from sentinel_etl.audit.scene import Scene
+from sentinel_etl.audit.staged import audit_staging
+from sentinel_etl.audit.window_gates import check_accepted, check_ranges, most_rejected
+from sentinel_etl.extract.stream import extract_window
 from sentinel_etl.ledger.nights import nights_before
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.load.load import load_stream
-from sentinel_etl.load.rejected import Rejects, reject_surplus
-from sentinel_etl.load.staging import create_staging, drop_staging, sweep_staging
-from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.load.rejected import Rejected, RejectedRows
+from sentinel_etl.load.surplus import take_surplus
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
 from sentinel_etl.publish.publish_window import publish_window
 from sentinel_etl.reconcile.counts import count_source, count_warehouse, find_late_rows
-from sentinel_etl.run.provenance import config_hash, name_versions
-from sentinel_etl.run.result import RunResult
-from sentinel_etl.run.stopwatch import Stopwatch
-from sentinel_etl.settings import Settings
-from sentinel_etl.source.locks import hold_locks, run_lock
-from sentinel_etl.source.snapshot import BATCH_BYTES, Snapshot, open_snapshot
-from sentinel_etl.threads import background, prefetch, throttle
+from sentinel_etl.run.job import Job
+from sentinel_etl.source.locks import hold_locks, run_lock, session_name
+from sentinel_etl.threads import background, prefetch
 from sentinel_etl.transform.concatenate import concatenate
 from sentinel_etl.transform.misfits import sort_rows
-from sentinel_etl.warehouse.tables import build_rejected
-from sentinel_etl.window import Window
+from sentinel_etl.transform.rejected import write_refused, write_surplus
+from sentinel_etl.warehouse.contract import count_outside
+from sentinel_etl.warehouse.tables import drop_staging
 
-__all__ = ["WindowRun"]
+__all__ = [
+    "Extracted",
+    "HeldLocks",
+    "Judged",
+    "Published",
+    "Reconciled",
+    "Staged",
+    "clear_staging",
+    "hold_partitions",
+    "judge",
+    "look_back",
+    "publish",
+    "reconcile",
+    "recount",
+    "stage",
+]
 
 
-# Far above what `batch_rows` ordinary rows hold, far below what one Arrow text column can (2 GiB).
-PENDING_BYTES = 256 << 20
+@dataclass(frozen=True)
+class HeldLocks:
+    """The partitions that the window touches, locked; ``check`` raises where the locks are lost."""
+
+    partitions: tuple[str, ...]
+    check: Callable[[], None]
+
+
+@contextmanager
+def hold_partitions(job: Job) -> Iterator[HeldLocks]:
+    """Lock the partitions that the window touches, and the run's own name, which shows it alive.
+
+    Raises:
+        WindowLocked: another run holds one of them.
+    """
+    settings, table = job.context.settings, job.fact_table
+    partitions = partition_ids(job.window, partition_scheme(table, job.context.warehouse), job.context.pipeline.zone)
+    names = [*(f"{table.name} partition {partition}" for partition in partitions), run_lock(job.run_id)]
+    with hold_locks(job.context.source, names, session_name(job.run_id), settings.lock_wait_seconds) as check_held:
+        yield HeldLocks(tuple(partitions), check_held)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What the source held in the snapshot: event type → rows."""
+
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The window in staging.
+
+    ``table``     its fact rows, each event once
+    ``rejected``  the rows that are no events
+    ``nulls``     NULLs by column in the frames that were sent, less those of rows taken out again
+    ``outside``   values outside the range that their column states, by column
+    """
+
+    extracted: Extracted
+    table: Table
+    rejected: Rejected
+    nulls: Mapping[str, int]
+    outside: Counter[str]
+
+
+def stage(job: Job, table: Table) -> Staged:
+    """Stream the window into the staging table; reading, transforming, loading and the source's count overlap.
+
+    An interruption leaves staging tables, which the next run sweeps.
+    """
+    context, clock = job.context, job.clock
+    rejected = RejectedRows(job.rejected_table, job.run_id, context.warehouse)
+    nulls: Counter[str] = Counter()
+    outside: Counter[str] = Counter()
+
+    def add_up(batch: Transformed) -> pd.DataFrame:
+        nulls.update(batch.nulls)
+        outside.update(batch.outside)
+        rejected.add(batch.rejected)
+        return batch.facts
+
+    extraction = extract_window(
+        job.event_types.values(),
+        job.window,
+        context.reader,
+        context.settings,
+        clock,
+        lambda batch: rejected.add(write_refused(batch, context.pipeline)),
+    )
+    batches = prefetch(transform(job, prefetch(extraction.batches, depth=1)), depth=1)
+    with clock.measure("load"):
+        # `map`, unlike a loop's variable, does not hold a batch while the next one is waited for.
+        facts = map(add_up, clock.waited("load", batches))
+        load_stream(facts, table, context.warehouse, loader=context.settings.loader)
+    extracted = Extracted(extraction.counts.result())
+    with clock.measure("audit"):
+        for surplus in take_surplus(table, most_rejected(extracted.counts), context.warehouse):
+            nulls.subtract({name: surplus[name].null_count for name in surplus.column_names})
+            rejected.add(write_surplus(surplus, context.pipeline))
+        return Staged(extracted, table, rejected.finish(), dict(nulls), outside)
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A batch of fact rows, and what is to be known of it later: see `Staged`."""
+
+    facts: pd.DataFrame
+    rejected: pa.Table
+    nulls: Mapping[str, int]
+    outside: Mapping[str, int]
+
+
+def transform(job: Job, batches: Iterator[Mapping[str, pd.DataFrame]]) -> Iterator[Transformed]:
+    """Turn batches of raw events into fact rows, stamped with the run."""
+    loaded_at = pd.Timestamp(datetime.now(UTC))
+    pipeline = job.context.pipeline
+
+    def transform_batch(frames: Mapping[str, pd.DataFrame]) -> Transformed:
+        with job.clock.measure("transform"):
+            facts, rejected = sort_rows(concatenate(frames), pipeline)
+            columns = as_arrow(facts)
+            nulls = {name: columns[name].null_count for name in columns.column_names}
+            outside = count_outside(columns, pipeline.fact_table)
+            return Transformed(facts.assign(run_id=job.run_id, loaded_at=loaded_at), rejected, nulls, outside)
+
+    yield from map(transform_batch, batches)
+
+
+def look_back(job: Job) -> pd.DataFrame:
+    """Count earlier nights again: `RunResult.late`; none where the run is limited to some event types."""
+    settings = job.context.settings
+    nights = [] if job.limited else nights_before(job.first_night, settings.lookback_nights)
+    return find_late_rows(
+        nights, job.context.pipeline, job.context.reader, job.context.warehouse, settings.statement_timeout_seconds
+    )
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the audit made of the staged rows: its checks, and what the report shows of them."""
+    """What the audit made of the staged rows: its checks, and what the report shows of them.
 
-    checks: list[Check]
+    ``staged``  event type → rows in staging
+    """
+
+    checks: tuple[Check, ...]
     tonight: Measures
     before: Measures
     late: pd.DataFrame
@@ -68,267 +193,139 @@ class Judged:
 
     @property
     def blocked(self) -> list[Check]:
-        return [check for check in self.checks if check.severity == "block" and not check.passed]
+        return [check for check in self.checks if check.blocks]
 
     @property
     def warned(self) -> list[Check]:
-        return [check for check in self.checks if check.severity == "warn" and not check.passed]
+        return [check for check in self.checks if not check.passed and not check.blocks]
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> RunState:
+        """What becomes of the run if it is to publish."""
         if self.blocked:
-            return "NOT PUBLISHED"
-        return "PUBLISHED WITH WARNINGS" if self.warned else "PUBLISHED"
+            return RunState.NOT_PUBLISHED
+        return RunState.PUBLISHED_WITH_WARNINGS if self.warned else RunState.PUBLISHED
 
 
-@dataclass
-class WindowRun:
-    """One run of one window: its fixed parts, what it measures on the way, and its stages in order."""
-
-    window: Window
-    source: Engine
-    reader: Engine
-    warehouse: Engine
-    pipeline: Pipeline
-    event_types: Mapping[str, EventType]
-    settings: Settings
-    run_id: str
-    clock: Stopwatch = field(default_factory=Stopwatch)
-    nulls: Counter[str] = field(default_factory=Counter)
-    read_counts: Counter[str] = field(default_factory=Counter)
-    outside: Counter[str] = field(default_factory=Counter)
-    source_counts: dict[str, int] = field(default_factory=dict)
-    rejects: Rejects = field(init=False)
-    # Waits for the count in the snapshot, once everything has been read.
-    counted: Callable[[], None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rejects = Rejects(self.pipeline, self.run_id, self.warehouse)
-
-    def execute(self, *, dry_run: bool, allow_shrink: bool) -> RunResult:
-        """Go through the stages; the lock on the partitions is held from the first to the last."""
-        with self.hold_partitions() as (partitions, check_held):
-            sweep_staging(self.pipeline.fact_table, self.source, self.warehouse)
-            staging = create_staging(self.pipeline.fact_table, self.run_id, self.warehouse)
-            late = self.look_back()
-            self.stage(staging)
-            with self.clock.measure("audit"):
-                judged = self.judge_staging(staging, late, allow_shrink)
-            how = ""
-            recounting = background(self.recount)
-            if not judged.blocked and not dry_run:
-                with self.clock.measure("publish"):
-                    how = self.publish(staging, partitions, check_held)
-            with self.clock.measure("reconcile"):
-                counts = self.reconcile(judged.staged, recounting())
-            if not judged.blocked:
-                for table in [staging] if self.rejects.staging is None else [staging, self.rejects.staging]:
-                    drop_staging(table, self.warehouse)
-        return RunResult(
-            run_id=self.run_id,
-            window=self.window,
-            verdict="DRY RUN" if dry_run and not judged.blocked else judged.verdict,
-            cause=describe_checks(judged.blocked or judged.warned),
-            counts=counts,
-            rejected=self.rejects.table(),
-            late=judged.late,
-            checks=tuple(judged.checks),
-            timings={},
-            how=how,
-            preview=judged.preview,
-            riskiest=judged.riskiest,
-            tonight=judged.tonight,
-            before=judged.before,
-            config_hash=config_hash(self.pipeline, self.window),
-            code_version=version("sentinel-warehouse-etl"),
-            zone=self.pipeline.zone,
-            versions=name_versions(self.source, self.warehouse),
-            limited=len(self.event_types) < len(self.pipeline.event_types),
+def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
+    """Check the staged rows, and read from them what the report shows; ``late`` waits for `look_back`. Reads only."""
+    context, table, facts = job.context, staged.table, job.fact_table
+    warehouse, settings = context.warehouse, context.settings
+    with job.clock.measure("audit"):
+        measuring = background(
+            lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
         )
-
-    def judge_staging(self, staging: Table, counting: Callable[[], pd.DataFrame], allow_shrink: bool) -> Judged:
-        """Check the staged rows, and read from them what the report shows. Only a surplus row is moved."""
-        self.nulls.subtract(reject_surplus(staging, self.rejects, most_rejected(self.source_counts)))
-        self.rejects.flush()
-        measuring = background(lambda: self.measure(staging))
+        source, rejected = staged.extracted.counts, staged.rejected
         checks = [
-            check_rejected(self.rejects.in_window, self.rejects.counts, self.source_counts),
-            *self.audit(staging, allow_shrink),
-            judge_ranges(self.outside, self.pipeline.fact_table),
+            check_accepted(rejected.in_window, rejected.counts, source),
+            *audit_staging(
+                table,
+                facts,
+                job.window,
+                source,
+                rejected.in_window,
+                staged.nulls,
+                warehouse,
+                settings.max_shrink,
+                job.allow_shrink,
+            ),
+            check_ranges(staged.outside, facts, context.pipeline.bounds),
         ]
-        preview = read_examples(staging, self.warehouse, self.pipeline.personal)
+        preview = read_examples(table, warehouse, context.pipeline.personal)
         tonight, before = measuring()
-        late = counting()
-        checks += [*self.judge(tonight, before), *self.judge_late(late)]
+        late_rows = late()
+        # Part of a night, or several, cannot be compared with whole nights.
+        checks += judge_history(before, tonight) if job.is_one_night and not job.limited else []
+        checks += [check_late(late_rows, settings.lookback_nights)] if settings.lookback_nights else []
         return Judged(
-            checks=self.explain(checks, staging),
+            checks=tuple(explain(job, staged, checks)),
             tonight=tonight,
             before=before,
-            late=late,
+            late=late_rows,
             preview=preview,
-            riskiest=read_riskiest(staging, self.warehouse),
-            staged=count_warehouse(staging, self.window, list(self.event_types), self.warehouse),
+            riskiest=read_riskiest(table, warehouse),
+            staged=count_warehouse(table, job.window, job.names, warehouse),
         )
 
-    def measure(self, staging: Table) -> tuple[Measures, Measures]:
-        """Measure the staged rows, and those of the nights before."""
-        return measure_rows(staging, self.warehouse), measure_before(self.window, self.pipeline, self.warehouse)
 
-    def publish(self, staging: Table, partitions: Sequence[str], check_held: Callable[[], None]) -> str:
-        """Put the rejected rows and then the facts in the place of the window's earlier ones; say how."""
-        names = list(self.event_types)
-        publish_rejected(self.rejects, self.window, names, self.source, self.settings.lock_wait_seconds)
-        return publish_window(
-            staging, self.pipeline.fact_table, self.window, names, partitions, self.warehouse, check_held
+def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
+    """Give the failed checks their first rows and the query that shows more."""
+    types = job.names if job.limited else []
+    past_from = str(job.first_night - timedelta(days=HISTORY_NIGHTS))
+    refused = staged.rejected.staging
+    now, published = (
+        Scene(rows, job.fact_table, job.window, types, str(job.first_night), past_from, rejected)
+        for rows, rejected in (
+            (staged.table, refused),
+            (job.fact_table, None if refused is None else job.rejected_table),
         )
+    )
+    return attach_evidence(checks, now, published, job.context.warehouse)
 
-    @contextmanager
-    def hold_partitions(self) -> Iterator[tuple[list[str], Callable[[], None]]]:
-        """Lock the partitions that the window touches, and the run's own name, which shows it alive.
 
-        Gives the partitions, and a function that checks that the locks are still held.
-        """
-        fact_table = self.pipeline.fact_table
-        scheme = partition_scheme(fact_table, self.warehouse)
-        partitions = partition_ids(self.window, scheme, self.pipeline.zone)
-        locks = [f"{fact_table.name} partition {partition}" for partition in partitions]
-        with hold_locks(
-            self.source,
-            [*locks, run_lock(self.run_id)],
-            f"sentinel-etl run {self.run_id}",
-            self.settings.lock_wait_seconds,
-        ) as check_held:
-            yield partitions, check_held
+@dataclass(frozen=True)
+class Published:
+    """How each partition was published; empty: nothing was to be."""
 
-    def stage(self, staging: Table) -> None:
-        """Stream the window into staging; reading, transforming, loading and the source's count overlap."""
-        facts = prefetch(self.transform(prefetch(self.read(), depth=1)), depth=1)
-        with self.clock.measure("load"):
-            load_stream(self.clock.waited("load", facts), staging, self.warehouse, loader=self.settings.loader)
-        self.counted()
+    how: str = ""
 
-    def read(self) -> Iterator[dict[str, pd.DataFrame]]:
-        """Read all event types in one snapshot, about ``batch_rows`` rows at a time; then begin to count them there.
 
-        A batch is also full at `PENDING_BYTES`: a remark may be as long as PostgreSQL lets it be. The count
-        goes on while what was read last is loaded, and ends the snapshot.
-        """
-        pending: dict[str, list[pa.RecordBatch]] = {}
-        rows, size = 0, 0
-        limit = self.settings.source_max_rows_per_second
-        # A throttled reader takes small bites, so that the source never works in bursts.
-        batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 16
-        with ExitStack() as held:
-            snapshot = held.enter_context(
-                open_snapshot(self.reader, self.settings.statement_timeout_seconds, batch_bytes)
-            )
-            for kind in self.event_types.values():
-                batches = throttle(extract_batches(kind, self.window, snapshot), limit)
-                for batch in self.clock.busy("extract", batches):
-                    self.read_counts[kind.name] += batch.num_rows
-                    pending.setdefault(kind.name, []).append(batch)
-                    rows, size = rows + batch.num_rows, size + batch.nbytes
-                    if rows >= self.settings.batch_rows or size >= PENDING_BYTES:
-                        yield as_frames(pending)
-                        pending, rows, size = {}, 0, 0
-            if pending:
-                yield as_frames(pending)
-            kept = held.pop_all()
-        self.counted = background(lambda: self.count(snapshot, kept))
+def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
+    """Put the rejected rows and then the facts in the place of the window's earlier ones, if that is to be.
 
-    def count(self, snapshot: Snapshot, kept: ExitStack) -> None:
-        """Count in the snapshot what was to be read, and end it."""
-        with kept, self.clock.measure("count"):
-            self.source_counts = snapshot.count(count_events(kind, self.window) for kind in self.event_types.values())
-            self.read_refused(snapshot)
-
-    def read_refused(self, snapshot: Snapshot) -> None:
-        """Read in the same snapshot what no event can be made of; in the window few types have any."""
-        kinds = self.event_types.values()
-        short = [kind for kind in kinds if self.source_counts[kind.name] != self.read_counts[kind.name]]
-        nightless = union_all(*map(select_nightless, kinds))
-        for statement in (nightless, *(select_refused(kind, self.window) for kind in short)):
-            for batch in snapshot.read(statement, "refused rows"):
-                self.rejects.add_refused(batch)
-
-    def transform(self, batches: Iterator[dict[str, pd.DataFrame]]) -> Iterator[pd.DataFrame]:
-        loaded_at = pd.Timestamp(datetime.now(UTC))
-        contract = build_contract(self.pipeline.fact_table)
-
-        def transform_batch(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-            with self.clock.measure("transform"):
-                facts, rejected = sort_rows(concatenate(frames), self.pipeline)
-                self.rejects.add(rejected)
-                self.outside.update(check_contract(facts, contract))
-                columns = as_arrow(facts)
-                self.nulls.update({name: columns[name].null_count for name in columns.column_names})
-                return facts.assign(run_id=self.run_id, loaded_at=loaded_at)
-
-        # `map`, unlike a loop's variable, does not hold a batch while the next one is waited for.
-        yield from map(transform_batch, batches)
-
-    def audit(self, staging: Table, allow_shrink: bool) -> list[Check]:
-        return audit_staging(
-            staging,
-            self.pipeline.fact_table,
-            self.window,
-            self.source_counts,
-            self.rejects.in_window,
-            self.nulls,
-            self.warehouse,
-            self.settings.max_shrink,
-            allow_shrink,
+    An interruption leaves what `publish_rejected` and `publish_window` leave.
+    """
+    if judged.blocked or job.dry_run:
+        return Published()
+    context, names = job.context, job.names
+    with job.clock.measure("publish"):
+        publish_rejected(
+            staged.rejected.staging,
+            job.rejected_table,
+            job.window,
+            names,
+            job.run_id,
+            context.source,
+            context.warehouse,
+            context.settings.lock_wait_seconds,
         )
+        how = publish_window(
+            staged.table, job.fact_table, job.window, names, locks.partitions, context.warehouse, locks.check
+        )
+        return Published(how)
 
-    def judge(self, tonight: Measures, before: Measures) -> list[Check]:
-        """Judge one whole night by the nights before; part of one, or several, cannot be compared so."""
-        one_night = self.window == Window.night(self.window.shift_dates(self.pipeline.zone)[0], self.pipeline.zone)
-        whole = len(self.event_types) == len(self.pipeline.event_types)
-        return judge_history(before, tonight) if one_night and whole else []
 
-    def look_back(self) -> Callable[[], pd.DataFrame]:
-        """Count earlier nights again while this one is moved; the function returned waits for the answer."""
-        nights = nights_before(self.window.shift_dates(self.pipeline.zone)[0], self.settings.lookback_nights)
-        if len(self.event_types) < len(self.pipeline.event_types):
-            nights = []
-        limit = self.settings.statement_timeout_seconds
-        return background(lambda: find_late_rows(nights, self.pipeline, self.reader, self.warehouse, limit))
+def recount(job: Job) -> dict[str, int]:
+    """Count the source's rows of the window as they are now."""
+    limit = job.context.settings.statement_timeout_seconds
+    return count_source(job.event_types.values(), job.window, job.context.reader, limit)
 
-    def judge_late(self, late: pd.DataFrame) -> list[Check]:
-        return [judge_late(late, self.settings.lookback_nights)] if self.settings.lookback_nights else []
 
-    def explain(self, checks: Sequence[Check], staging: Table) -> list[Check]:
-        """Give the failed checks their first rows and the query that shows more."""
-        nights = self.window.shift_dates(self.pipeline.zone)
-        whole = len(self.event_types) == len(self.pipeline.event_types)
-        types = [] if whole else list(self.event_types)
-        facts, refused = self.pipeline.fact_table, self.rejects.staging
-        rejected = None if refused is None else (refused, build_rejected(facts))
-        return attach_evidence(checks, staging, facts, self.window, types, nights, self.warehouse, rejected)
+@dataclass(frozen=True)
+class Reconciled:
+    """Both sides counted after publishing: the columns of `RunResult.counts`."""
 
-    def recount(self) -> dict[str, int]:
-        """Count the source's rows of the window as they are now."""
-        limit = self.settings.statement_timeout_seconds
-        return count_source(self.event_types.values(), self.window, self.reader, limit)
+    counts: pd.DataFrame
 
-    def reconcile(self, staged: Mapping[str, int], now: Mapping[str, int]) -> pd.DataFrame:
-        """Count what is published: the columns of `RunResult.counts`, with the source's rows of ``now``."""
-        names = list(self.event_types)
-        published = count_warehouse(self.pipeline.fact_table, self.window, names, self.warehouse)
+
+def reconcile(job: Job, staged: Staged, judged: Judged, now: Callable[[], Mapping[str, int]]) -> Reconciled:
+    """Count what is published, beside what was read; ``now`` waits for `recount`."""
+    names = job.names
+    with job.clock.measure("reconcile"):
+        published = count_warehouse(job.fact_table, job.window, names, job.context.warehouse)
         sides = {
-            "source": self.source_counts,
-            "staged": staged,
-            "rejected": self.rejects.in_window,
+            "source": staged.extracted.counts,
+            "staged": judged.staged,
+            "rejected": staged.rejected.in_window,
             "published": published,
-            "source_now": now,
+            "source_now": now(),
         }
-        return pd.DataFrame(
-            {
-                "event_type": names,
-                **{side: [counts.get(name, 0) for name in names] for side, counts in sides.items()},
-            }
-        )
+    columns = {side: [counts.get(name, 0) for name in names] for side, counts in sides.items()}
+    return Reconciled(pd.DataFrame({"event_type": names, **columns}))
 
 
-def as_frames(batches: Mapping[str, list[pa.RecordBatch]]) -> dict[str, pd.DataFrame]:
-    return {name: as_frame(pa.Table.from_batches(held)) for name, held in batches.items()}
+def clear_staging(job: Job, staged: Staged, judged: Judged) -> None:
+    """Drop the run's staging tables; those of a failed audit are kept for inspection."""
+    if not judged.blocked:
+        for table in filter(None, (staged.table, staged.rejected.staging)):
+            drop_staging(table, job.context.warehouse)

@@ -22,6 +22,14 @@ from sentinel_etl.source.connection import connect_source
 __all__ = ["hold_locks", "run_lock"]
 
 
+# Both halves of a 64-bit advisory key stand apart in this view.
+# https://www.postgresql.org/docs/current/view-pg-locks.html
+HELD_KEYS = text(
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks "
+    "WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+)
+
+
 @contextmanager
 def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[Callable[[], None]]:
     """Hold a session advisory lock for each name while the block lasts; gives a function that checks so.
@@ -59,6 +67,27 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
         finally:
             # Back in the pool the session would keep them.
             connection.invalidate()
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the name's lock for the session, if it is free, and tell whether it was."""
+    return bool(connection.scalar(select(func.pg_try_advisory_lock(lock_key(name)))))
+
+
+def held_names(connection: Connection, names: Iterable[str]) -> set[str]:
+    """Tell which of these names' locks a session holds."""
+    held = set(connection.scalars(HELD_KEYS))
+    return {name for name in names if lock_key(name) in held}
+
+
+def session_names(connection: Connection) -> set[str]:
+    """List the names that the server's sessions have given themselves."""
+    return set(connection.scalars(text("SELECT application_name FROM pg_stat_activity")))
+
+
+def session_name(run_id: str) -> str:
+    """Name a run's session, cut to what PostgreSQL keeps of a name."""
+    return f"sentinel-etl run {run_id}"[:63]
 
 
 def lock_key(name: str) -> int:

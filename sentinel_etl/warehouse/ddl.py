@@ -28,7 +28,7 @@ __all__ = [
     "has_id",
     "merge_statements",
     "on_cluster",
-    "quote",
+    "quote_identifier",
     "staging_statements",
     "storage_name",
     "switch_statements",
@@ -45,7 +45,7 @@ REPLICA_PATH = "/clickhouse/tables/{uuid}/{shard}"
 REPLICA_NAME = "{replica}"
 
 
-def quote(name: str) -> str:
+def quote_identifier(name: str) -> str:
     return str(DIALECT.identifier_preparer.quote_identifier(name))
 
 
@@ -62,7 +62,7 @@ def storage_name(table: Table) -> str:
 
 def on_cluster(table: Table) -> str:
     cluster = cluster_of(table)
-    return f" ON CLUSTER {quote(cluster)}" if cluster else ""
+    return f" ON CLUSTER {quote_identifier(cluster)}" if cluster else ""
 
 
 def create_statements(table: Table) -> list[str]:
@@ -75,31 +75,32 @@ def create_statements(table: Table) -> list[str]:
 def staging_statements(fact_table: Table, name: str) -> list[str]:
     """Create a table with the fact table's exact structure, keys and projections, empty."""
     storage = f"{name}_local" if cluster_of(fact_table) else name
-    create = f"CREATE TABLE {quote(storage)}{on_cluster(fact_table)} AS {quote(storage_name(fact_table))}"
+    model = quote_identifier(storage_name(fact_table))
+    create = f"CREATE TABLE {quote_identifier(storage)}{on_cluster(fact_table)} AS {model}"
     return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
 
 
 def create_view(name: str, fact_table: Table, select: str, comment: str, *, replace: bool = False) -> str:
     """Create a view over the fact table where the name is free, or replace the one that has it."""
     how = "CREATE OR REPLACE VIEW" if replace else "CREATE VIEW IF NOT EXISTS"
-    return f"{how} {quote(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
+    return f"{how} {quote_identifier(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
 
 
 def drop_statements(table: Table) -> list[str]:
     """Drop the table if it is there; SYNC, so that its name and its replicas' path are free at once."""
     names = [table.name, storage_name(table)] if cluster_of(table) else [table.name]
-    return [f"DROP TABLE IF EXISTS {quote(name)}{on_cluster(table)} SYNC" for name in names]
+    return [f"DROP TABLE IF EXISTS {quote_identifier(name)}{on_cluster(table)} SYNC" for name in names]
 
 
 def add_column_statements(table: Table, column: Column[Any], after: str) -> list[str]:
     """Add a column where the definition has it; on a cluster to the table that holds the rows, then to the other."""
     compiler = DIALECT.ddl_compiler(DIALECT, None)
     default = compiler.get_column_default_string(column)
-    definition = f"{quote(column.name)} {column.type.compile(dialect=DIALECT)}"
+    definition = f"{quote_identifier(column.name)} {column.type.compile(dialect=DIALECT)}"
     definition += f" DEFAULT {default}" if default is not None else ""
-    place = f"AFTER {quote(after)}" if after else "FIRST"
+    place = f"AFTER {quote_identifier(after)}" if after else "FIRST"
     names = dict.fromkeys((storage_name(table), table.name))
-    alters = [f"ALTER TABLE {quote(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
+    alters = [f"ALTER TABLE {quote_identifier(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
     return [f"{alter} {definition} {place}" for alter in alters]
 
 
@@ -114,7 +115,7 @@ def has_id(ids: Sequence[str]) -> str:
 
 def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
     """Delete the rows of a staging table that have one of these event_ids, and wait until they are gone."""
-    alter = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} DELETE WHERE {has_id(ids)}"
+    alter = f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} DELETE WHERE {has_id(ids)}"
     return [*sync_statements(table), f"{alter} SETTINGS mutations_sync = 2"]
 
 
@@ -124,7 +125,9 @@ def merge_statements(table: Table, partition: str) -> list[str]:
     A shard of a cluster may have no rows of the partition, which would be refused too, so there it is not.
     https://clickhouse.com/docs/operations/settings/settings#optimize_throw_if_noop
     """
-    optimize = f"OPTIMIZE TABLE {quote(storage_name(table))}{on_cluster(table)} PARTITION ID '{partition}' FINAL"
+    optimize = (
+        f"OPTIMIZE TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} PARTITION ID '{partition}' FINAL"
+    )
     if not cluster_of(table):
         optimize += " SETTINGS optimize_throw_if_noop = 1"
     return [*sync_statements(table), optimize]
@@ -132,16 +135,16 @@ def merge_statements(table: Table, partition: str) -> list[str]:
 
 def switch_statements(fact_table: Table, staging: Table, partition: str, way: Way) -> list[str]:
     """Switch one partition of the fact table: atomic on each server."""
-    origin = "" if way == "DROP" else f" FROM {quote(storage_name(staging))}"
+    origin = "" if way == "DROP" else f" FROM {quote_identifier(storage_name(staging))}"
     settings = " SETTINGS alter_sync = 2" if cluster_of(fact_table) else ""
-    alter = f"ALTER TABLE {quote(storage_name(fact_table))}{on_cluster(fact_table)}"
+    alter = f"ALTER TABLE {quote_identifier(storage_name(fact_table))}{on_cluster(fact_table)}"
     return [*sync_statements(staging), f"{alter} {way} PARTITION ID '{partition}'{origin}{settings}"]
 
 
 def sync_statements(table: Table) -> list[str]:
     if not cluster_of(table):
         return []
-    return [f"SYSTEM SYNC REPLICA{on_cluster(table)} {quote(storage_name(table))}"]
+    return [f"SYSTEM SYNC REPLICA{on_cluster(table)} {quote_identifier(storage_name(table))}"]
 
 
 def compile_create(table: Table) -> str:
@@ -150,9 +153,9 @@ def compile_create(table: Table) -> str:
 
 def distributed(name: str, storage: str, table: Table) -> str:
     """Create the table that reads and writes all shards; an event's shard is a hash of its first key."""
-    first = quote(next(iter(table.columns)).name)
+    first = quote_identifier(next(iter(table.columns)).name)
     return (
-        f"CREATE TABLE IF NOT EXISTS {quote(name)}{on_cluster(table)} AS {quote(storage)} "
+        f"CREATE TABLE IF NOT EXISTS {quote_identifier(name)}{on_cluster(table)} AS {quote_identifier(storage)} "
         f"ENGINE = Distributed('{cluster_of(table)}', currentDatabase(), '{storage}', cityHash64({first}))"
     )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from clickhouse_sqlalchemy import Table
 
-from sentinel_etl.warehouse.ddl import on_cluster, quote, storage_name
+from sentinel_etl.warehouse.ddl import on_cluster, quote_identifier, storage_name
 from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS
 
 __all__ = [
@@ -137,6 +137,6 @@ def projection_statement(table: Table, present: Collection[str] = ()) -> tuple[l
     columns = set(table.columns.keys())
     added = [each for each in PROJECTIONS if each.name not in present and each.reads <= columns]
     # Another run may add them at the same time.
-    parts = [f"ADD PROJECTION IF NOT EXISTS {quote(one.name)} ({one.definition})" for one in added]
-    statement = f"ALTER TABLE {quote(storage_name(table))}{on_cluster(table)} {', '.join(parts)}"
+    parts = [f"ADD PROJECTION IF NOT EXISTS {quote_identifier(one.name)} ({one.definition})" for one in added]
+    statement = f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} {', '.join(parts)}"
     return [one.name for one in added], statement

@@ -1,4 +1,4 @@
-"""Makes the fact table ready: the table itself, its projections, and the views over it."""
+"""Makes the warehouse ready for a run: the fact table, its projections and views, and the tables beside it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, bindparam, text
 
-from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.warehouse.ddl import create_view, storage_name
+from sentinel_etl.warehouse.ddl import cluster_of, create_view, storage_name
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import build_ledger, build_rejected, create_table
 from sentinel_etl.warehouse.views import Terms, readable_views, view_statement
+from sentinel_etl.window import CITY_ZONE
 
-__all__ = ["add_projections", "create_views", "prepare_fact_table"]
+__all__ = ["add_projections", "create_views", "prepare_fact_table", "prepare_tables"]
 
 
 # The release that brought parameterized views; `presentation` needs none.
@@ -31,7 +32,22 @@ CATALOG = text(
 ).bindparams(bindparam("names", expanding=True))
 
 
-def prepare_fact_table(warehouse: Engine, pipeline: Pipeline) -> None:
+def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo) -> None:
+    """Make every table of the engine's ready: the fact table with all of its own, the rejected table, the ledger.
+
+    What a command needs before it reads or writes any of them; it costs, and leaves, what `prepare_fact_table` does.
+
+    Raises:
+        SchemaMismatch: a table is there with other columns.
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses a statement.
+    """
+    prepare_fact_table(warehouse, fact_table, zone)
+    create_table(warehouse, build_rejected(fact_table))
+    create_table(warehouse, build_ledger(cluster_of(fact_table)))
+
+
+def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> None:
     """Create the fact table, its projections and its views, where they are not there as they should be.
 
     Where nothing is to do, this costs a look at the server's catalog. Each statement is done in whole
@@ -42,9 +58,9 @@ def prepare_fact_table(warehouse: Engine, pipeline: Pipeline) -> None:
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses a statement.
     """
-    create_table(warehouse, pipeline.fact_table)
-    add_projections(warehouse, pipeline.fact_table)
-    create_views(warehouse, pipeline)
+    create_table(warehouse, fact_table)
+    add_projections(warehouse, fact_table)
+    create_views(warehouse, fact_table, zone)
 
 
 def add_projections(warehouse: Engine, table: Table) -> list[str]:
@@ -68,7 +84,7 @@ def add_projections(warehouse: Engine, table: Table) -> list[str]:
     return added
 
 
-def create_views(warehouse: Engine, pipeline: Pipeline) -> list[str]:
+def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) -> list[str]:
     """Create the parameterized views that the fact table has the columns for, and name those made now.
 
     Any ClickHouse client can then ask, every parameter given::
@@ -83,12 +99,11 @@ def create_views(warehouse: Engine, pipeline: Pipeline) -> list[str]:
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses a statement.
     """
-    table = pipeline.fact_table
     names = readable_views(table)
     there = look_up(warehouse, names) if names else {}
     made = {}
     for name in names:
-        select = view_statement(name, table, Terms(pipeline.zone))
+        select = view_statement(name, table, Terms(zone))
         mark = f"sentinel-etl {name} of {table.name}, version "
         comment = mark + sha256(select.encode()).hexdigest()[:12]
         standing = there.get(name)

@@ -20,7 +20,7 @@ from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["content_hash", "count_rows", "instant", "is_staged", "row_hash", "rows_of_window"]
+__all__ = ["content_hash", "count_rows", "happened_in", "is_staged", "row_hash", "rows_of_window"]
 
 
 def content_hash(table: Table) -> ColumnElement[str]:
@@ -39,11 +39,12 @@ def row_hash(table: Table) -> ColumnElement[int]:
 
 def rows_of_window(table: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:
     """Build the condition that a run of the window and these event types owns a row."""
-    return and_(
-        table.c.event_timestamp >= instant(window.start),
-        table.c.event_timestamp < instant(window.end),
-        table.c.event_type.in_(list(event_types)),
-    )
+    return and_(happened_in(table, window), table.c.event_type.in_(list(event_types)))
+
+
+def happened_in(table: Table, window: Window) -> ColumnElement[bool]:
+    """Build the condition that a row's event happened in the window."""
+    return and_(table.c.event_timestamp >= instant(window.start), table.c.event_timestamp < instant(window.end))
 
 
 def instant(moment: object) -> ColumnElement[object]:

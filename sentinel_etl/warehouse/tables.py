@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from clickhouse_sqlalchemy import Table, engines, types
-from sqlalchemy import (
-    Column,
-    Engine,
-    MetaData,
-)
+from sqlalchemy import Column, Engine, MetaData
 
-from sentinel_etl.config.fact_table import INSTANT, KEYWORD, TEXT, optional, rejected_name
+from sentinel_etl.config.fact_table import INSTANT, INTEGER, KEYWORD, TEXT, optional, rejected_name
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.warehouse.ddl import (
     cluster_of,
     create_statements,
-    quote,
+    drop_statements,
+    quote_identifier,
+    staging_statements,
 )
 from sentinel_etl.warehouse.query import run_statement
 
-__all__ = ["build_rejected", "create_table", "has_table", "normal"]
+__all__ = [
+    "ETL_RUNS",
+    "build_ledger",
+    "build_rejected",
+    "create_staging",
+    "create_table",
+    "drop_staging",
+    "has_table",
+    "normal_type",
+    "staging_prefix",
+]
 
 
 def build_rejected(fact_table: Table) -> Table:
@@ -42,6 +50,59 @@ def build_rejected(fact_table: Table) -> Table:
     )
 
 
+def build_ledger(cluster: str | None = None) -> Table:
+    """Build the ledger's table; ``comment`` of each column is its line in the docs."""
+    return Table(
+        "etl_runs",
+        MetaData(),
+        Column("run_id", TEXT, comment="UTC start and a random tail"),
+        Column("fact_table", TEXT, comment="table that the run writes"),
+        Column("window_start", INSTANT, comment="inclusive"),
+        Column("window_end", INSTANT, comment="exclusive"),
+        Column("event_types", types.Array(TEXT), comment="types that the run covers"),
+        Column("state", KEYWORD, comment="RUNNING, or a verdict"),
+        Column("cause", TEXT, comment="why not published, or what was warned of"),
+        Column("started_at", INSTANT, comment="when the run began"),
+        Column("updated_at", INSTANT, comment="version of the row: the newest one counts"),
+        Column("source_rows", INTEGER, comment="rows in the source's snapshot"),
+        Column("published_rows", INTEGER, comment="rows of the window in the fact table, after the run"),
+        Column("counts", TEXT, comment="JSON: event type → source, staged, published"),
+        Column("timings", TEXT, comment="JSON: phase → seconds"),
+        Column("checks", TEXT, comment="JSON: the audit, check by check"),
+        Column("config_hash", TEXT, comment="of config, weights and fact table"),
+        Column("code_version", TEXT, comment="package version"),
+        Column("report_path", TEXT, comment="executed notebook, relative to runs/"),
+        engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
+        clickhouse_cluster=cluster,
+    )
+
+
+ETL_RUNS = build_ledger()
+
+
+def staging_prefix(fact_table: Table) -> str:
+    return f"{fact_table.name}__staging_"
+
+
+def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
+    """Create this run's staging table with the fact table's structure, keys and projections.
+
+    ``CREATE TABLE … AS`` copies all three, which `ATTACH PARTITION` and `REPLACE PARTITION` demand.
+    https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
+    An interruption leaves an empty table, which `sweep_staging` drops.
+    """
+    name = staging_prefix(fact_table) + run_id
+    for statement in staging_statements(fact_table, name):
+        run_statement(warehouse, statement)
+    columns = [Column(column.name, column.type, server_default=column.server_default) for column in fact_table.columns]
+    return Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
+
+
+def drop_staging(staging: Table, warehouse: Engine) -> None:
+    for statement in drop_statements(staging):
+        run_statement(warehouse, statement)
+
+
 def create_table(engine: Engine, table: Table) -> None:
     """Create the table if it is not there, and compare its columns with the definition.
 
@@ -54,14 +115,14 @@ def create_table(engine: Engine, table: Table) -> None:
 
 
 def check_table(engine: Engine, table: Table) -> None:
-    rows = run_statement(engine, f"DESCRIBE TABLE {quote(table.name)}")
+    rows = run_statement(engine, f"DESCRIBE TABLE {quote_identifier(table.name)}")
     there = {row[0]: row[1] for row in rows}
     wanted = {column.name: str(column.type.compile()) for column in table.columns}
     problems = [f"{name} {wanted[name]} is missing" for name in wanted if name not in there]
     problems += [
         f"{name}: expected {wanted[name]}, found {there[name]}"
         for name in wanted
-        if name in there and normal(there[name]) != normal(wanted[name])
+        if name in there and normal_type(there[name]) != normal_type(wanted[name])
     ]
     problems += [f"{name} {there[name]} is not in the code" for name in there if name not in wanted]
     if problems:
@@ -71,7 +132,7 @@ def check_table(engine: Engine, table: Table) -> None:
         )
 
 
-def normal(type_name: str) -> str:
+def normal_type(type_name: str) -> str:
     return type_name.replace(" ", "")
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
 
-from sentinel_etl.warehouse.ddl import quote
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.decay import NEGLIGIBLE_HALF_LIVES
 from sentinel_etl.warehouse.projections import (
     CELL_RESOLUTION,
@@ -325,7 +325,7 @@ VIEWS: dict[str, View] = {
 
 def view_statement(name: str, fact_table: Table, terms: Terms | None = None) -> str:
     """Write the SELECT of a view, with ClickHouse's own ``{name:Type}`` parameters for what is not known."""
-    return VIEWS[name].write(quote(fact_table.name), terms or Terms())
+    return VIEWS[name].write(quote_identifier(fact_table.name), terms or Terms())
 
 
 def readable_views(fact_table: Table) -> list[str]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
 from adversity.oracle import WEIGHTS
 from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
+from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.publish import publish_window as publish
+from sentinel_etl.publish import switch
+from sentinel_etl.run import run_window as run
+from sentinel_etl.run import stages
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.connection import open_source
@@ -109,7 +111,7 @@ def amid(module: Any, name: str, position: int = 0, item: int = 2) -> Callable[[
 
 def after_switch(stop: Stop) -> None:
     """Stop after the first statement that switches a partition."""
-    called = publish.run_statement
+    called = switch.run_statement
 
     def stopping(warehouse: Any, statement: Any, *rest: Any) -> Any:
         result = called(warehouse, statement, *rest)
@@ -117,27 +119,23 @@ def after_switch(stop: Stop) -> None:
             stop()
         return result
 
-    publish.run_statement = stopping  # type: ignore[attr-defined]
+    switch.run_statement = stopping  # type: ignore[attr-defined]
 
-
-# Not `from sentinel_etl import run_window`, which is the function.
-RUN = import_module("sentinel_etl.run.run_window")
-STAGES = import_module("sentinel_etl.run.stages")
 
 # Name of a point → how this process is made to stop there. In the order of a run.
 POINTS: dict[str, Callable[[Stop], None]] = {
-    "locks held": before(STAGES, "sweep_staging"),
-    "staging made": after(STAGES, "create_staging"),
-    "amid extraction": amid(STAGES, "throttle", item=1),
-    "amid load": amid(STAGES, "load_stream"),
-    "rows staged": before(STAGES, "audit_staging"),
-    "audit passed": before(STAGES, "publish_window"),
-    "rows copied": before(publish, "merge_to_one_part"),
-    "switch ready": before(publish, "switch_statements"),
+    "locks held": before(run, "sweep_staging"),
+    "staging made": after(run, "create_staging"),
+    "amid extraction": amid(stream, "throttle", item=1),
+    "amid load": amid(stages, "load_stream"),
+    "rows staged": before(stages, "audit_staging"),
+    "audit passed": before(stages, "publish_window"),
+    "rows copied": before(switch, "merge_to_one_part"),
+    "switch ready": before(switch, "switch_statements"),
     "switch done": after_switch,
-    "all published": before(STAGES, "drop_staging"),
-    "staging dropped": after(STAGES, "drop_staging"),
-    "ledger written": after(RUN, "record_run", call=2),
+    "all published": before(stages, "drop_staging"),
+    "staging dropped": after(stages, "drop_staging"),
+    "ledger written": after(run, "record_run", call=2),
 }
 
 

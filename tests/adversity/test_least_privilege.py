@@ -24,7 +24,7 @@ from adversity.bench import LAST, TESTS, Bench, sum_states
 from adversity.child import Task, pipeline_of, settings_of
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.local import http_requests
+from sentinel_etl.local.clickhouse import requests as http_requests
 from sentinel_etl.local.clickhouse.errors import StatementFailed
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.source.connection import open_source

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, text
 from sentinel_etl.errors import without_control_characters
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.nights import judge_nights
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
 from sentinel_etl.report.index_page import render_index
@@ -158,7 +159,7 @@ def test_every_hostile_text_is_text_in_the_index(browser: Browser, tmp_path: Pat
     runs = [
         ArchivedRun(
             run_id=hostile,
-            state="FAILED",
+            state=RunState.FAILED,
             cause=hostile,
             window=Window.night(night, zone),
             first_night=night,

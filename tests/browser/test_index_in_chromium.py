@@ -13,6 +13,7 @@ from chromium import WIDTHS, Browser, needs_chromium
 
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.window import Window
 
@@ -56,7 +57,7 @@ def sixty_nights() -> tuple[list[ArchivedRun], list[Night], dict[date, Measure]]
         runs.append(
             ArchivedRun(
                 run_id=run_id if letter != "H" else '"><script>document.title = "taken"</script>',
-                state=state,
+                state=RunState(state),
                 cause=cause,
                 window=window,
                 first_night=night,

@@ -12,7 +12,7 @@ import pytest
 from chromium import WIDTHS, Browser, needs_chromium
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.city import City, night_tables
 from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
@@ -69,7 +69,9 @@ def test_a_page_has_no_horizontal_scrollbar_nor_a_cell_that_has_one(
 def test_long_words_of_a_failed_check_stay_on_the_page(browser: Browser, tmp_path: Path, width: str) -> None:
     long = "x" * 400
     row = {"event_id": f"REMARK:{long}", "event_timestamp": "2026-11-21 20:00:00Z", "risk_reasons": long}
-    check = Check("keys are unique", "block", False, long, f"<b>{long}", examples=(row,) * 5, query=f"SELECT {long}")
+    check = Check(
+        "keys are unique", Severity.BLOCK, False, long, f"<b>{long}", examples=(row,) * 5, query=f"SELECT {long}"
+    )
     counts = pd.DataFrame({"source": [1_000_000]}, index=[long])
     shown = [check_page(check), beside(table_page(counts), [table_page(counts)])]
     cells = [new_code_cell("", outputs=[new_output("display_data", {"text/html": page.html})]) for page in shown]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import sentinel_etl
+from sentinel_etl import analyst
+from sentinel_etl.analyst import questions
 
 # The design names these; they stay.
 DESIGN = [
@@ -24,6 +26,7 @@ DESIGN = [
 
 # What notebooks and scripts need beside them.
 MORE = [
+    "Context",
     "Databases",
     "RunResult",
     "SENTINEL",
@@ -31,6 +34,7 @@ MORE = [
     "choose_window",
     "load_pipeline",
     "load_settings",
+    "open_context",
     "open_databases",
     "query_df",
 ]
@@ -43,6 +47,21 @@ def test_all_is_exactly_the_public_names() -> None:
 @pytest.mark.parametrize("name", DESIGN + MORE)
 def test_each_public_name_can_be_imported(name: str) -> None:
     assert getattr(sentinel_etl, name) is not None
+
+
+def test_the_analysts_names_are_where_notebooks_look_for_them() -> None:
+    assert analyst.__all__ == [
+        "choose_nights",
+        "count_nights",
+        "explain_risk",
+        "presentation",
+        "query_df",
+        "read_scores",
+        "sql_parameters",
+        "try_weights",
+    ]
+    assert sorted(analyst.presentation.__all__) == sorted(questions.__all__)
+    assert [name for name in analyst.__all__ if getattr(analyst, name).__doc__ is None] == []
 
 
 def test_each_public_function_and_class_says_what_it_does() -> None:

@@ -16,12 +16,12 @@ import pytest
 from jupyter_client import BlockingKernelClient, KernelManager
 from sqlalchemy import Engine, create_engine
 
-from sentinel_etl import analyst
+from sentinel_etl.analyst import bench as analyst
+from sentinel_etl.analyst import presentation
 from sentinel_etl.analyst.bench import (
     choose_nights,
     count_nights,
     explain_risk,
-    presentation,
     query_df,
     read_scores,
     sql_parameters,
@@ -29,14 +29,14 @@ from sentinel_etl.analyst.bench import (
 )
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable, WindowError
-from sentinel_etl.ledger.ledger import RunRecord, create_ledger, record_run
+from sentinel_etl.ledger.ledger import RunRecord, record_run
 from sentinel_etl.load.load import load_data
 from sentinel_etl.notebook.execute import KERNEL_CONFIG
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.transform.what_if import compare_scores
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 NOWHERE = "clickhouse+http://nobody:secret@127.0.0.1:9/nothing"
@@ -92,7 +92,7 @@ def facts(make_warehouse: Callable[[], Engine]) -> Iterator[Engine]:
     warehouse = make_warehouse()
     create_table(warehouse, SENTINEL.fact_table)
     load_data(pd.DataFrame(EVENTS), SENTINEL.fact_table, warehouse)
-    create_ledger(warehouse)
+    create_table(warehouse, ETL_RUNS)
     older = Window(datetime(2026, 11, 20, 0, 30, tzinfo=UTC), NIGHT.start)
     record_run(RunRecord("r2", "patrol_events", NIGHT, ("REMARK",), "PUBLISHED WITH WARNINGS"), warehouse)
     record_run(RunRecord("r1", "patrol_events", older, ("REMARK",), "PUBLISHED"), warehouse)
@@ -119,7 +119,8 @@ def bench(facts: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_importing_it_opens_nothing(tmp_path: Path) -> None:
     program = (
-        "from sentinel_etl.analyst import query_df, presentation, explain_risk, open_bench; "
+        "from sentinel_etl.analyst import query_df, presentation, explain_risk; "
+        "from sentinel_etl.analyst.bench import open_bench; "
         "print(open_bench.cache_info().misses)"
     )
     done = subprocess.run(
@@ -243,7 +244,7 @@ def test_an_empty_warehouse_says_what_to_do(ledger: bool, warehouse: Engine, mon
     monkeypatch.setenv("SENTINEL_WAREHOUSE_URL", warehouse.url.render_as_string(hide_password=False))
     create_table(warehouse, SENTINEL.fact_table)
     if ledger:
-        create_ledger(warehouse)
+        create_table(warehouse, ETL_RUNS)
     with pytest.raises(ConfigurationError, match=r"expected a published run .* found none\. Run `sentinel-etl run`"):
         choose_nights()
     with pytest.raises(ConfigurationError, match="its nights are none"):
@@ -297,7 +298,8 @@ def test_a_column_that_the_fact_table_does_not_have_cannot_be_weighted() -> None
 
 KERNEL = """
 import threading
-from sentinel_etl.analyst import open_bench, query_df
+from sentinel_etl.analyst import query_df
+from sentinel_etl.analyst.bench import open_bench
 
 def count_events():
     return int(query_df("SELECT count() AS events FROM patrol_events")["events"].iloc[0])

@@ -27,13 +27,12 @@ from sentinel_etl.analyst.questions import (
 from sentinel_etl.config.fact_table import INTEGER, build_patrol_events
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.load.load import load_data
-from sentinel_etl.load.staging import create_staging
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.publish.publish_window import publish_window
 from sentinel_etl.warehouse.projections import PROJECTIONS, projection_statement
 from sentinel_etl.warehouse.provision import add_projections, create_views, prepare_fact_table
 from sentinel_etl.warehouse.query import query_df, run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import create_staging, create_table
 from sentinel_etl.warehouse.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, night_of, view_statement
 from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
 
@@ -203,7 +202,7 @@ def test_another_half_life_is_summed_from_the_rows(facts: Engine, name: str) -> 
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_the_view_gives_what_the_function_gives(facts: Engine, name: str) -> None:
-    create_views(facts, PIPELINE)
+    create_views(facts, PIPELINE.fact_table, PIPELINE.zone)
     asked = ask_with(facts, name, "max_threads = 1")
     forced = f"max_threads = 1, force_optimize_projection_name = '{PROJECTION_OF[name]}'"
     pd.testing.assert_frame_equal(ask_view(facts, name, forced), asked)
@@ -254,7 +253,7 @@ def test_heatmap_cells_are_those_of_the_h3_library(facts: Engine, events: pd.Dat
 
 @pytest.mark.parametrize("order", ["lat_lon", "lon_lat"])
 def test_cells_do_not_depend_on_the_servers_argument_order(bare_facts: Engine, facts: Engine, order: str) -> None:
-    create_views(bare_facts, PIPELINE)
+    create_views(bare_facts, PIPELINE.fact_table, PIPELINE.zone)
     expected = ask_with(facts, "incident_heatmap", "max_threads = 1")
     setting = f"geotoh3_argument_order = '{order}'"
     terms = Terms(PIPELINE.zone, AS_OF, latitude_first=order == "lat_lon")
@@ -340,7 +339,7 @@ def test_a_switch_moves_one_part_also_where_a_staged_part_has_no_score(warehouse
     events = make_events(4_000)
     march = events[events["shift_date"] < date(2026, 4, 1)].reset_index(drop=True)
     parts = [march.assign(base_risk_score=0.0)[:500], march[500:]]
-    prepare_fact_table(warehouse, PIPELINE)
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
     staging = create_staging(PIPELINE.fact_table, "two_parts", warehouse)
     for part in parts if unscored == "the first part" else reversed(parts):
         load_columns(warehouse, staging, part)
@@ -372,15 +371,15 @@ def statements_of(warehouse: Engine, action: Callable[[], object]) -> list[str]:
 
 
 def test_a_fact_table_is_made_with_projections_and_views(warehouse: Engine) -> None:
-    prepare_fact_table(warehouse, PIPELINE)
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
     assert projections_of(warehouse) == {projection.name for projection in PROJECTIONS}
     kinds = run_statement(warehouse, "SELECT engine, name FROM system.tables WHERE database = currentDatabase()")
     assert sorted(map(tuple, kinds)) == [("MergeTree", "patrol_events"), *(("View", name) for name in sorted(VIEWS))]
 
 
 def test_a_fact_table_that_is_as_it_should_be_costs_two_looks_at_the_catalog(warehouse: Engine) -> None:
-    prepare_fact_table(warehouse, PIPELINE)
-    sent = statements_of(warehouse, lambda: prepare_fact_table(warehouse, PIPELINE))
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
+    sent = statements_of(warehouse, lambda: prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone))
     create, describe, *looks = sent
     assert create.startswith("CREATE TABLE IF NOT EXISTS")
     assert describe.startswith("DESCRIBE")
@@ -397,11 +396,11 @@ def test_a_table_from_before_gets_its_projections_and_keeps_those_it_has(warehou
 
 
 def test_a_view_of_another_version_is_replaced_and_nothing_else_is_touched(warehouse: Engine) -> None:
-    prepare_fact_table(warehouse, PIPELINE)
-    assert create_views(warehouse, PIPELINE) == []
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
+    assert create_views(warehouse, PIPELINE.fact_table, PIPELINE.zone) == []
     elsewhere = replace(PIPELINE, zone=ZoneInfo("Europe/London"))
-    assert create_views(warehouse, elsewhere) == list(VIEWS)
-    assert create_views(warehouse, elsewhere) == []
+    assert create_views(warehouse, elsewhere.fact_table, elsewhere.zone) == list(VIEWS)
+    assert create_views(warehouse, elsewhere.fact_table, elsewhere.zone) == []
 
 
 @pytest.mark.parametrize(
@@ -417,7 +416,7 @@ def test_a_view_of_another_version_is_replaced_and_nothing_else_is_touched(wareh
 )
 def test_what_others_have_by_a_views_name_is_left_alone(warehouse: Engine, theirs: str) -> None:
     run_statement(warehouse, f"CREATE {theirs}")
-    prepare_fact_table(warehouse, PIPELINE)
+    prepare_fact_table(warehouse, PIPELINE.fact_table, PIPELINE.zone)
     assert list(query_df(warehouse, "SELECT * FROM hotspot_risk").columns) == ["n"]
 
 
@@ -426,7 +425,7 @@ def test_two_that_prepare_the_same_fact_table_at_once_do_not_get_in_each_others_
         for done in [pool.submit(prepare_fact_table, warehouse, PIPELINE) for _ in range(4)]:
             done.result()
     assert projections_of(warehouse) == {projection.name for projection in PROJECTIONS}
-    assert create_views(warehouse, PIPELINE) == []
+    assert create_views(warehouse, PIPELINE.fact_table, PIPELINE.zone) == []
 
 
 def test_a_table_gets_the_projections_that_its_columns_allow() -> None:

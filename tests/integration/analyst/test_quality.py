@@ -10,12 +10,13 @@ from sqlalchemy import Engine, text
 
 from sentinel_etl.analyst.quality import (
     LAG_BOUNDS,
-    choose_nights,
-    compare_nights,
+    compare_counts,
+    last_nights,
     measure_lags,
     measure_nulls,
     read_coverage,
 )
+from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
@@ -47,7 +48,7 @@ def loaded(
 
 @pytest.fixture
 def window(loaded: Databases, settings_of: Settings) -> Window:
-    return choose_nights(3, settings_of)
+    return last_nights(3, settings_of)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_the_window_is_the_last_nights_up_to_06_00(window: Window) -> None:
 def test_coverage_names_the_nights_that_are_in_and_the_one_that_is_not(
     loaded: Databases, window: Window, settings_of: Settings
 ) -> None:
-    nights = read_coverage(window, SENTINEL, settings_of, loaded.warehouse)
+    nights = read_coverage(window, Context(settings_of, SENTINEL, loaded))
     assert [(night.shift_date, night.state) for night in nights] == [
         (NIGHTS[0], "published"),
         (NIGHTS[1], "published"),
@@ -75,7 +76,7 @@ def test_coverage_names_the_nights_that_are_in_and_the_one_that_is_not(
 
 
 def test_both_sides_are_counted_per_night_and_type(loaded: Databases, window: Window) -> None:
-    counts = compare_nights(window, SENTINEL, loaded.source, loaded.warehouse)
+    counts = compare_counts(window, SENTINEL, loaded.source, loaded.warehouse)
     rows = {(r.shift_date, r.event_type): (r.source, r.warehouse) for r in counts.itertuples()}
     with loaded.source.connect() as connection:
         by_hand = {

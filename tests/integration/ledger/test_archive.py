@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,8 +18,9 @@ from sentinel_etl.cli.runs import runs as runs_command
 from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.ledger.archive import find_page, list_runs, prune_reports, show_run
-from sentinel_etl.ledger.ledger import ETL_RUNS, RunRecord, record_run
+from sentinel_etl.ledger.archive import Archive, ArchivedRun, find_page, list_runs, opened_archive, show_run
+from sentinel_etl.ledger.ledger import RunRecord, record_run
+from sentinel_etl.ledger.report_files import prune_reports
 from sentinel_etl.notebook.index import measure_nights, refresh_index, write_index
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.report.index_page import Measure
@@ -25,7 +28,7 @@ from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks, run_lock
 from sentinel_etl.warehouse.query import query_df, run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 CHECKS = (
@@ -108,21 +111,32 @@ def three_runs(environment: Settings, warehouse: Engine) -> Settings:
     return environment
 
 
+def with_archive(look_up: Callable[..., Any], *arguments: Any) -> Any:
+    """Look something up in the archive that the environment names."""
+    with opened_archive() as archive:
+        return look_up(*arguments, archive)
+
+
+def listed(limit: int | None = None) -> list[ArchivedRun]:
+    with opened_archive() as archive:
+        return list_runs(archive, limit)
+
+
 def test_runs_are_listed_newest_first_with_the_report_that_is_there(three_runs: Settings) -> None:
-    listed = [(run.run_id, run.night, run.state, run.published_rows, run.page, run.report) for run in list_runs()]
+    shown = [(run.run_id, run.night, run.state, run.published_rows, run.page, run.report) for run in listed()]
     good = "2026-11-20/etl_nightly_20261120T0030Z-20261121T0030Z_good"
     bad = "2026-11-21/etl_nightly_20261121T0030Z-20261122T0030Z_bad"
-    assert listed == [
+    assert shown == [
         ("bad", "2026-11-21", "NOT PUBLISHED", 0, "", f"{bad}.ipynb"),
         ("good", "2026-11-20", "PUBLISHED", 1234, f"{good}.html", f"{good}.ipynb"),
         ("older", "2026-11-19", "PUBLISHED", 7, "", ""),
     ]
-    assert [run.run_id for run in list_runs(limit=1)] == ["bad"]
+    assert [run.run_id for run in listed(limit=1)] == ["bad"]
 
 
 def test_a_report_without_a_row_in_the_ledger_is_listed(environment: Settings) -> None:
     write_report(environment, "20261122t003001_abcdef", date(2026, 11, 21))
-    (run,) = list_runs()
+    (run,) = listed()
     assert (run.run_id, run.state, run.night) == ("20261122t003001_abcdef", "REPORT ONLY", "2026-11-21")
     assert run.redo == "sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
 
@@ -133,10 +147,10 @@ def test_a_run_that_says_running_is_believed_while_it_holds_its_lock(
     record(warehouse, "killed", date(2026, 11, 20), "RUNNING")
     record(warehouse, "alive", date(2026, 11, 21), "RUNNING")
     with hold_locks(databases.source, [run_lock("alive")], "a test", 1):
-        held = {run.run_id: run.state for run in list_runs()}
+        held = {run.run_id: run.state for run in listed()}
     with hold_locks(databases.source, ["a partition"], "sentinel-etl run alive", 1):
-        waiting = {run.run_id: run.state for run in list_runs()}
-    after = {run.run_id: run.state for run in list_runs()}
+        waiting = {run.run_id: run.state for run in listed()}
+    after = {run.run_id: run.state for run in listed()}
     assert held == {"alive": "RUNNING", "killed": "NO END RECORDED"}
     assert waiting == held
     assert after == {"alive": "NO END RECORDED", "killed": "NO END RECORDED"}
@@ -169,7 +183,7 @@ def test_show_prints_the_checks_failures_first_and_the_command_that_does_it_agai
 
 def test_a_run_that_nobody_knows_is_an_error_with_the_nearest_name(three_runs: Settings) -> None:
     with pytest.raises(ConfigurationError, match="found 'goood'; did you mean good\\?"):
-        show_run("goood")
+        with_archive(show_run, "goood")
 
 
 @pytest.mark.parametrize(("run_id", "ending"), [("", "_bad.ipynb"), ("good", "_good.html")], ids=["newest", "named"])
@@ -180,12 +194,12 @@ def test_open_opens_the_page_and_prints_its_path(
     monkeypatch.setattr(webbrowser, "open", opened.append)
     output = call("open", *filter(None, [run_id])).output.strip()
     assert output.endswith(ending)
-    assert opened == [find_page(run_id or None).as_uri()]
+    assert opened == [with_archive(find_page, run_id or None).as_uri()]
 
 
 def test_a_report_that_is_gone_cannot_be_opened(three_runs: Settings) -> None:
     with pytest.raises(ConfigurationError, match=r"expected a report of older .* --window-end 2026-11-20T06:00:00"):
-        find_page("older")
+        with_archive(find_page, "older")
 
 
 @pytest.mark.parametrize("dry_run", [False, True], ids=["for good", "dry run"])
@@ -197,7 +211,7 @@ def test_prune_deletes_old_reports_and_nothing_else(environment: Settings, dry_r
     (runs_dir / "2026-10-02" / Path(OLD_REPORTS[0]).name).symlink_to(runs_dir / "README.md")
 
     # Now is the morning of 22 November: 31 days before it is 22 October.
-    pruned = prune_reports(31, dry_run=dry_run)
+    pruned = prune_reports(31, environment, dry_run=dry_run)
 
     assert pruned.files == tuple(OLD_REPORTS)
     assert pruned.folders == ("2026-10-01", "2026-10-03")
@@ -206,7 +220,7 @@ def test_prune_deletes_old_reports_and_nothing_else(environment: Settings, dry_r
     assert [name for name in files_below(runs_dir) if not (runs_dir / name).is_symlink()] == left
     assert (runs_dir / "2026-10-01").exists() is dry_run
     assert (runs_dir / "2026-10-04").is_symlink()
-    assert prune_reports(31).files == (tuple(OLD_REPORTS) if dry_run else ())
+    assert prune_reports(31, environment).files == (tuple(OLD_REPORTS) if dry_run else ())
 
 
 def test_prune_says_what_went_and_mends_the_links_of_the_index(three_runs: Settings) -> None:
@@ -217,16 +231,16 @@ def test_prune_says_what_went_and_mends_the_links_of_the_index(three_runs: Setti
     output = call("prune", "--keep-days", "1").output
     assert output == f"{good}.html\n{good}.ipynb\n2026-11-20/\n2 files deleted, 0.0 MB\n"
     assert "_good.html" not in index.read_text(encoding="utf-8")
-    assert [run.run_id for run in list_runs()] == ["bad", "good", "older"]
+    assert [run.run_id for run in listed()] == ["bad", "good", "older"]
 
 
 def test_prune_of_a_folder_that_is_not_there_deletes_nothing(environment: Settings) -> None:
-    assert prune_reports(1).files == ()
+    assert prune_reports(1, environment).files == ()
 
 
 def test_the_index_shows_each_run_and_each_missing_night(three_runs: Settings, warehouse: Engine) -> None:
     record(warehouse, "first", date(2026, 11, 16), "PUBLISHED")
-    path = write_index(three_runs, warehouse)
+    path = write_index(Archive(three_runs, SENTINEL, warehouse))
     page = path.read_text(encoding="utf-8")
     assert path == three_runs.runs_dir / "index.html"
     for run_id in ("good", "bad", "older", "first"):
@@ -237,20 +251,23 @@ def test_the_index_shows_each_run_and_each_missing_night(three_runs: Settings, w
 
 
 def test_the_index_leaves_out_what_is_older_than_its_nights(three_runs: Settings, warehouse: Engine) -> None:
-    page = write_index(three_runs, warehouse, nights=2).read_text(encoding="utf-8")
+    page = write_index(Archive(three_runs, SENTINEL, warehouse), nights=2).read_text(encoding="utf-8")
     assert ('id="run-good"' in page, 'id="run-older"' in page) == (True, False)
 
 
 def test_an_empty_ledger_makes_an_index_that_says_so(environment: Settings, warehouse: Engine) -> None:
-    assert "<strong>MISSING</strong>" in write_index(environment, warehouse).read_text(encoding="utf-8")
+    assert "<strong>MISSING</strong>" in write_index(Archive(environment, SENTINEL, warehouse)).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_an_index_that_cannot_be_written_is_a_warning(
-    environment: Settings, warehouse: Engine, capsys: pytest.CaptureFixture[str]
+    environment: Settings, warehouse: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     environment.runs_dir.write_text("a file where the folder should be")
-    assert refresh_index(environment, warehouse) is None
-    assert capsys.readouterr().err.startswith("warning: runs/index.html was not written: ")
+    assert refresh_index(Archive(environment, SENTINEL, warehouse)) is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith("runs/index.html was not written: ")
 
 
 def test_measures_are_the_events_of_a_night_and_the_mean_of_the_scores_above_zero(
@@ -266,7 +283,7 @@ def test_measures_are_the_events_of_a_night_and_the_mean_of_the_scores_above_zer
 
 def test_runs_that_end_at_the_same_time_each_write_a_whole_index(three_runs: Settings, warehouse: Engine) -> None:
     with ThreadPoolExecutor(4) as threads:
-        paths = list(threads.map(lambda _: write_index(three_runs, warehouse), range(40)))
+        paths = list(threads.map(lambda _: write_index(Archive(three_runs, SENTINEL, warehouse)), range(40)))
     assert paths[0].read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [path.name for path in three_runs.runs_dir.glob(".*")] == []
 
@@ -279,9 +296,9 @@ def test_a_years_index_takes_little_of_a_runs_time(environment: Settings, wareho
         "window_start - toIntervalDay(day) AS window_start, window_end - toIntervalDay(day) AS window_end) "
         "FROM (SELECT *, arrayJoin(range(1, 365)) AS day FROM etl_runs)",
     )
-    page = write_index(environment, warehouse).read_text(encoding="utf-8")
+    page = write_index(Archive(environment, SENTINEL, warehouse)).read_text(encoding="utf-8")
     assert page.count('<tr role="row" id="run-') == 365
     started = datetime.now(UTC)
-    write_index(environment, warehouse)
+    write_index(Archive(environment, SENTINEL, warehouse))
     # Some 0.1 s on an idle machine; the bound leaves room for a busy one.
     assert (datetime.now(UTC) - started).total_seconds() < 1.5

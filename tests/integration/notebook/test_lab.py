@@ -21,8 +21,8 @@ import requests
 from websocket import WebSocket, create_connection
 
 from sentinel_etl.databases import Databases
-from sentinel_etl.ledger.ledger import create_ledger
 from sentinel_etl.settings import Settings
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 
 CHECKOUT = Path(__file__).parents[3]
 TOKEN = "of-this-test"
@@ -111,7 +111,7 @@ def test_lab_opens_on_the_notebooks_and_its_kernel_asks_the_warehouse(
     listed = {entry["name"] for entry in lab.ask("contents")["content"]}
     assert {path.name for path in (CHECKOUT / "notebooks").glob("*.ipynb")} <= listed
 
-    create_ledger(databases.warehouse)
+    create_table(databases.warehouse, ETL_RUNS)
     kernel = lab.ask("kernels", "POST", name=lab.ask("kernelspecs")["default"])["id"]
     try:
         with closing(

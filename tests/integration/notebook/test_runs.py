@@ -20,7 +20,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
-from sentinel_etl.cli.main import parse_parameters
+from sentinel_etl.cli.run import parse_parameters
 from sentinel_etl.errors import AuditFailed, ConfigurationError, NotebookFailed, SentinelError
 from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.notebook.execute import run_notebook

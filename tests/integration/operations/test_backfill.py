@@ -19,16 +19,18 @@ from sqlalchemy import Engine
 from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
 
 from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
+from sentinel_etl.context import open_context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WindowError, WindowLocked
-from sentinel_etl.ledger.ledger import RunRecord, create_ledger, read_runs, record_run
-from sentinel_etl.operations.backfill import Group, GroupResult, backfill_table, plan_backfill, raise_for_groups
+from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run
+from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups
+from sentinel_etl.operations.groups import Group, GroupResult
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
@@ -47,7 +49,8 @@ def plan(settings: Settings) -> Callable[..., list[tuple[str, str, int]]]:
     """Plan with the test's own databases."""
 
     def planned(first: date, last: date, missing_only: bool = False, **given: Any) -> list[tuple[str, str, int]]:
-        return shown(plan_backfill(first, last, missing_only=missing_only, settings=settings.model_copy(update=given)))
+        with open_context(settings.model_copy(update=given)) as context:
+            return shown(plan_backfill(context, first, last, missing_only=missing_only))
 
     return planned
 
@@ -100,7 +103,7 @@ def test_the_partitions_are_those_of_the_table_that_is_there(
 
 def note(warehouse: Engine, night: date, state: str = "PUBLISHED", event_types: Sequence[str] = ()) -> None:
     """Write a run of one night to the ledger."""
-    create_ledger(warehouse)
+    create_table(warehouse, ETL_RUNS)
     types = tuple(event_types or SENTINEL.event_types)
     record_run(RunRecord(f"run_{night}_{state}", "patrol_events", Window.night(night), types, state), warehouse)
 
@@ -320,7 +323,7 @@ SHORT_NOTEBOOK = {
             "id": "run",
             "metadata": {},
             "outputs": [],
-            "source": "from sentinel_etl.run_window import choose_window, run_window\n"
+            "source": "from sentinel_etl import choose_window, run_window\n"
             "run_window(choose_window(window_end, window_hours), run_id=run_id).raise_for_verdict()",
         },
     ],
@@ -354,7 +357,7 @@ def interrupted(
     place.environment["SENTINEL_PARTITION_BY"] = "day"
     process = place.start("--from", "2026-11-17", "--to", "2026-11-21", "--json")
     try:
-        create_ledger(databases.warehouse)
+        create_table(databases.warehouse, ETL_RUNS)
         deadline = time.monotonic() + 120
         while not read_runs(databases.warehouse):
             assert time.monotonic() < deadline, "no group began"

@@ -23,11 +23,11 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import AuditFailed, NotebookFailed, SourceUnreachable
-from sentinel_etl.ledger.ledger import ETL_RUNS, read_runs
+from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import post_verdict, verdict_message
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

@@ -48,8 +48,7 @@ DRIFTS = {
 @pytest.fixture
 def commands(databases: Databases, environment: Settings, monkeypatch: pytest.MonkeyPatch) -> Databases:
     """The databases of the environment, opened once for all commands of a test."""
-    for module in ("main", "schema"):
-        monkeypatch.setattr(f"sentinel_etl.cli.{module}.open_databases", lambda settings: databases)
+    monkeypatch.setattr("sentinel_etl.context.open_databases", lambda settings: databases)
     return databases
 
 

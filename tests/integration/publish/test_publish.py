@@ -18,7 +18,7 @@ from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events, con
 from sentinel_etl.config.source_models import Patrol, PatrolLog
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed, WindowLocked
-from sentinel_etl.ledger.ledger import ETL_RUNS, read_runs
+from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
@@ -26,7 +26,7 @@ from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import content_hash
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 FACTS = SENTINEL.fact_table

@@ -13,7 +13,7 @@ from sentinel_etl.cli.main import cli
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.reconcile.compare import compare_nights
+from sentinel_etl.reconcile.compare import compare_fingerprints
 from sentinel_etl.reconcile.counts import find_late_rows
 from sentinel_etl.reconcile.fingerprint import covered_columns
 from sentinel_etl.run.result import RunResult
@@ -38,7 +38,7 @@ def change(databases: Databases, statements: str) -> None:
 
 def differences(databases: Databases) -> list[tuple[Any, ...]]:
     """List what differs: night, event type, rows that the source has more, keys equal, content equal."""
-    table = compare_nights(NIGHTS, SENTINEL, databases.source, databases.warehouse)
+    table = compare_fingerprints(NIGHTS, SENTINEL, databases.source, databases.warehouse)
     assert len(table) == len(NIGHTS) * len(SENTINEL.event_types)
     assert table["source"].min() > 0
     rows = table[~(table["keys"] & table["content"])].itertuples(index=False)

@@ -14,18 +14,19 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl import report
+from sentinel_etl.audit import history_gates
+from sentinel_etl.audit.checks import Severity
+from sentinel_etl.audit.gates import GATES
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
-from sentinel_etl.config.gates import GATES
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SourceUnreachable
-from sentinel_etl.ledger.ledger import ETL_RUNS, create_ledger
 from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.query import query_df, run_statement
-from sentinel_etl.warehouse.tables import create_table
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -70,7 +71,7 @@ def databases(
     template, stocked = prepared
     source, warehouse = make_source(template), make_warehouse()
     create_table(warehouse, SENTINEL.fact_table)
-    create_ledger(warehouse)
+    create_table(warehouse, ETL_RUNS)
     for table in (SENTINEL.fact_table.name, ETL_RUNS.name):
         run_statement(warehouse, f"INSERT INTO {table} SELECT * FROM {stocked.url.database}.{table}")
     yield Databases(source, warehouse)
@@ -92,7 +93,8 @@ def first_screen(result: RunResult) -> list[str]:
 def told_of(result: RunResult, check: str) -> str:
     """What the first screen says that it observed, under the check's name."""
     told = first_screen(result)
-    return told[told.index(f"{GATES[check].severity} · failed: {check}") + 2]
+    (severity,) = (gate.severity for gate in GATES.values() if gate.name == check)
+    return told[told.index(f"{severity} · failed: {check}") + 2]
 
 
 def test_a_usual_night_warns_of_nothing(databases: Databases) -> None:
@@ -111,7 +113,7 @@ def test_a_gate_that_is_declared_to_block_keeps_the_night_from_readers(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "every event type is there"
-    monkeypatch.setitem(GATES, name, replace(GATES[name], severity="block"))  # type: ignore[misc]
+    monkeypatch.setattr(history_gates, "PRESENCE", replace(history_gates.PRESENCE, severity=Severity.BLOCK))
     result = run_after(databases, f"DELETE FROM feedback WHERE {IN_NIGHT}")
     assert first_screen(result)[0] == f"NOT PUBLISHED: failed “{name}”"
     (check,) = [check for check in result.checks if not check.passed]

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import WindowError
 from sentinel_etl.local.stack import LocalStack
-from sentinel_etl.reconcile.compare import compare_nights
+from sentinel_etl.reconcile.compare import compare_fingerprints
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -98,7 +98,9 @@ def test_both_engines_sum_hostile_rows_alike(
     moved: tuple[list[HostileRow], RunResult, Outcome], hostile_databases: Databases
 ) -> None:
     def compare_night() -> list[tuple[Any, ...]]:
-        table = compare_nights([date(2026, 11, 21)], PIPELINE, hostile_databases.source, hostile_databases.warehouse)
+        table = compare_fingerprints(
+            [date(2026, 11, 21)], PIPELINE, hostile_databases.source, hostile_databases.warehouse
+        )
         return list(table[["source", "warehouse", "keys", "content"]].itertuples(index=False, name=None))
 
     [counts] = moved[1].counts.to_dict("records")

@@ -21,8 +21,7 @@ from sqlalchemy import Connection, Engine, MetaData, Select, event
 
 from sentinel_etl.config.fact_table import PARTITION_KEYS, PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.ledger.ledger import build_ledger
-from sentinel_etl.load.load import INSERT_SETTINGS, Loader, load_data
+from sentinel_etl.load.load import Loader, load_data
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.publish.publish_rejected import WHOLE
 from sentinel_etl.publish.publish_window import publish_window
@@ -37,9 +36,10 @@ from sentinel_etl.warehouse.ddl import (
     staging_statements,
     switch_statements,
 )
+from sentinel_etl.warehouse.insert import INSERT_SETTINGS
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import build_rejected
+from sentinel_etl.warehouse.tables import build_ledger, build_rejected
 from sentinel_etl.warehouse.views import VIEWS, view_statement
 from sentinel_etl.window import Window
 

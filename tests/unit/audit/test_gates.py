@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from sentinel_etl.audit import history_gates
+from sentinel_etl.audit.checks import Severity
 from sentinel_etl.audit.drift import drift_table, population_stability_index
-from sentinel_etl.audit.evidence import EVIDENCE
+from sentinel_etl.audit.gates import GATES
 from sentinel_etl.audit.history import Measures
-from sentinel_etl.audit.judge import judge_history, judge_late
-from sentinel_etl.config.gates import GATES
+from sentinel_etl.audit.history_gates import check_late, judge_history
 
 NIGHTS = [date(2026, 11, 21) - timedelta(days=n) for n in range(28, 0, -1)]
 USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}
@@ -53,14 +54,19 @@ def test_a_usual_night_passes_every_gate() -> None:
 
 def test_every_judgement_has_the_severity_that_its_gate_declares(monkeypatch: pytest.MonkeyPatch) -> None:
     for check in judge_history(BEFORE, measures(night())):
-        assert check.severity == GATES[check.name].severity == "warn"
-    monkeypatch.setitem(GATES, "volumes are as usual", replace(GATES["volumes are as usual"], severity="block"))
+        assert check.severity is GATES[check.gate].severity is Severity.WARN
+    monkeypatch.setattr(history_gates, "VOLUMES", replace(history_gates.VOLUMES, severity=Severity.BLOCK))
     severities = {check.name: check.severity for check in judge_history(BEFORE, measures(night()))}
-    assert [name for name, severity in severities.items() if severity == "block"] == ["volumes are as usual"]
+    assert [name for name, severity in severities.items() if severity is Severity.BLOCK] == ["volumes are as usual"]
 
 
 def test_every_gate_has_rows_to_show_but_those_whose_rows_are_not_in_the_window() -> None:
-    assert set(GATES) - set(EVIDENCE) == {"earlier nights are complete"}
+    assert [gate.name for gate in GATES.values() if gate.evidence is None] == ["earlier nights are complete"]
+
+
+def test_each_gate_has_an_identifier_and_words_of_its_own() -> None:
+    assert all(gate.id == name for name, gate in GATES.items())
+    assert len({gate.name for gate in GATES.values()}) == len(GATES) == 15
 
 
 def test_a_missing_event_type_is_named() -> None:
@@ -135,15 +141,15 @@ def late(*rows: tuple[str, int, int]) -> pd.DataFrame:
 
 
 def test_late_rows_are_named_with_their_night_and_type() -> None:
-    check = judge_late(late(("REMARK", 120, 100), ("GEOFENCE", 50, 50), ("FEEDBACK", 9, 10)))
+    check = check_late(late(("REMARK", 120, 100), ("GEOFENCE", 50, 50), ("FEEDBACK", 9, 10)))
     assert (check.passed, check.observed) == (False, "2026-11-20: REMARK +20, FEEDBACK -1")
     assert check.subjects == ("2026-11-20",)
 
 
 @pytest.mark.parametrize("rows", [("REMARK", 1_015, 1_000), ("FEEDBACK", 19, 10)], ids=["of many", "few"])
 def test_a_few_late_rows_are_no_warning(rows: tuple[str, int, int]) -> None:
-    assert judge_late(late(rows)).passed
+    assert check_late(late(rows)).passed
 
 
 def test_without_late_rows_no_night_has_changed() -> None:
-    assert judge_late(late()).observed == "no night has changed"
+    assert check_late(late()).observed == "no night has changed"

@@ -10,6 +10,7 @@ import pytest
 
 from sentinel_etl.ledger.ledger import plain_value
 from sentinel_etl.ledger.nights import missing_nights
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.window import Window
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -23,7 +24,7 @@ def run(
 ) -> dict[str, Any]:
     """A ledger row, its window written on the zone's clocks."""
     bounds = [datetime.fromisoformat(bound).replace(tzinfo=zone).astimezone(UTC) for bound in (start, end)]
-    return {"window_start": bounds[0], "window_end": bounds[1], "state": state, "event_types": event_types}
+    return {"window_start": bounds[0], "window_end": bounds[1], "state": RunState(state), "event_types": event_types}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_missing_nights_keep_the_order_asked_for() -> None:
 def test_a_night_of_25_hours_is_not_covered_by_24() -> None:
     night = date(2026, 10, 24)
     window = Window.night(night, LONDON)
-    day = {"window_start": window.start, "state": "PUBLISHED", "event_types": TYPES}
+    day = {"window_start": window.start, "state": RunState.PUBLISHED, "event_types": TYPES}
     assert missing_nights([night], TYPES, [day | {"window_end": window.start + timedelta(hours=24)}], LONDON) == [night]
     assert missing_nights([night], TYPES, [day | {"window_end": window.start + timedelta(hours=25)}], LONDON) == []
 
@@ -155,3 +156,8 @@ def test_a_ledgers_value_is_read_as_plain_python(name: str, value: Any, plain: A
     assert type(read) is type(plain)
     if isinstance(plain, datetime):
         assert read.tzinfo is UTC
+
+
+def test_a_state_that_another_version_wrote_is_read_as_unknown() -> None:
+    assert RunState("<b>SOME DAY</b>") is RunState.UNKNOWN
+    assert plain_value("state", "NOT PUBLISHED") is RunState.NOT_PUBLISHED

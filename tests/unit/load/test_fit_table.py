@@ -10,7 +10,9 @@ from sqlalchemy import Engine, create_engine
 from sentinel_etl.arrow import as_frame
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch
-from sentinel_etl.load.load import fit_table, load_data, sql_values
+from sentinel_etl.load.load import load_data
+from sentinel_etl.warehouse.contract import fit_table
+from sentinel_etl.warehouse.insert import sql_values
 
 FACT_TABLE = build_patrol_events()
 WHEN = datetime(2026, 11, 21, 20, 0, 0, 123_456, tzinfo=UTC)
@@ -56,7 +58,7 @@ def test_columns_keep_the_frames_order() -> None:
 def test_columns_that_the_table_does_not_have_are_all_named() -> None:
     with pytest.raises(SchemaMismatch) as refused:
         fit_table(pa.table({"event_id": ["x"], "surprise": [1], "shock": [2]}), FACT_TABLE)
-    assert str(refused.value) == "[load] load: patrol_events has no column surprise, shock"
+    assert str(refused.value) == "[load] patrol_events has no column surprise, shock"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_columns_that_the_table_does_not_have_are_all_named() -> None:
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent(name: str, values: pa.Array) -> None:
-    with pytest.raises(SchemaMismatch, match=r"^\[load\] load: a value does not fit patrol_events: ") as refused:
+    with pytest.raises(SchemaMismatch, match=r"^\[load\] a value does not fit patrol_events: ") as refused:
         fit_table(pa.table({name: values}), FACT_TABLE)
     assert refused.value.stage == "load"
 
@@ -123,5 +125,5 @@ def test_no_rows_are_loaded_without_connecting(warehouse: Engine) -> None:
 
 
 def test_a_null_where_none_may_be_is_refused_by_its_column() -> None:
-    with pytest.raises(SchemaMismatch, match=r"load: patrol_events\.patrol_id must have a value; 1 rows have none"):
+    with pytest.raises(SchemaMismatch, match=r"\[load\] patrol_events\.patrol_id must have a value; 1 rows have none"):
         fit_table(pa.table({"patrol_id": pa.array([7, None], pa.int64())}), build_patrol_events())

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.audit.history import Measures
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.result import RunResult, empty
 from sentinel_etl.window import Window
 
@@ -52,7 +53,7 @@ def measures(counts: Sequence[tuple[date, str, int]] = (), nulls: Mapping[str, f
 RESULT = run_result(
     run_id="20261122t003000_abc123",
     window=WINDOW,
-    verdict="PUBLISHED",
+    verdict=RunState.PUBLISHED,
     cause="",
     counts=pd.DataFrame(
         {
@@ -64,12 +65,12 @@ RESULT = run_result(
         }
     ),
     checks=(
-        Check("the window has events", "warn", True, "at least 1 event", "1205 events"),
-        Check("keys are unique", "block", True, "1205 distinct event_id", "1205 distinct event_id"),
-        Check("distribution is usual", "warn", False, "a mean near 2", "a mean of 9", ("GEOFENCE",)),
+        Check("the window has events", Severity.WARN, True, "at least 1 event", "1205 events"),
+        Check("keys are unique", Severity.BLOCK, True, "1205 distinct event_id", "1205 distinct event_id"),
+        Check("distribution is usual", Severity.WARN, False, "a mean near 2", "a mean of 9", ("GEOFENCE",)),
         Check(
             "rows lie in the window",
-            "block",
+            Severity.BLOCK,
             False,
             "0 rows outside",
             HOSTILE,

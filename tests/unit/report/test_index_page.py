@@ -11,6 +11,7 @@ import pytest
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.index_page import Measure, csp_hash, draw, render_index
 from sentinel_etl.window import Window
 
@@ -24,7 +25,7 @@ HOSTILE = """<script>alert(1)</script> "><img src=x onerror='alert(2)'> {{ 7 * 7
 def run_of(night: date, state: str = "PUBLISHED", run_id: str = "", **facts: object) -> ArchivedRun:
     run = ArchivedRun(
         run_id=run_id or f"run_{night:%d}",
-        state=state,
+        state=RunState(state),
         window=Window.night(night, ZONE),
         first_night=night,
         last_night=night,

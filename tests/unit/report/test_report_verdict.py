@@ -13,6 +13,7 @@ from report_samples import HOSTILE, KOLKATA, RESULT, WINDOW, measures
 
 from sentinel_etl import report
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.style import FAILED
 from sentinel_etl.window import Window
 
@@ -32,7 +33,7 @@ def test_the_verdict_is_one_line_with_its_first_cause_then_the_window_in_both_ti
 
 
 def test_a_verdict_without_publishing_says_so() -> None:
-    page = report.verdict_page(replace(RESULT, verdict="NOT PUBLISHED", how=""), KOLKATA)
+    page = report.verdict_page(replace(RESULT, verdict=RunState.NOT_PUBLISHED, how=""), KOLKATA)
     assert lines_of(page)[0] == "NOT PUBLISHED: failed “rows lie in the window” and 1 more"
     assert lines_of(page)[-1].endswith("in the warehouse · nothing published")
 
@@ -40,7 +41,8 @@ def test_a_verdict_without_publishing_says_so() -> None:
 def test_a_verdict_that_is_no_success_is_red() -> None:
     colours = {
         verdict: re.findall(
-            r"border-left:8px solid (#\w{6})", report.verdict_page(replace(RESULT, verdict=verdict), KOLKATA).html
+            r"border-left:8px solid (#\w{6})",
+            report.verdict_page(replace(RESULT, verdict=RunState(verdict)), KOLKATA).html,
         )
         for verdict in ("PUBLISHED", "PUBLISHED WITH WARNINGS", "DRY RUN", "NOT PUBLISHED")
     }

@@ -10,16 +10,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sentinel_etl.audit.checks import Check, describe_checks
+from sentinel_etl.audit.checks import Check, Severity, describe_checks
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.result import RunResult
-from sentinel_etl.run.stopwatch import Stopwatch
+from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
-COUNTED = Check("staged rows equal the source's", "block", False, "REMARK 3", "REMARK 2")
-UNIQUE = Check("keys are unique", "block", True, "5 distinct event_id", "5 distinct event_id")
+COUNTED = Check("staged rows equal the source's", Severity.BLOCK, False, "REMARK 3", "REMARK 2")
+UNIQUE = Check("keys are unique", Severity.BLOCK, True, "5 distinct event_id", "5 distinct event_id")
 
 
 def run_result(**known: Any) -> RunResult:
@@ -30,7 +31,7 @@ def run_result(**known: Any) -> RunResult:
 RESULT = run_result(
     run_id="20261122t003000_abc123",
     window=WINDOW,
-    verdict="PUBLISHED",
+    verdict=RunState.PUBLISHED,
     cause="",
     counts=pd.DataFrame(
         {
@@ -49,11 +50,11 @@ RESULT = run_result(
 
 @pytest.mark.parametrize("verdict", ["PUBLISHED", "PUBLISHED WITH WARNINGS", "DRY RUN"])
 def test_a_verdict_that_is_no_failure_raises_nothing(verdict: str) -> None:
-    replace(RESULT, verdict=verdict).raise_for_verdict()
+    replace(RESULT, verdict=RunState(verdict)).raise_for_verdict()
 
 
 def test_a_run_that_did_not_publish_raises_its_cause_and_where_the_rows_are() -> None:
-    failed = replace(RESULT, verdict="NOT PUBLISHED", cause=describe_checks([COUNTED]))
+    failed = replace(RESULT, verdict=RunState.NOT_PUBLISHED, cause=describe_checks([COUNTED]))
     with pytest.raises(AuditFailed) as raised:
         failed.raise_for_verdict()
     assert str(raised.value) == (
@@ -69,12 +70,12 @@ def test_a_run_that_did_not_publish_raises_its_cause_and_where_the_rows_are() ->
     [("PUBLISHED", True), ("PUBLISHED WITH WARNINGS", True), ("NOT PUBLISHED", False), ("DRY RUN", False)],
 )
 def test_only_a_published_verdict_is_published(verdict: str, published: bool) -> None:
-    assert replace(RESULT, verdict=verdict).published is published
+    assert replace(RESULT, verdict=RunState(verdict)).published is published
 
 
 def test_a_closed_record_says_what_the_run_did() -> None:
     record = RunRecord("20261122t003000_abc123", "patrol_events", WINDOW, ("REMARK", "GEOFENCE"))
-    closed = replace(RESULT, verdict="NOT PUBLISHED", cause="no").close_record(record)
+    closed = replace(RESULT, verdict=RunState.NOT_PUBLISHED, cause="no").close_record(record)
     assert closed == replace(
         record,
         state="NOT PUBLISHED",
@@ -96,6 +97,7 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "subjects": [],
                 "examples": [],
                 "query": "",
+                "gate": "",
             },
             {
                 "name": "staged rows equal the source's",
@@ -106,6 +108,7 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "subjects": [],
                 "examples": [],
                 "query": "",
+                "gate": "",
             },
         ),
     )

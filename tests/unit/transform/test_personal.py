@@ -15,7 +15,7 @@ from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.config.event_config import PERSONAL
 from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.operations.backfill import environment_of
+from sentinel_etl.operations.workers import environment_of
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
 from sentinel_etl.run.provenance import config_hash
 from sentinel_etl.settings import Settings

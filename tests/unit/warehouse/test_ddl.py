@@ -5,7 +5,6 @@ from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, MetaData, text
 
 from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
-from sentinel_etl.ledger.ledger import build_ledger
 from sentinel_etl.warehouse.ddl import (
     Way,
     cluster_of,
@@ -16,6 +15,7 @@ from sentinel_etl.warehouse.ddl import (
     storage_name,
     switch_statements,
 )
+from sentinel_etl.warehouse.tables import build_ledger
 
 
 def small_table(cluster: str | None) -> Table:

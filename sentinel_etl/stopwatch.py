@@ -1,4 +1,4 @@
-"""Adds up the seconds of a run, phase by phase."""
+"""Adds up the seconds of a run, phase by phase, whichever thread they pass in."""
 
 from __future__ import annotations
 

@@ -1,0 +1,204 @@
+"""The gates that compare a night with the nights before it. They wait until there are enough of those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from scipy import special
+from sqlalchemy import Select, func, select
+
+from sentinel_etl.audit.checks import Check, Gate, Severity
+from sentinel_etl.audit.drift import drift_table
+from sentinel_etl.audit.history import Measures
+from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
+
+__all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
+
+NULLS_P_VALUE = 0.001
+NIGHTS_OF_NULLS = 7
+KS_P_VALUE = 0.001
+
+
+def judge_history(before: Measures, tonight: Measures) -> list[Check]:
+    """Judge a night by the nights before it, gate by gate."""
+    nights = before.counts["shift_date"].nunique()
+    checks = [
+        check_presence(before.counts, tonight.counts),
+        check_volumes(before.counts, tonight.counts, nights),
+        check_null_shares(before.nulls, tonight.nulls, nights),
+    ]
+    return checks + [check_risk(before.scores, tonight.scores, by) for by in RISK_GATES if by in tonight.scores.columns]
+
+
+PRESENCE = Gate(
+    "types_present",
+    "every event type is there",
+    Severity.WARN,
+    "types with events on at least `least` of the nights before: more than `limit` events",
+    limit=0,
+    least=7,
+    evidence=rows_of_past,
+)
+
+
+def check_presence(before: pd.DataFrame, tonight: pd.DataFrame) -> Check:
+    usual = before[before["events"] > 0].groupby("event_type")["shift_date"].nunique()
+    expected = sorted(str(kind) for kind in usual[usual >= PRESENCE.least].index)
+    there = set(tonight.loc[tonight["events"] > PRESENCE.limit, "event_type"])
+    missing = {kind: f"{kind} has none" for kind in expected if kind not in there}
+    types = len(expected)
+    return PRESENCE.check_problems(missing, f"events of each of {types} types", f"events of {types} types")
+
+
+def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    names = [name for name in ("event_type", "station_id") if name in scene.rows.columns]
+    keys = [scene.rows.c[name] for name in names]
+    events = func.count().label("events")
+    some = scene.rows.c.event_type.in_(subjects)
+    return select(*keys, events).where(scene.in_window, some).group_by(*keys).order_by(events.desc(), *keys)
+
+
+VOLUMES = Gate(
+    "volumes_usual",
+    "volumes are as usual",
+    Severity.WARN,
+    "a type's events over the median of the nights before: at most `limit`, at least 1/`limit`",
+    limit=1.8,
+    least=7,
+    evidence=places_of_types,
+)
+
+
+def check_volumes(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Check:
+    medians = before.groupby("event_type")["events"].median()
+    odd = {}
+    for kind, events in zip(tonight["event_type"], tonight["events"], strict=True):
+        median = float(medians.get(kind, 0))
+        if nights >= VOLUMES.least and median >= VOLUMES.least and events > 0:
+            ratio = events / median
+            if ratio > VOLUMES.limit or ratio < 1 / VOLUMES.limit:
+                odd[str(kind)] = f"{kind} {events:,} is {ratio:.1f} times the median {median:,.0f}"
+    wanted = f"{1 / VOLUMES.limit:.2f} to {VOLUMES.limit:g} times the median of {nights} nights"
+    return VOLUMES.check_problems(odd, wanted, "all within")
+
+
+# Ten points are more than a night's chance where at least 100 events are counted: three standard
+# deviations of a share of 0.1. The p-value guards the rest.
+NULL_SHARES = Gate(
+    "null_shares_usual",
+    "NULLs are as usual",
+    Severity.WARN,
+    "share of NULLs in a column of one event type, less the nights before: at most `limit`",
+    limit=0.10,
+    least=100,
+    evidence=select_unknown,
+)
+
+
+def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Check:
+    """Compare the share of NULLs in each column of each event type; both frames are `Measures.nulls`."""
+    both = tonight.merge(before, on=["event_type", "column"], suffixes=("", "_before"))
+    events = both["events"].to_numpy("int64")
+    unknown = (both["share"] * both["events"]).round().to_numpy("float64")
+    # The upper tail of the binomial distribution: so many NULLs or more, by chance.
+    chance = special.bdtrc(unknown - 1, events, both["share_before"].to_numpy("float64"))
+    more = (both["share"] - both["share_before"] > NULL_SHARES.limit) & (chance < NULLS_P_VALUE)
+    odd: dict[str, list[str]] = {}
+    enough = (both["events"] >= NULL_SHARES.least) & (nights >= NIGHTS_OF_NULLS)
+    for column, rows in both[more & enough].groupby("column"):
+        shares = zip(rows["event_type"], rows["share"], rows["share_before"], strict=True)
+        odd[str(column)] = [f"{kind} {share:.0%} (before {past:.0%})" for kind, share, past in shares]
+    columns_by_kinds: dict[str, list[str]] = {}
+    for column, kinds in odd.items():
+        columns_by_kinds.setdefault(", ".join(kinds), []).append(column)
+    observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in columns_by_kinds.items())
+    wanted = f"at most {100 * NULL_SHARES.limit:g} points more than before"
+    return replace(
+        NULL_SHARES.check_problems(dict.fromkeys(odd, ""), wanted, "all within"), observed=observed or "all within"
+    )
+
+
+def riskiest_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    return scene.select_riskiest(scene.rows.c.event_type.in_(subjects))
+
+
+def riskiest_of_stations(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    return scene.select_riskiest(scene.rows.c.station_id.in_([int(station) for station in subjects]))
+
+
+# What scores are compared by → its gate. Below 0.10 is no shift, above 0.25 a major one, by the convention of
+# credit scoring (N. Siddiqi, Credit Risk Scorecards, 2006). Small nights reach it by chance, hence the test.
+RISK_GATES = {
+    "event_type": Gate(
+        "risk_usual",
+        "risk is distributed as usual",
+        Severity.WARN,
+        "population stability index of a type's scores, where Kolmogorov–Smirnov's p is below 0.001",
+        limit=0.25,
+        least=50,
+        evidence=riskiest_of_types,
+    ),
+    "station_id": Gate(
+        "station_risk_usual",
+        "risk is distributed as usual at each station",
+        Severity.WARN,
+        "population stability index of a station's scores, where its p is below 0.001",
+        limit=0.25,
+        least=100,
+        evidence=riskiest_of_stations,
+    ),
+}
+
+
+def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str) -> Check:
+    """Compare the scores of each event type, or station; both frames are `Measures.scores`."""
+    gate = RISK_GATES[by]
+    table = drift_table(tonight, before, by)
+    label = "station " if by == "station_id" else ""
+    rows = table.loc[shifted(table, gate)]
+    moved = zip(rows.index, rows["PSI"], rows["KS"], strict=True)
+    odd = {str(kind): f"{label}{kind} PSI {psi:.2f}, KS {ks:.2f}" for kind, psi, ks in moved}
+    return gate.check_problems(odd, f"PSI at most {gate.limit:g} for each", "all within")
+
+
+def shifted(drift: pd.DataFrame, gate: Gate = RISK_GATES["event_type"]) -> list[str]:
+    """Pick the rows of a `drift_table` that the gate warns of."""
+    enough = (drift["events"] >= gate.least) & (drift["events before"] >= gate.least)
+    return list(drift.index[enough & (drift["PSI"] > gate.limit) & (drift["KS p"] < KS_P_VALUE)])
+
+
+# Phones that were off send a few rows each morning; a night that lacks more was not all there. The rows are the
+# source's, so the warehouse has none to show.
+LATE = Gate(
+    "nights_complete",
+    "earlier nights are complete",
+    Severity.WARN,
+    "rows that differ between the sides: at most `limit` of an event type's, or under `least`",
+    limit=0.02,
+    least=10,
+)
+
+
+def check_late(late: pd.DataFrame, nights: int = 7) -> Check:
+    """Judge the earlier nights whose source has changed since they were loaded; in: `RunResult.late`.
+
+    ``nights``: how many were looked back over, for the command that mends them.
+    """
+    problems = {}
+    for night, rows in late.groupby("shift_date"):
+        change = rows["source"] - rows["warehouse"]
+        much = (change.abs() > LATE.limit * rows["source"]) & (change.abs() >= LATE.least)
+        if much.any():
+            day = str(night)[:10]
+            kinds = zip(rows["event_type"], change, strict=True)
+            problems[day] = f"{day}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
+    wanted = f"at most {LATE.limit:.0%} of a loaded night's rows late or gone"
+    if problems:
+        wanted += f"; to mend: sentinel-etl reconcile --days {nights + 1} --heal"
+    return LATE.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
+
+
+HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE)

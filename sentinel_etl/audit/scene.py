@@ -1,0 +1,73 @@
+"""Where the rows stand that a check speaks of, and the SELECTs that several gates show them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+
+from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.warehouse.rows import happened_in, rows_of_window
+from sentinel_etl.warehouse.types import is_nullable
+from sentinel_etl.window import Window
+
+__all__ = ["Scene", "rows_of_past", "select_unknown"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a check's evidence stands: the rows of the window in ``rows``, the nights before in ``facts``.
+
+    ``event_types``: those that the run was limited to; empty: all, which the query then need not name.
+    ``first_night``: the window's first; ``past_from``: the first of the nights that it is compared with.
+    ``rejected``: where the rows stand that the run rejected; none: it rejected none.
+    """
+
+    rows: Table
+    facts: Table
+    window: Window
+    event_types: Sequence[str]
+    first_night: str
+    past_from: str
+    rejected: Table | None = None
+
+    @property
+    def in_window(self) -> ColumnElement[bool]:
+        return self.owned(self.rows)
+
+    def owned(self, table: Table) -> ColumnElement[bool]:
+        """Build the condition that a row of the table is the window's."""
+        if self.event_types:
+            return rows_of_window(table, self.window, self.event_types)
+        return happened_in(table, self.window)
+
+    def select_events(self, condition: ColumnElement[bool], *more: str) -> Select[Any]:
+        """Select rows of the window, of the columns that may be shown."""
+        names = dict.fromkeys([*SHOWN_COLUMNS, *more])
+        columns = [self.rows.c[name] for name in names if name in self.rows.columns]
+        return select(*columns).where(self.in_window, condition).order_by(self.rows.c.event_id)
+
+    def select_riskiest(self, condition: ColumnElement[bool]) -> Select[Any]:
+        """Select rows of the window, those with the highest scores first."""
+        rows = self.select_events(condition).order_by(None)
+        return rows.order_by(self.rows.c.base_risk_score.desc(), self.rows.c.event_id)
+
+
+def select_unknown(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    """Select the window's rows in which one of the columns ``subjects`` is NULL."""
+    there = [scene.rows.c[name] for name in subjects if name in scene.rows.columns]
+    nulls = [func.isNull(column) for column in there if is_nullable(column)]
+    return scene.select_events(or_(literal_column("0") == 1, *nulls))
+
+
+def rows_of_past(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    """Count the events of the nights before, by night and event type, the latest first."""
+    facts = scene.facts.c
+    past = and_(facts.shift_date >= scene.past_from, facts.shift_date < scene.first_night)
+    some = facts.event_type.in_(subjects) if subjects else literal_column("1") == 1
+    keys = [facts.shift_date, facts.event_type]
+    counted = select(*keys, func.count().label("events")).where(past, some)
+    return counted.group_by(*keys).order_by(keys[0].desc(), keys[1])

@@ -1,0 +1,254 @@
+"""The gates on the window itself: what its staged rows must be before anyone may read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Select, func, literal_column, not_, or_, select
+
+from sentinel_etl.audit.checks import Check, Gate, Severity
+from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
+from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.warehouse.contract import Bounds, ranges_of
+from sentinel_etl.warehouse.rows import happened_in
+
+__all__ = [
+    "WINDOW_GATES",
+    "check_accepted",
+    "check_counts",
+    "check_events",
+    "check_keys",
+    "check_nulls",
+    "check_ranges",
+    "check_scores",
+    "check_shrink",
+    "check_window",
+    "most_rejected",
+]
+
+
+def select_rejected(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    """Select rejected rows with their reasons, and not what they hold."""
+    if scene.rejected is None:
+        return select(literal_column("'none'").label("reason")).where(literal_column("0") == 1)
+    columns = scene.rejected.c
+    shown = select(columns.event_id, columns.event_type, columns.event_timestamp, columns.reason)
+    mine = or_(func.isNull(columns.event_timestamp), happened_in(scene.rejected, scene.window))
+    return shown.where(columns.event_type.in_(subjects), mine).order_by(columns.event_type, columns.event_id)
+
+
+# One rejected row is worth a word; too many, and it is the source or the config that is wrong.
+ACCEPTED = Gate(
+    "rows_accepted",
+    "rows are accepted",
+    Severity.WARN,
+    "rows rejected: 0; it blocks at more than `limit` of the window's rows and more than `least`",
+    limit=0.2,
+    least=100,
+    evidence=select_rejected,
+)
+
+
+def most_rejected(source: Mapping[str, int]) -> int:
+    """Give how many of the source's rows may be rejected before nothing is published."""
+    return max(ACCEPTED.least, int(ACCEPTED.limit * sum(source.values())))
+
+
+def check_accepted(
+    in_window: Mapping[str, int], reasons: Mapping[tuple[str, str], int], source: Mapping[str, int]
+) -> Check:
+    """Judge the rejected rows: those of the window, by event type; and all, by event type and reason."""
+    rejected, most = sum(in_window.values()), most_rejected(source)
+    most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+    lines = [f"{kind} {rows} × {reason}" for (kind, reason), rows in most_first]
+    more = f"; and {len(lines) - 5} more reasons" if len(lines) > 5 else ""
+    blocks = rejected > most
+    return ACCEPTED.check(
+        not lines,
+        f"at most {most} rows rejected" if blocks else "0 rows rejected",
+        ("; ".join(lines[:5]) + more) or "0 rows rejected",
+        sorted({kind for kind, _ in reasons}),
+        Severity.BLOCK if blocks else None,
+    )
+
+
+def count_by_type(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    kind = scene.rows.c.event_type
+    some = kind.in_(subjects) if subjects else literal_column("1") == 1
+    return select(kind, func.count().label("rows")).where(scene.in_window, some).group_by(kind).order_by(kind)
+
+
+COUNTS = Gate(
+    "source_counts",
+    "staged rows equal the source's",
+    Severity.BLOCK,
+    "rows per event type, counted by each side in one snapshot",
+    evidence=count_by_type,
+)
+
+
+def check_counts(source: Mapping[str, int], staged: Mapping[str, int], rejected: Mapping[str, int]) -> Check:
+    """Each row of the source is in staging, or is rejected; none is in neither."""
+    found = {name: staged.get(name, 0) + rejected.get(name, 0) for name in {*source, *staged, *rejected}}
+    differing = [name for name in sorted(found) if source.get(name, 0) != found[name]]
+    if differing:
+        expected = ", ".join(f"{name} {source.get(name, 0)}" for name in differing)
+        observed = ", ".join(f"{name} {found[name]}" for name in differing)
+    else:
+        expected = observed = f"{sum(source.values())} rows of {len(source)} event types"
+        observed += f", {sum(rejected.values())} of them rejected" if sum(rejected.values()) else ""
+    return COUNTS.check(not differing, expected, observed, differing)
+
+
+def select_repeated(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    key, times = scene.rows.c.event_id, func.count().label("times")
+    first = func.min(scene.rows.c.event_timestamp).label("first")
+    return select(key, times, first).where(scene.in_window).group_by(key).having(func.count() > 1).order_by(key)
+
+
+KEYS = Gate(
+    "keys_unique",
+    "keys are unique",
+    Severity.BLOCK,
+    "rows less distinct event_id: 0",
+    evidence=select_repeated,
+)
+
+
+def check_keys(rows: int, keys: int) -> Check:
+    cause = "; a join of the entry repeats rows" if rows != keys else ""
+    return KEYS.check(rows == keys, f"{rows} distinct event_id", f"{keys} distinct event_id{cause}")
+
+
+NULLS = Gate(
+    "nulls_arrived",
+    "NULLs arrived as NULLs",
+    Severity.BLOCK,
+    "NULLs per column, as sent and as stored",
+    evidence=select_unknown,
+)
+
+
+def check_nulls(sent: Mapping[str, int], staged: Mapping[str, int]) -> Check:
+    """Compare the NULLs of each column that may have some, as sent and as stored."""
+    differing = [name for name in staged if staged[name] != sent[name]]
+    if differing:
+        expected = ", ".join(f"{name} {sent[name]}" for name in differing)
+        observed = ", ".join(f"{name} {staged[name]}" for name in differing)
+    else:
+        expected = observed = f"{sum(staged.values())} NULLs in {len(staged)} columns"
+    return NULLS.check(not differing, expected, observed, differing)
+
+
+def select_outside(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    columns = [scene.rows.c[name] for name in SHOWN_COLUMNS if name in scene.rows.columns]
+    return select(*columns).where(not_(scene.in_window)).order_by(scene.rows.c.event_id)
+
+
+WINDOW = Gate(
+    "rows_in_window",
+    "rows lie in the window",
+    Severity.BLOCK,
+    "rows outside the window or of other event types: at most 0",
+    evidence=select_outside,
+)
+
+
+def check_window(outside: int) -> Check:
+    return WINDOW.check(outside == 0, "0 rows outside", f"{outside} rows outside")
+
+
+def select_bad_scores(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    score = scene.rows.c.base_risk_score
+    return scene.select_events(or_(func.isFinite(score) == 0, score < 0))
+
+
+SCORES = Gate(
+    "scores_valid",
+    "scores are finite and not negative",
+    Severity.BLOCK,
+    "scores that are not: at most 0",
+    evidence=select_bad_scores,
+)
+
+
+def check_scores(bad: int) -> Check:
+    return SCORES.check(bad == 0, "0 bad scores", f"{bad} bad scores")
+
+
+def count_loaded(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    facts = scene.facts.c
+    counted = select(facts.event_type, func.count().label("loaded")).where(scene.owned(scene.facts))
+    return counted.group_by(facts.event_type).order_by(literal_column("loaded").desc(), facts.event_type)
+
+
+COLLAPSE = Gate(
+    "window_kept",
+    "the window has not collapsed",
+    Severity.BLOCK,
+    "share of a loaded window's rows that may go: SENTINEL_MAX_SHRINK",
+    evidence=count_loaded,
+)
+
+
+def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool) -> Check:
+    """The collapse guard: a re-run that loses most of a loaded window is a broken source, mostly."""
+    least = int(before * (1 - max_shrink)) if before else 0
+    collapsed = after < max(least, 1 if before else 0)
+    hint = "; if the source really lost them, run again with --allow-shrink" if collapsed else ""
+    return COLLAPSE.check(
+        not collapsed,
+        f"at least {max(least, 1 if before else 0)} rows, after {before} before" if before else "no earlier rows",
+        f"{after} rows{hint}",
+        severity=Severity.WARN if allow_shrink else None,
+    )
+
+
+EVENTS = Gate(
+    "window_has_events",
+    "the window has events",
+    Severity.WARN,
+    "events: at least 1",
+    evidence=rows_of_past,
+)
+
+
+def check_events(rows: int) -> Check:
+    return EVENTS.check(rows > 0, "at least 1 event", f"{rows} events")
+
+
+def select_beyond(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    ranges = ranges_of(scene.facts)
+    beyond = [scene.rows.c[name] < ranges[name][0] for name in subjects if ranges[name][0] is not None]
+    beyond += [scene.rows.c[name] > ranges[name][1] for name in subjects if ranges[name][1] is not None]
+    return scene.select_events(or_(literal_column("0") == 1, *beyond), *subjects)
+
+
+RANGES = Gate(
+    "values_in_range",
+    "values lie in their ranges",
+    Severity.WARN,
+    "values outside the range that the fact table's column states: at most `limit`",
+    evidence=select_beyond,
+)
+
+
+def check_ranges(outside: Counter[str], table: Table, bounds: Bounds) -> Check:
+    """Judge the values outside their columns' ranges, counted by column; beyond ``bounds`` none is left to count."""
+    ranges = ranges_of(table)
+    problems = {name: f"{name} in {rows:,} rows" for name, rows in sorted(outside.items())}
+    stated = ", ".join(describe_range(name, *ranges[name]) for name in problems)
+    expected = stated or f"{len({*ranges, *bounds})} columns in range"
+    return RANGES.check_problems(problems, expected, "all within")
+
+
+def describe_range(name: str, least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f"{name} from {least:g} to {most:g}"
+    return f"{name} at least {least:g}" if least is not None else f"{name} at most {most:g}"
+
+
+WINDOW_GATES = (ACCEPTED, COUNTS, KEYS, NULLS, WINDOW, SCORES, COLLAPSE, EVENTS, RANGES)

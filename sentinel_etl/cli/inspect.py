@@ -1,0 +1,73 @@
+"""The commands that look and change nothing: ``plan``, ``check``, ``status``, ``query``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from sentinel_etl.cli.options import as_json, event_types, print_frame, window_end, window_hours
+from sentinel_etl.context import open_context
+from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.extract.check_source import check_source
+from sentinel_etl.operations.schema import check_warehouse
+from sentinel_etl.operations.status import read_status
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.settings import choose_window, load_settings
+from sentinel_etl.warehouse.query import query_df
+
+__all__ = ["check", "plan", "query", "status"]
+
+
+@click.command()
+@window_end
+@window_hours
+@event_types
+def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> None:
+    """Print the statement that each event type sends to PostgreSQL. Connects to nothing."""
+    from sentinel_etl.report import plan_page
+
+    settings = load_settings()
+    window = choose_window(window_end, window_hours, settings)
+    click.echo(repr(plan_page(load_pipeline(settings), window, list(event_types))))
+
+
+@click.command()
+@event_types
+@as_json
+def check(event_types: Sequence[str], as_json: bool) -> None:
+    """Compare the code with both databases: the source's columns, types and indexes, the warehouse's tables."""
+    with open_context() as context:
+        chosen = context.pipeline.select_event_types(list(event_types))
+        differences = check_source(chosen.values(), context.source)
+        differences += check_warehouse(context.pipeline, context.warehouse)
+    if as_json:
+        click.echo(json.dumps([vars(difference) for difference in differences]))
+    else:
+        for difference in differences:
+            click.echo(f"{'error' if difference.blocking else 'warning'}: {difference}")
+        click.echo(f"{len(chosen)} event types checked, {len(differences)} differences")
+    blocking = sum(difference.blocking for difference in differences)
+    if blocking:
+        raise SchemaMismatch(f"{blocking} differences would stop a run; correct EVENT_CONFIG or the source")
+
+
+@click.command()
+@click.option("--nights", default=7, show_default=True, help="How many nights to look back over.")
+@as_json
+def status(nights: int, as_json: bool) -> None:
+    """Tell whether last night is in, and which nights are missing; exit 5 where last night is not."""
+    with open_context() as context:
+        report = read_status(context, nights)
+    click.echo(json.dumps(report.as_dict()) if as_json else str(report))
+    report.raise_if_missing()
+
+
+@click.command()
+@click.argument("sql")
+@as_json
+def query(sql: str, as_json: bool) -> None:
+    """Run one SELECT in the warehouse and print its rows."""
+    with open_context() as context:
+        print_frame(query_df(context.warehouse, sql), as_json)

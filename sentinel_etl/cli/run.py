@@ -1,0 +1,155 @@
+"""The commands that move nights: ``run``, ``demo``, ``backfill``, ``reconcile``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from sentinel_etl.cli.options import as_json, display_path, event_types, print_frame, window_end
+from sentinel_etl.context import open_context
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.settings import Settings, load_settings
+
+# Notebooks and figures take two seconds to import: only the commands that need them wait for it.
+if TYPE_CHECKING:
+    from sentinel_etl.notebook.notebook_run import NotebookRun
+
+__all__ = ["backfill", "demo", "reconcile", "run"]
+
+
+@click.command()
+@window_end
+@click.option("--window-hours", type=float, help="Length of the window.  [default: 24]")
+@event_types
+@click.option("--dry-run", is_flag=True, help="Stage and audit, publish nothing.")
+@click.option("--allow-shrink", is_flag=True, help="Publish even if the window lost most of its rows.")
+@click.option("--notebook", default="etl_nightly", show_default=True, help="Notebook to execute.")
+@click.option(
+    "-p", "--parameter", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Any other parameter."
+)
+@as_json
+def run(
+    window_end: str,
+    window_hours: float | None,
+    event_types: Sequence[str],
+    dry_run: bool,
+    allow_shrink: bool,
+    notebook: str,
+    parameters: Sequence[tuple[str, str]],
+    as_json: bool,
+) -> None:
+    """Execute the nightly notebook headlessly and archive it under runs/."""
+    from sentinel_etl.notebook.execute import run_notebook
+
+    given = parse_parameters(parameters)
+    if window_hours is not None:
+        given["window_hours"] = window_hours
+    options = {
+        "window_end": window_end,
+        "event_types": list(event_types),
+        "dry_run": dry_run,
+        "allow_shrink": allow_shrink,
+    }
+    given |= {name: value for name, value in options.items() if value}
+    settings = load_settings()
+    print_run(run_notebook(notebook, given, settings, progress=sys.stderr.isatty()), settings, as_json)
+
+
+@click.command()
+@as_json
+def demo(as_json: bool) -> None:
+    """Start the local stack, make a sample city, and run its last night."""
+    from sentinel_etl.operations.demo import run_demo
+
+    settings = load_settings()
+    print_run(run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True)), settings, as_json)
+
+
+@click.command()
+@click.option("--from", "first", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First night.")
+@click.option("--to", "last", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Last night, included.")
+@click.option("--missing-only", is_flag=True, help="Leave out the nights that are published.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Partitions moved at a time.")
+@click.option("--dask", metavar="ADDRESS", help="Run on this Dask cluster instead, such as tcp://host:8786.")
+@click.option("--allow-shrink", is_flag=True, help="Publish even if a window lost most of its rows.")
+@as_json
+def backfill(
+    first: datetime,
+    last: datetime,
+    missing_only: bool,
+    jobs: int,
+    dask: str | None,
+    allow_shrink: bool,
+    as_json: bool,
+) -> None:
+    """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
+    from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
+
+    with open_context() as context:
+        groups = plan_backfill(context, first.date(), last.date(), missing_only=missing_only)
+        if not groups and not as_json:
+            click.echo("nothing to do: every night is published")
+            return
+        with tqdm(total=sum(group.nights for group in groups), unit="night", disable=as_json) as bar:
+            results = run_backfill(
+                groups,
+                context,
+                jobs=jobs,
+                dask=dask,
+                parameters={"allow_shrink": allow_shrink},
+                progress=lambda result: bar.update(result.group.nights),
+            )
+    print_frame(backfill_table(groups, results), as_json)
+    raise_for_groups(groups, results)
+
+
+@click.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1), help="How many nights to compare.")
+@click.option("--heal", is_flag=True, help="Do the nights that differ again, each with its report.")
+@click.option("--allow-shrink", is_flag=True, help="With --heal: publish even if a night lost most of its rows.")
+@as_json
+def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
+    """Find loaded nights whose source has changed since: late rows, edits, deletions; exit 5 where one has."""
+    from sentinel_etl.operations.heal import reconcile_nights
+
+    with open_context() as context:
+        found = reconcile_nights(context, days, heal=heal, allow_shrink=allow_shrink)
+    click.echo(json.dumps(found.as_dict()) if as_json else str(found))
+    found.raise_for_differences()
+
+
+def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Read each value as YAML, as papermill does: 6 is a number, [A, B] a list."""
+    try:
+        read = {name: (text, yaml.safe_load(text)) for name, text in parameters}
+        # YAML has instants of its own; the notebooks take them as they are written.
+        return {name: text if isinstance(value, date) else value for name, (text, value) in read.items()}
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"-p: expected a YAML value, found: {' '.join(str(error).split())}") from None
+
+
+def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
+    """Print the verdict, counts per event type and the report's path."""
+    record, report, page = done.record, display_path(done.report), display_path(done.page)
+    if as_json:
+        shown = ("state", "cause", "source_rows", "published_rows", "counts", "timings")
+        facts = {"run_id": done.run_id, "window": str(done.window), **{key: record.get(key) for key in shown}}
+        click.echo(json.dumps(facts | {"report": report, "page": page}))
+        return
+    if record:
+        click.echo(f"{record['state']}  {done.window.local(settings.zone)}")
+        if record["cause"]:
+            click.echo(record["cause"])
+        counts = pd.DataFrame.from_dict(record["counts"], orient="index")[["source", "staged", "published"]]
+        counts.loc["total"] = counts.sum()
+        click.echo(counts.to_string())
+    click.echo(f"report  {report}")
+    click.echo(f"page    {page}")

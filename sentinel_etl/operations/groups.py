@@ -1,0 +1,102 @@
+"""The groups of a backfill: stretches of nights in one partition, each moved by one run.
+
+A group is one window, so its partition is switched once and not once a night, and no two workers ever write the
+same one. The report is the group's too: thirty nights are read, audited and published together, so a page for
+each would repeat one verdict thirty times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jupyter_core.utils import ensure_event_loop
+
+from sentinel_etl.config.fact_table import PartitionBy
+from sentinel_etl.context import Context
+from sentinel_etl.errors import SentinelError
+from sentinel_etl.ledger.states import RunState
+from sentinel_etl.notebook.execute import run_notebook
+from sentinel_etl.notebook.folder import report_path
+from sentinel_etl.publish.partitions import partition_ids
+from sentinel_etl.settings import Settings
+from sentinel_etl.window import Window
+
+__all__ = ["Group", "GroupResult", "group_nights", "run_group"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A stretch of nights in one partition, moved by one run."""
+
+    partition: str
+    window: Window
+    nights: int
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """How a group ended. ``error`` names the class of what went wrong, of which ``cause`` is the message."""
+
+    group: Group
+    verdict: RunState
+    cause: str
+    error: str
+    rows: int
+    report: str
+
+
+def group_nights(nights: Sequence[date], scheme: PartitionBy, zone: ZoneInfo) -> list[Group]:
+    """Make one group of each stretch of nights in a partition; in: nights in order."""
+
+    def partition_of(night: date) -> str:
+        return partition_ids(Window.night(night, zone), scheme, zone)[0]
+
+    return [
+        Group(
+            partition_of(stretch[0]),
+            Window(Window.night(stretch[0], zone).start, Window.night(stretch[-1], zone).end),
+            len(stretch),
+        )
+        for stretch in stretches(nights, partition_of)
+    ]
+
+
+def stretches(nights: Sequence[date], partition_of: Callable[[date], str]) -> Iterator[list[date]]:
+    """Cut the nights where one is missing in between, and where the partition changes."""
+    if not nights:
+        return
+    stretch = [nights[0]]
+    for before, night in pairwise(nights):
+        if night - before > timedelta(days=1) or partition_of(night) != partition_of(before):
+            yield stretch
+            stretch = []
+        stretch.append(night)
+    yield stretch
+
+
+def run_group(
+    group: Group, parameters: Mapping[str, Any], settings: Settings, context: Context | None = None
+) -> GroupResult:
+    """Execute the nightly notebook over one group; errors come back as results, so others go on."""
+    given = {**parameters, "window_end": group.window.end.isoformat(), "window_hours": 24 * group.nights}
+    try:
+        # nbclient would leave the loop that it opens in this thread open.
+        with closing(ensure_event_loop()):
+            done = run_notebook("etl_nightly", given, settings, context=context)
+    except SentinelError as error:
+        return GroupResult(group, RunState.FAILED, str(error), type(error).__name__, 0, "")
+    record = done.record
+    return GroupResult(
+        group,
+        record.get("state", RunState.UNKNOWN),
+        str(record.get("cause", "")),
+        "",
+        int(record.get("published_rows", 0)),
+        report_path(done.report, settings),
+    )

@@ -1,0 +1,82 @@
+"""Switches one partition of a table: what a run owns there goes, what it staged comes, in one atomic step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Engine, TextClause, and_, literal_column, not_, or_, select, text
+
+from sentinel_etl.warehouse.ddl import Way, cluster_of, merge_statements, switch_statements
+from sentinel_etl.warehouse.projections import WRITE_SETTINGS
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import count_rows, is_staged
+
+__all__ = ["switch_partition"]
+
+# The virtual column that names a row's partition.
+# https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#virtual-columns
+PARTITION_ID: ColumnElement[str] = literal_column("_partition_id")
+
+
+def switch_partition(
+    table: Table,
+    staging: Table,
+    partition: str,
+    owned: ColumnElement[bool],
+    warehouse: Engine,
+    check_held: Callable[[], None],
+) -> Way | None:
+    """Make the staged rows the table's own rows of a partition; return how, None where nothing was to do.
+
+    ``owned`` tells the table's rows that the run owns; it is never NULL. Rows whose event is staged go too,
+    wherever their timestamp was before. Where the partition has no such row, the staged partition is attached.
+    Where it has some, its other rows are copied into staging and the whole partition is replaced. Staging is
+    merged to one part first, because a switch of several parts is not covered against a crash in its middle.
+    ``check_held`` raises where the run has lost its locks; it is called right before the switch.
+
+    Readers see the partition before its switch or after it, nothing between. An interruption leaves it old or
+    new, and a staging table; the same run again ends in the same rows.
+    """
+    staged = count_rows(staging, in_partition(partition), warehouse)
+    gone = or_(owned, is_staged(table, staging))
+    # Of an empty partition nothing is owned, and the ids need not be gathered to find so.
+    there = count_rows(table, in_partition(partition), warehouse)
+    replaced = there and count_rows(table, and_(in_partition(partition), gone), warehouse)
+    if replaced:
+        kept = select(table).where(in_partition(partition), not_(gone)).suffix_with(write_settings())
+        names = [column.name for column in table.columns]
+        run_statement(warehouse, staging.insert().from_select(names, kept))
+        staged = count_rows(staging, in_partition(partition), warehouse)
+    way: Way | None = None
+    if staged:
+        merge_to_one_part(staging, partition, warehouse)
+        way = "REPLACE" if replaced else "ATTACH"
+    elif replaced:
+        way = "DROP"
+    if way is not None:
+        check_held()
+        for statement in switch_statements(table, staging, partition, way):
+            run_statement(warehouse, statement)
+    return way
+
+
+def in_partition(partition: str) -> ColumnElement[bool]:
+    return PARTITION_ID.op("=", is_comparison=True)(partition)
+
+
+def write_settings() -> TextClause:
+    return text("SETTINGS " + ", ".join(f"{name} = '{value}'" for name, value in WRITE_SETTINGS.items()))
+
+
+def merge_to_one_part(table: Table, partition: str, warehouse: Engine) -> None:
+    parts = run_statement(
+        warehouse,
+        "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
+        "AND partition_id = :partition AND active",
+        {"name": table.name, "partition": partition},
+    )
+    # Of a cluster's parts this server sees only its own, so there the merge is always asked for.
+    if parts[0][0] > 1 or cluster_of(table):
+        for statement in merge_statements(table, partition):
+            run_statement(warehouse, statement)

@@ -1,0 +1,61 @@
+"""What one run is to do, and with what: settled before its first stage, and not changed after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+from clickhouse_sqlalchemy import Table
+
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.context import Context
+from sentinel_etl.stopwatch import Stopwatch
+from sentinel_etl.warehouse.tables import build_rejected
+from sentinel_etl.window import Window
+
+__all__ = ["Job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one window.
+
+    ``event_types``   the types to move; ``dry_run`` stages and audits, then publishes nothing
+    ``allow_shrink``  publish even if a loaded window lost most of its rows
+    ``clock``         adds up what each phase takes
+    """
+
+    run_id: str
+    window: Window
+    event_types: Mapping[str, EventType]
+    context: Context
+    dry_run: bool = False
+    allow_shrink: bool = False
+    clock: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.event_types)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run is limited to some of the pipeline's event types."""
+        return len(self.event_types) < len(self.context.pipeline.event_types)
+
+    @property
+    def fact_table(self) -> Table:
+        return self.context.pipeline.fact_table
+
+    @cached_property
+    def rejected_table(self) -> Table:
+        return build_rejected(self.fact_table)
+
+    @property
+    def first_night(self) -> date:
+        return self.window.shift_dates(self.context.pipeline.zone)[0]
+
+    @property
+    def is_one_night(self) -> bool:
+        return self.window == Window.night(self.first_night, self.context.pipeline.zone)
