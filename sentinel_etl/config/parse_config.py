@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    PrimaryKeyConstraint,
-    UniqueConstraint,
-    inspect,
-    type_coerce,
-)
-from sqlalchemy.exc import NoInspectionAvailable
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression
-from sqlalchemy.sql.functions import Function
-from sqlalchemy.types import DateTime
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy import ColumnElement
 
 from sentinel_etl.config.event_config import COMMON_COLUMNS
-from sentinel_etl.config.event_type import EventType, Join, base_table, clauses_of, label_of
-from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.config.event_entry import Entry, EventConfig
+from sentinel_etl.config.event_type import EventType, Join, label_of
+from sentinel_etl.config.problems import configuration_error
 
 __all__ = ["parse_event_config"]
 
 
-REQUIRED_KEYS = ("model", "timestamp", "key", "columns")
-OPTIONAL_KEYS = ("joins", "filters")
-JOIN_OPTIONS = ("outer", "one_to_many")
-
-# Names that the engine itself gives to what it reads.
-RESERVED_LABELS = ("event_type", "event_timestamp", "source_key")
+REQUIRED_KEYS = [key for key, field in Entry.model_fields.items() if field.is_required()]
+OPTIONAL_KEYS = [key for key in Entry.model_fields if key not in REQUIRED_KEYS]
 
 
 def parse_event_config(
@@ -45,178 +31,74 @@ def parse_event_config(
         ConfigurationError: all problems in one message; each names the entry, the key and what
             was expected.
     """
-    event_types: dict[str, EventType] = {}
-    problems: list[str] = []
-    for name, entry in config.items():
-        try:
-            event_types[name] = parse_entry(name, entry, common_columns)
-        except ConfigurationError as problem:
-            problems.append(str(problem))
-    if not config:
-        problems.append("expected at least one event type, found none")
-    if problems:
-        raise ConfigurationError("EVENT_CONFIG: " + "\n  ".join(problems))
-    return event_types
-
-
-def parse_entry(name: str, entry: Mapping[str, Any], common_columns: tuple[str, ...]) -> EventType:
-    if not isinstance(entry, Mapping):
-        raise ConfigurationError(f"{name}: expected a dictionary, found {entry!r}")
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-        raise ConfigurationError(f"{name!r}: expected a name of capitals, digits and underscores")
-    for key in entry:
-        if key not in REQUIRED_KEYS + OPTIONAL_KEYS:
-            close = get_close_matches(key, REQUIRED_KEYS + OPTIONAL_KEYS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigurationError(
-                f"{name}.{key}: not a key of an entry; expected {', '.join(REQUIRED_KEYS + OPTIONAL_KEYS)}{hint}"
-            )
-    for key in REQUIRED_KEYS:
-        if key not in entry:
-            raise ConfigurationError(f"{name}.{key}: missing; every entry names {', '.join(REQUIRED_KEYS)}")
-
-    table = as_table(entry["model"], f"{name}.model")
-    joins = parse_joins(name, entry.get("joins", ()))
-    tables = [table, *(join.table for join in joins)]
-    key = entry["key"]
-    event_type = EventType(
-        name=name,
-        table=table,
-        timestamp=as_timestamp(entry["timestamp"], f"{name}.timestamp"),
-        key=as_expressions(key if isinstance(key, list | tuple) else (key,), f"{name}.key"),
-        columns=with_common_columns(parse_columns(name, entry["columns"]), tables, common_columns),
-        joins=joins,
-        filters=as_expressions(entry.get("filters", ()), f"{name}.filters"),
-    )
-    if not event_type.key:
-        raise ConfigurationError(f"{name}.key: expected at least one column, found none")
-    used_in: dict[str, tuple[ColumnElement[Any], ...]] = {
-        "timestamp": (event_type.timestamp,),
-        "key": event_type.key,
-        "columns": event_type.columns,
-        "filters": event_type.filters,
-        "joins": tuple(join.on for join in joins),
-    }
-    for place, expressions in used_in.items():
-        for expression in expressions:
-            for used in expression._from_objects:
-                if used not in tables:
-                    raise ConfigurationError(
-                        f"{name}.{place}: {expression} reads {used}, which the entry neither models nor "
-                        f"joins; expected one of {', '.join(str(known) for known in tables)}"
-                    )
-    return event_type
-
-
-def as_table(model: Any, place: str) -> FromClause:
     try:
-        selectable = inspect(model).selectable
-    except (NoInspectionAvailable, AttributeError):
-        selectable = None
-    if not isinstance(selectable, FromClause):
-        raise ConfigurationError(f"{place}: expected a mapped class or a Table, found {model!r}")
-    return selectable
+        entries = EventConfig.model_validate(config).root
+    except ValidationError as error:
+        raise configuration_error("EVENT_CONFIG", error, describe, separator="\n  ") from None
+    return {name: event_type_of(name, entry, common_columns) for name, entry in entries.items()}
 
 
-def as_expressions(values: Any, place: str) -> tuple[ColumnElement[Any], ...]:
-    if not isinstance(values, list | tuple):
-        raise ConfigurationError(f"{place}: expected a list, found {values!r}")
-    expressions = []
-    for value in values:
-        clause = value.__clause_element__() if hasattr(value, "__clause_element__") else value
-        if not isinstance(clause, ColumnElement):
-            raise ConfigurationError(f"{place}: expected columns or expressions, found {value!r}")
-        expressions.append(clause)
-    return tuple(expressions)
+def event_type_of(name: str, entry: Entry, common_columns: tuple[str, ...]) -> EventType:
+    return EventType(
+        name=name,
+        table=entry.model,
+        timestamp=entry.timestamp,
+        key=entry.key,
+        columns=with_common_columns(entry, common_columns),
+        joins=tuple(Join(join.model, join.on, **join.options.model_dump()) for join in entry.joins),
+        filters=entry.filters,
+    )
 
 
-def as_timestamp(value: Any, place: str) -> ColumnElement[Any]:
-    (timestamp,) = as_expressions((value,), place)
-    if isinstance(timestamp, Function) and timestamp.name == "timezone":
-        timestamp = type_coerce(timestamp, DateTime(timezone=True))
-    if not (isinstance(timestamp.type, DateTime) and timestamp.type.timezone):
-        raise ConfigurationError(
-            f"{place}: expected a column of type timestamp with time zone, found {timestamp} of type "
-            f"{timestamp.type}; for a column without a zone write func.timezone('Asia/Kolkata', column)"
-        )
-    return timestamp
-
-
-def parse_columns(name: str, values: Any) -> tuple[ColumnElement[Any], ...]:
-    place = f"{name}.columns"
-    columns = as_expressions(values, f"{place} (name the columns; a whole table is SELECT *)")
-    if not columns:
-        raise ConfigurationError(f"{place}: expected at least one column, found none")
-    labels = [label_of(column) for column in columns]
-    for column, label in zip(columns, labels, strict=True):
-        if label.startswith("%(") or label == "None":
-            raise ConfigurationError(f"{place}: expected a .label(name) on the expression {column}")
-        if label in RESERVED_LABELS:
-            raise ConfigurationError(f"{place}: {label} is a name that the engine gives; choose another label")
-        if labels.count(label) > 1:
-            raise ConfigurationError(f"{place}: {label} stands twice; give one a .label(name)")
-    return columns
-
-
-def parse_joins(name: str, values: Any) -> tuple[Join, ...]:
-    place = f"{name}.joins"
-    form = "expected (model, on) or (model, on, {'outer': True, 'one_to_many': True})"
-    if not isinstance(values, list | tuple):
-        raise ConfigurationError(f"{place}: expected a list, found {values!r}")
-    joins = []
-    for value in values:
-        if not isinstance(value, tuple) or len(value) not in (2, 3):
-            raise ConfigurationError(f"{place}: {form}, found {value!r}")
-        model, on, *rest = value
-        options = rest[0] if rest else {}
-        if not isinstance(options, dict) or any(option not in JOIN_OPTIONS for option in options):
-            raise ConfigurationError(f"{place}: {form}, found the options {options!r}")
-        (condition,) = as_expressions((on,), place)
-        join = Join(as_table(model, place), condition, **options)
-        if not join.one_to_many and not joins_at_most_one(join):
-            raise ConfigurationError(
-                f"{place}: {join.table} is not joined on a unique key ({condition}), so one event could "
-                "become several; join on its primary key, or say {'one_to_many': True} and put its key "
-                "into the entry's key"
-            )
-        joins.append(join)
-    return tuple(joins)
-
-
-def joins_at_most_one(join: Join) -> bool:
-    """Tell whether the condition fixes a unique key of the joined table by equality."""
-    table = base_table(join.table)
-    if table is None:
-        return True  # a subquery: its author has chosen its rows; the audit still counts keys
-    pinned = set()
-    for condition in clauses_of(join.on):
-        if not (isinstance(condition, BinaryExpression) and condition.operator is operators.eq):
-            continue
-        for side, other in ((condition.left, condition.right), (condition.right, condition.left)):
-            mine = getattr(side, "table", None) is join.table
-            if mine and join.table not in other._from_objects:
-                pinned.add(side.key)
-    uniques = [
-        {column.key for column in constraint.columns}
-        for constraint in table.constraints
-        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint)
-    ]
-    uniques += [
-        {column.key for column in index.columns}
-        for index in table.indexes
-        if index.unique and index.dialect_options["postgresql"]["where"] is None
-    ]
-    return any(unique and unique <= pinned for unique in uniques)
-
-
-def with_common_columns(
-    columns: tuple[ColumnElement[Any], ...], tables: list[FromClause], common_columns: tuple[str, ...]
-) -> tuple[ColumnElement[Any], ...]:
+def with_common_columns(entry: Entry, common_columns: tuple[str, ...]) -> tuple[ColumnElement[Any], ...]:
     """Put before the entry's columns the common ones that it does not name and its tables have."""
-    named = {label_of(column) for column in columns}
+    named = {label_of(column) for column in entry.columns}
     found = []
     for name in common_columns:
-        holder = next((table for table in tables if name in table.columns), None)
+        holder = next((table for table in entry.tables if name in table.columns), None)
         if name not in named and holder is not None:
             found.append(holder.columns[name])
-    return (*found, *columns)
+    return (*found, *entry.columns)
+
+
+def describe(problem: ErrorDetails) -> str:
+    """Say one of pydantic's problems in the words of an entry: where, what was expected, what was found."""
+    where, found = problem["loc"], problem["input"]
+    place = ".".join(str(part) for part in where[:2])
+    match problem["type"]:
+        case "too_short" if not where:
+            return "expected at least one event type, found none"
+        case "dict_type":
+            return f"expected a dictionary of event types, found {found!r}"
+        case "string_type" | "string_pattern_mismatch":
+            return f"{found!r}: expected a name of capitals, digits and underscores"
+        case "model_type":
+            return f"{place}: expected a dictionary, found {found!r}"
+        case "missing":
+            return f"{place}: missing; every entry names {', '.join(REQUIRED_KEYS)}"
+        case "extra_forbidden" | "invalid_key":
+            return f"{place}: {unknown_key(str(where[1]))}"
+        case "too_short":
+            return f"{place}: expected at least one column, found none"
+        case "tuple_type":
+            return f"{place}{hint_at(where)}: expected a list, found {found!r}"
+        case "is_instance_of":
+            wanted = {"FromClause": "a mapped class or a Table", "ColumnElement": "columns or expressions"}
+            return f"{place}{hint_at(where)}: expected {wanted[problem['ctx']['class']]}, found {found!r}"
+        case "other_table":
+            return f"{place}.{problem['ctx']['key']}: {problem['msg']}"
+        case "value_error":
+            return f"{place}: {problem['ctx']['error']}"
+        case _:
+            return f"{place}: {problem['msg']}, found {found!r}"
+
+
+def unknown_key(key: str) -> str:
+    keys = REQUIRED_KEYS + OPTIONAL_KEYS
+    close = get_close_matches(key, keys, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"not a key of an entry; expected {', '.join(keys)}{hint}"
+
+
+def hint_at(where: tuple[int | str, ...]) -> str:
+    return " (name the columns; a whole table is SELECT *)" if where[1] == "columns" else ""

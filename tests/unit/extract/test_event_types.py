@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -278,6 +279,18 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
             id="an unknown join option",
         ),
         pytest.param(
+            {"joins": [(Patrol, Remark.patrol_id == Patrol.patrol_id, {"outer": "no"})]},
+            "SEEN.joins: expected (model, on) or (model, on, {'outer': True, 'one_to_many': True}), "
+            "found the options {'outer': 'no'}",
+            id="a join option that is neither True nor False",
+        ),
+        pytest.param(
+            {"joins": [(Patrol, Remark.patrol_id == Patrol.patrol_id, ["outer"])]},
+            "SEEN.joins: expected (model, on) or (model, on, {'outer': True, 'one_to_many': True}), "
+            "found the options ['outer']",
+            id="join options that are a list",
+        ),
+        pytest.param(
             {"joins": Patrol},
             "SEEN.joins: expected a list, found <class 'sentinel_etl.config.source_models.Patrol'>",
             id="a model as joins",
@@ -359,8 +372,46 @@ def test_a_timestamp_without_a_time_zone_is_read_in_the_zone_that_the_message_na
     assert "timezone('Asia/Kolkata', calls.wall_clock) AS event_timestamp" in sql(kind)
 
 
+def test_all_problems_of_an_entry_are_reported_at_once() -> None:
+    entry = ENTRY | {"model": 3, "filters": [True], "joins": Patrol, "colums": []}
+    del entry["columns"]
+    assert refusal(entry).splitlines() == [
+        "EVENT_CONFIG: SEEN.model: expected a mapped class or a Table, found 3",
+        "  SEEN.columns: missing; every entry names model, timestamp, key, columns",
+        "  SEEN.joins: expected a list, found <class 'sentinel_etl.config.source_models.Patrol'>",
+        "  SEEN.filters: expected columns or expressions, found True",
+        "  SEEN.colums: not a key of an entry; expected model, timestamp, key, columns, joins, filters; "
+        "did you mean 'columns'?",
+    ]
+
+
+def test_a_problem_that_several_values_share_is_reported_once() -> None:
+    assert refusal(ENTRY | {"filters": [True, True]}) == (
+        "EVENT_CONFIG: SEEN.filters: expected columns or expressions, found True"
+    )
+
+
 def test_an_entry_that_is_no_dictionary_is_refused() -> None:
-    refusal(None)  # type: ignore[arg-type]
+    assert refusal(None) == "EVENT_CONFIG: SEEN: expected a dictionary, found None"  # type: ignore[arg-type]
+
+
+def test_a_config_that_is_no_dictionary_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse_event_config([])  # type: ignore[arg-type]
+    assert str(refused.value) == "EVENT_CONFIG: expected a dictionary of event types, found []"
+
+
+def test_a_config_may_be_any_mapping() -> None:
+    config = MappingProxyType({"SEEN": MappingProxyType(ENTRY)})
+    assert sql(parse_event_config(config)["SEEN"]) == sql(parse(ENTRY))
+
+
+@pytest.mark.parametrize("key", ["columns", "filters", "joins"])
+@pytest.mark.parametrize("values", [set(), "", {}, iter(())], ids=["a set", "text", "a dictionary", "an iterator"])
+def test_only_a_list_or_a_tuple_has_an_order_to_read_columns_in(key: str, values: Any) -> None:
+    said = refusal(ENTRY | {key: values})
+    assert said.startswith(f"EVENT_CONFIG: SEEN.{key}")
+    assert said.endswith(f": expected a list, found {values!r}")
 
 
 def test_an_empty_key_is_refused() -> None:
@@ -433,6 +484,32 @@ def test_an_outer_join_is_outer_only_where_the_entry_says_so() -> None:
     outer = parse(CALL | {"joins": [(LINES, condition, {"outer": True})]})
     assert "FROM calls JOIN lines ON" in sql(inner)
     assert "FROM calls LEFT OUTER JOIN lines ON" in sql(outer)
+
+
+def test_a_joins_options_default_to_an_inner_join_of_one_row() -> None:
+    condition = LINES.c.serial == CALLS.c.call_id
+    (join,) = parse(CALL | {"joins": [(LINES, condition, {})]}).joins
+    assert (join.outer, join.one_to_many) == (False, False)
+
+
+def test_a_join_may_be_outer_and_one_to_many_at_once() -> None:
+    condition = LINES.c.region_id == CALLS.c.region_id
+    (join,) = parse(CALL | {"joins": [(LINES, condition, {"outer": True, "one_to_many": True})]}).joins
+    assert (join.table, join.on, join.outer, join.one_to_many) == (LINES, condition, True, True)
+
+
+def test_an_outer_join_that_may_repeat_an_event_is_refused_too() -> None:
+    condition = LINES.c.region_id == CALLS.c.region_id
+    refused = refusal(CALL | {"joins": [(LINES, condition, {"outer": True})]})
+    assert "lines is not joined on a unique key" in refused
+
+
+@pytest.mark.parametrize("join", [(LINES, True, {}, {}), [LINES, True], "no", 3], ids=["four", "a list", "text", "3"])
+def test_a_join_is_a_tuple_of_two_or_three(join: Any) -> None:
+    assert refusal(CALL | {"joins": [join]}) == (
+        "EVENT_CONFIG: SEEN.joins: expected (model, on) or (model, on, {'outer': True, 'one_to_many': True}), "
+        f"found {join!r}"
+    )
 
 
 def test_filters_and_case_run_in_the_statement() -> None:
