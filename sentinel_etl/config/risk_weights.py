@@ -9,13 +9,17 @@ shift commanders; change them here, or in a YAML file of the same form named by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootModel, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
 from sqlalchemy import Table
 
+from sentinel_etl.config.problems import configuration_error
 from sentinel_etl.errors import ConfigurationError
 
 __all__ = ["RISK_WEIGHTS", "RiskWeights", "check_risk_weights", "read_risk_weights"]
@@ -52,33 +56,57 @@ RISK_WEIGHTS: dict[str, dict[str | bool | int, float]] = {
 }
 
 
+def is_a_column_of_the_fact_table(column: Any, info: ValidationInfo) -> Any:
+    fact_table: Any = info.context
+    if column not in [known.key for known in fact_table.columns]:
+        raise PydanticCustomError("no_column", "expected a column of {fact_table}", {"fact_table": fact_table.name})
+    return column
+
+
+def is_an_int_or_a_float(weight: Any) -> Any:
+    """Refuse what only turns into a float, such as a Decimal: pydantic would take it, Arrow does not."""
+    if not isinstance(weight, int | float):
+        raise ValueError("expected an int or a float")
+    return weight
+
+
+FactColumn = Annotated[Any, AfterValidator(is_a_column_of_the_fact_table)]
+Weight = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), BeforeValidator(is_an_int_or_a_float)]
+
+
+class WeightsByColumn(RootModel[dict[FactColumn, dict[Any, Weight]]]):
+    """RISK_WEIGHTS whole; the fact table is the context of its validation."""
+
+    model_config = ConfigDict(frozen=True)
+
+
 def check_risk_weights(weights: object, fact_table: Table) -> None:
     """Check that every weight belongs to a column of the fact table and is a finite number ≥ 0.
 
     Raises:
         ConfigurationError: all problems in one message, each by its path.
     """
-    problems = []
-    if not isinstance(weights, Mapping):
-        raise ConfigurationError(
-            f"risk weights: expected {{column: {{value: weight}}}}, found {type(weights).__name__}"
-        )
-    for column, values in weights.items():
-        if column not in fact_table.columns:
-            problems.append(f"{column}: expected a column of {fact_table.name}")
-        if not isinstance(values, Mapping):
-            problems.append(f"{column}: expected {{value: weight}}, found {values!r}")
-            continue
-        problems += [
-            f"{column}.{value}: expected a finite number of at least 0, found {weight!r}"
-            for value, weight in values.items()
-            if isinstance(weight, bool)
-            or not isinstance(weight, int | float)
-            or not math.isfinite(weight)
-            or weight < 0
-        ]
-    if problems:
-        raise ConfigurationError("risk weights: " + "; ".join(problems))
+    try:
+        WeightsByColumn.model_validate(weights, context=fact_table)
+    except ValidationError as error:
+        raise configuration_error("risk weights", error, partial(describe, weights)) from None
+
+
+def describe(weights: Any, problem: ErrorDetails) -> str:
+    """Say one of pydantic's problems in the words of RISK_WEIGHTS."""
+    found = problem["input"]
+    match problem["type"], problem["loc"]:
+        case _, ():
+            return f"expected {{column: {{value: weight}}}}, found {type(found).__name__}"
+        case "no_column", _:
+            return f"{found}: {problem['msg']}"
+        case _, (column,):
+            return f"{column}: expected {{value: weight}}, found {found!r}"
+        case _:
+            column, key = problem["loc"]
+            # pydantic's path holds True as 1, and other values as their repr.
+            value = next((value for value in weights.get(column, ()) if key in (value, repr(value))), key)
+            return f"{column}.{value}: expected a finite number of at least 0, found {found!r}"
 
 
 def read_risk_weights(path: Path) -> RiskWeights:
