@@ -75,47 +75,63 @@ class Pipeline:
         return self.pii_key.get_secret_value().encode() if self.pii_key else b""
 
     def check(self) -> None:
-        """Check the whole pipeline without connecting to anything."""
-        missing = [name for name in ENGINE_COLUMNS if name not in self.fact_table.columns]
+        """Check the whole pipeline without connecting to anything.
+
+        Raises:
+            ConfigurationError: the first value that cannot work, by its name.
+        """
+        self.check_engine_columns()
+        # Parsing EVENT_CONFIG checks it.
+        labels = {label for event_type in self.event_types.values() for label in event_type.labels}
+        self.check_coalesce(labels)
+        self.check_unknown_values()
+        self.check_bounds()
+        self.check_pii_key()
+        self.check_personal()
+        self.check_text_lengths()
+        check_risk_weights(self.risk_weights, self.fact_table)
+
+    def check_engine_columns(self) -> None:
+        missing = [name for name in ENGINE_COLUMNS if not self.has_column(name)]
         if missing:
             raise ConfigurationError(
                 f"fact table {self.fact_table.name}: expected the columns {', '.join(ENGINE_COLUMNS)}; "
                 f"missing {', '.join(missing)}"
             )
-        readable = {label for event_type in self.event_types.values() for label in event_type.labels}
+
+    def check_coalesce(self, labels: set[str]) -> None:
         for target, sources in self.coalesce.items():
-            if target not in self.fact_table.columns:
-                raise ConfigurationError(f"coalesce.{target}: expected a column of {self.fact_table.name}")
-            if not readable.intersection(sources):
+            self.expect_column(target, "coalesce")
+            if not labels.intersection(sources):
                 raise ConfigurationError(
                     f"coalesce.{target}: expected at least one of {', '.join(sources)} among the columns "
                     "that EVENT_CONFIG reads, found none"
                 )
+
+    def check_unknown_values(self) -> None:
         for group, values in self.unknown_values.items():
-            strangers = [name for name in group if name not in self.fact_table.columns]
-            if len(group) != len(values) or strangers:
+            if len(group) != len(values) or not all(self.has_column(name) for name in group):
                 raise ConfigurationError(
                     f"unknown_values.{', '.join(group)}: expected columns of {self.fact_table.name} and a value for "
                     f"each, found {values!r}"
                 )
+
+    def check_bounds(self) -> None:
         for name, (low, high) in self.bounds.items():
-            if name not in self.fact_table.columns or not low <= high:
+            if not self.has_column(name) or not low <= high:
                 raise ConfigurationError(
                     f"bounds.{name}: expected a column of {self.fact_table.name}, its least and its greatest value; "
                     f"found {low!r}, {high!r}"
                 )
-        self.check_personal()
-        for target in self.text_lengths:
-            if target not in self.fact_table.columns:
-                raise ConfigurationError(f"text_lengths.{target}: expected a column of {self.fact_table.name}")
-        check_risk_weights(self.risk_weights, self.fact_table)
 
-    def check_personal(self) -> None:
+    def check_pii_key(self) -> None:
         if self.pii == "hash" and len(self.pii_secret) < SHORTEST_PII_KEY:
             raise ConfigurationError(
                 f"SENTINEL_PII_KEY: expected a secret of at least {SHORTEST_PII_KEY} bytes, because SENTINEL_PII is "
                 "hash; make one with `openssl rand -hex 32`, and keep it: with another the hashes do not match"
             )
+
+    def check_personal(self) -> None:
         for name in self.personal:
             column = self.fact_table.columns.get(name)
             if name in self.risk_weights:
@@ -126,6 +142,17 @@ class Pipeline:
                 raise ConfigurationError(
                     f"personal.{name}: expected a Nullable String, to hold a hash or nothing; found {column.type}"
                 )
+
+    def check_text_lengths(self) -> None:
+        for target in self.text_lengths:
+            self.expect_column(target, "text_lengths")
+
+    def has_column(self, name: str) -> bool:
+        return name in self.fact_table.columns
+
+    def expect_column(self, name: str, part: str) -> None:
+        if not self.has_column(name):
+            raise ConfigurationError(f"{part}.{name}: expected a column of {self.fact_table.name}")
 
     def select_event_types(self, names: list[str] | None) -> dict[str, EventType]:
         """Pick event types by name; all of them for an empty list.

@@ -66,6 +66,36 @@ def test_the_pipelines_of_this_module_pass_their_check() -> None:
             id="unknown values that do not pair up",
         ),
         pytest.param(
+            {"unknown_values": {("latitude", "height"): (0.0, 0.0)}},
+            "unknown_values.latitude, height: expected columns of patrol_events and a value for each, found (0.0, 0.0)",
+            id="an unknown value in no column",
+        ),
+        pytest.param(
+            {"bounds": {"latitude": (90.0, -90.0)}},
+            "bounds.latitude: expected a column of patrol_events, its least and its greatest value; found 90.0, -90.0",
+            id="bounds the wrong way round",
+        ),
+        pytest.param(
+            {"bounds": {"height": (0.0, 9.0)}},
+            "bounds.height: expected a column of patrol_events, its least and its greatest value; found 0.0, 9.0",
+            id="bounds of no column",
+        ),
+        pytest.param(
+            {"pii": "hash"},
+            "SENTINEL_PII_KEY: expected a secret of at least 16 bytes, because SENTINEL_PII is hash",
+            id="hashes without a key",
+        ),
+        pytest.param(
+            {"personal": {"emergency_category": "free text"}},
+            "personal.emergency_category: expected no risk weights for it, because risk_reasons would show its values",
+            id="a weight on personal data",
+        ),
+        pytest.param(
+            {"personal": {"vehicle_id": "number"}},
+            "personal.vehicle_id: expected a Nullable String, to hold a hash or nothing; found Nullable",
+            id="personal data in a number",
+        ),
+        pytest.param(
             {"text_lengths": {"remark_size": "remark_text"}},
             "text_lengths.remark_size: expected a column of patrol_events",
             id="a length in no column",
