@@ -24,7 +24,7 @@ from adversity.bench import LAST, TESTS, Bench, sum_states
 from adversity.child import Task, pipeline_of, settings_of
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.local.clickhouse import requests as http_requests
+from sentinel_etl.local.clickhouse import requests
 from sentinel_etl.local.clickhouse.errors import StatementFailed
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.source.connection import open_source
@@ -72,11 +72,11 @@ def statements(path: Path) -> list[str]:
 RESTRICTED = """
 import sys
 from functools import partial
-from sentinel_etl.local import clickhouse_http, engine_rights
-engine_rights._RIGHTS = tuple(sys.argv[1].split(";"))
-engine_rights._REVOKED_ENGINES = ""
-clickhouse_http.Limits = partial(clickhouse_http.Limits, body_bytes=2_000_000, statement_bytes=1_000_000)
-sys.exit(clickhouse_http.main(sys.argv[2:]))
+from sentinel_etl.local.clickhouse import rights, server
+rights._RIGHTS = tuple(sys.argv[1].split(";"))
+rights._REVOKED_ENGINES = ""
+server.Limits = partial(server.Limits, body_bytes=2_000_000, statement_bytes=1_000_000)
+sys.exit(server.main(sys.argv[2:]))
 """
 
 
@@ -239,8 +239,8 @@ def test_a_password_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
         compared.append((one, other))
         return hmac.compare_digest(one, other)
 
-    monkeypatch.setattr(http_requests, "hmac", SimpleNamespace(compare_digest=compare))
+    monkeypatch.setattr(requests, "hmac", SimpleNamespace(compare_digest=compare))
     headers = Headers({"x-clickhouse-user": "mallory", "x-clickhouse-key": "guess"})
     with pytest.raises(StatementFailed):
-        http_requests.check_credentials(headers, b"", "officer", "word")
+        requests.check_credentials(headers, b"", "officer", "word")
     assert compared == [(b"mallory", b"officer"), (b"guess", b"word")]
