@@ -8,7 +8,6 @@ next, and nothing needs to be appended to anyone's SQL.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -18,7 +17,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
@@ -78,7 +79,8 @@ class Engine:
         self.spool = self.data / "spool"
         self.version = ""
         self.timezone = ""
-        self._lock_file: IO[bytes] | None = None
+        # The kernel's lock (flock(2)): it ends with the process. Whichever thread closes the engine gives it back.
+        self._lock = FileLock(self.data / "lock", thread_local=False)
         self._keeper: Any = None
         self._keeper_lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
@@ -117,17 +119,12 @@ class Engine:
                 self._sessions.clear()
             self._keeper.close()
             self._keeper = None
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        self._lock.release()
 
     def _take_lock(self) -> None:
-        self._lock_file = (self.data / "lock").open("ab")
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock_file.close()
-            self._lock_file = None
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise DataDirectoryInUse(
                 f"{self.data} is in use by another process: one process owns a data directory. "
                 "Use that one's port, or stop it."
