@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from sentinel_etl.errors import SourceUnreachable, WarehouseUnreachable
-from sentinel_etl.local import stack as stack_module
+from sentinel_etl.local.clickhouse import launch
 from sentinel_etl.local.stack import LocalStack, stack_status, start_stack, stop_stack
 
 START = """
@@ -288,7 +288,7 @@ def break_source(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_endpoint(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack_module, "ENDPOINT", "no_such_endpoint")
+    monkeypatch.setattr(launch, "MODULE", "no_such_endpoint")
 
 
 def break_folder(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
