@@ -11,6 +11,9 @@ from typing import Protocol
 import brotli
 import lz4.frame
 import zstandard
+from python_multipart import FormParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, parse_options_header
 
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 
@@ -210,21 +213,43 @@ def parse_multipart(content_type: str, body: bytes) -> list[FormPart]:
     """Split a ``multipart/form-data`` body, after RFC 7578: ClickHouse's external data and long
     query parameters come in it.
 
+    As in ClickHouse's src/Server/HTTP/HTMLForm.cpp, a file is what has ``filename=``; ``filename*=``,
+    which the RFC forbids in a form (section 4.2), is passed over.
+
     Raises:
-        StatementFailed: BAD_ARGUMENTS where there is no boundary.
+        StatementFailed: BAD_ARGUMENTS where there is no boundary, where a part cannot be read or has
+            no name, and where the last boundary is missing.
     """
-    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
-    if boundary is None:
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
         raise StatementFailed(Code.BAD_ARGUMENTS, "A multipart body needs a boundary in its Content-Type.")
-    mark = b"\r\n--" + boundary.group(1).encode("latin-1")
     parts: list[FormPart] = []
-    for chunk in (b"\r\n" + body).split(mark)[1:]:
-        if chunk.startswith(b"--"):
-            break
-        head, _, content = chunk.partition(b"\r\n\r\n")
-        disposition = head.decode("utf-8", "replace")
-        name = re.search(r'(?i)[;\s]name="((?:[^"\\]|\\.)*)"', disposition)
-        if name is not None:
-            is_file = re.search(r"(?i)[;\s]filename\*?=", disposition) is not None
-            parts.append(FormPart(name.group(1), content, is_file))
+    complete = False
+
+    def add_field(field: Field) -> None:
+        parts.append(FormPart(_name_of(field), field.value or b"", is_file=False))
+
+    def add_file(file: File) -> None:
+        file.file_object.seek(0)
+        parts.append(FormPart(_name_of(file), file.file_object.read(), is_file=True))
+
+    def end() -> None:
+        nonlocal complete
+        complete = True
+
+    # The body is in memory already, and bounded: no part of it goes through a file.
+    in_memory = {"MAX_MEMORY_FILE_SIZE": len(body)}
+    try:
+        FormParser("multipart/form-data", add_field, add_file, end, boundary, config=in_memory).write(body)
+    except FormParserError as error:
+        raise StatementFailed(Code.BAD_ARGUMENTS, f"Cannot read the multipart body: {error}.") from None
+    if not complete:
+        raise StatementFailed(
+            Code.BAD_ARGUMENTS, "Cannot read the multipart body: it breaks off before its last boundary."
+        )
     return parts
+
+
+def _name_of(part: Field | File) -> str:
+    return (part.field_name or b"").decode("utf-8", "replace")

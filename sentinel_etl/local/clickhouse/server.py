@@ -171,6 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     layout = "%(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=layout)
     logging.getLogger("uvicorn.error").addFilter(_ExpectedBreaks())
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a form that cannot be read is answered
     # uvicorn raises the signal that stopped it once more when all is closed.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     signal.signal(signal.SIGINT, lambda number, frame: None)

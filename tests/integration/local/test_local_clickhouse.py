@@ -257,6 +257,16 @@ def test_external_data_stands_beside_a_query_and_is_gone_after(connect: Client) 
         connect.query("SELECT sum(id) FROM ids")
 
 
+def test_a_form_that_breaks_off_is_refused_and_not_logged(tmp_path: Path) -> None:
+    with running(tmp_path) as server, server.client() as http:
+        whole = http.build_request("POST", "/", data={"query": "SELECT 1"}, files={"ids": ("ids", b"1")})
+        for body in (whole.read()[:-4], b"no boundary" + whole.read()):
+            answer = http.post("/", content=body, headers={"Content-Type": whole.headers["Content-Type"]})
+            assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "36")
+            assert answer.text.startswith("Code: 36. DB::Exception: Cannot read the multipart body: ")
+        assert stop(server) == (0, "")
+
+
 def test_a_failure_in_mid_stream_is_an_error_for_the_client(connect: Client) -> None:
     sql = "SELECT number, throwIf(number = 3000000, 'too far') FROM numbers(5000000) SETTINGS max_block_size = 1000"
     with pytest.raises(StreamFailureError, match="too far"), connect.query_row_block_stream(sql) as blocks:
