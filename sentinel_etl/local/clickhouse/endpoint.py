@@ -7,23 +7,23 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from sentinel_etl.local.clickhouse.answers import Answer, ResultPipe, content_type_of
-from sentinel_etl.local.clickhouse.bodies import choose_encoding, parse_multipart
+from sentinel_etl.local.clickhouse.bodies import choose_encoding
 from sentinel_etl.local.clickhouse.engine import Engine
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import ExternalTable, Job, Outcome
+from sentinel_etl.local.clickhouse.jobs import Job, Outcome
 from sentinel_etl.local.clickhouse.requests import (
     ClientGone,
+    Limits,
     QueryRequest,
     check_credentials,
-    decoded_body,
-    read_request,
+    receive_request,
 )
 from sentinel_etl.local.clickhouse.sql_guard import (
     InsertHead,
@@ -33,7 +33,7 @@ from sentinel_etl.local.clickhouse.sql_guard import (
     read_statement,
 )
 
-__all__ = ["Endpoint", "Limits"]
+__all__ = ["Endpoint"]
 
 
 log = logging.getLogger(__name__)
@@ -42,32 +42,8 @@ _T = TypeVar("_T")
 
 DISPLAY_NAME = "sentinel-local"
 
-# Bytes of an insert's body handed to the engine at a time.
-_PIECE_BYTES = 1024 * 1024
-
 # Bytes within which the words FORMAT or VALUES of an INSERT must come for its data to be streamed.
 _INSERT_HEAD_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much one client may ask of the process.
-
-    Attributes:
-        connections: statements running at a time; further ones wait. Each may use every core.
-        body_bytes: decoded bytes of a request's body. An insert is streamed, so this bounds disk,
-            not memory.
-        statement_bytes: bytes of a statement other than a streamed INSERT; it is held in memory. The
-            engine's max_query_size (256 KiB by default) applies besides.
-        url_bytes: bytes of URL and headers together, as ClickHouse's http_max_uri_size.
-        grace_s: seconds that running requests have to finish after SIGTERM.
-    """
-
-    connections: int = 16
-    body_bytes: int = 16 * 1024**3
-    statement_bytes: int = 64 * 1024**2
-    url_bytes: int = 1024**2
-    grace_s: int = 5
 
 
 class Endpoint:
@@ -91,7 +67,11 @@ class Endpoint:
             if scope["method"] not in ("GET", "HEAD", "POST"):
                 await _answer_method(scope["method"], send)
                 return
-            request, body = await self._read(scope["method"], headers, scope["query_string"], receive)
+            request, body = await receive_request(
+                scope["method"], headers, scope["query_string"], receive, self._limits
+            )
+            for table in request.job.tables:
+                read_statement(_latin(table.definition), self._engine.allow)
             answer.close()
             encoding = choose_encoding(request.answer_encodings)
             answer = Answer(send, encoding, self._engine.spool, request.wait_end)
@@ -110,27 +90,6 @@ class Endpoint:
 
     async def _run(self, call: Callable[..., _T], *arguments: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
-
-    async def _read(
-        self, method: str, headers: Headers, query_string: bytes, receive: Receive
-    ) -> tuple[QueryRequest, AsyncIterator[bytes]]:
-        """Read what stands before the body; a multipart body is read whole, as it holds parameters."""
-        limits = self._limits
-        encoding = headers.get("content-encoding", "")
-        content_type = headers.get("content-type", "")
-        if not content_type.startswith("multipart/form-data"):
-            body = decoded_body(receive, encoding, limits.body_bytes, _PIECE_BYTES)
-            return read_request(method, headers, query_string), body
-        body = decoded_body(receive, encoding, limits.statement_bytes, _PIECE_BYTES)
-        parts = parse_multipart(content_type, b"".join([piece async for piece in body]))
-        form = {part.name: part.content.decode("utf-8", "surrogateescape") for part in parts if not part.is_file}
-        request = read_request(method, headers, query_string, form)
-        tables = tuple(
-            ExternalTable.described(part.name, part.content, request.tables) for part in parts if part.is_file
-        )
-        for table in tables:
-            read_statement(_latin(table.definition), self._engine.allow)
-        return replace(request, job=replace(request.job, tables=tables)), _nothing()
 
     async def _serve(self, request: QueryRequest, body: AsyncIterator[bytes], receive: Receive, answer: Answer) -> None:
         query_id = request.job.query_id
@@ -279,11 +238,6 @@ class Endpoint:
 async def _hangs_up(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
 
 
 def _latin(text: str) -> str:

@@ -31,8 +31,8 @@ from sentinel_etl.local.clickhouse.jobs import (
     assignments,
     open_insert,
     query,
-    quote,
     quote_name,
+    quote_string,
     settings_of,
     with_tables,
 )
@@ -236,7 +236,7 @@ class Engine:
 
     def kill_reader(self, pipe_name: str) -> None:
         """Cancel the SELECT that writes to a pipe; its name is in the statement's text."""
-        named = f"position(query, {quote(pipe_name)}) > 0"
+        named = f"position(query, {quote_string(pipe_name)}) > 0"
         self._ask(f"KILL QUERY WHERE {named} AND query NOT LIKE 'KILL%' ASYNC")
 
     def kill_all(self) -> None:
@@ -261,7 +261,7 @@ def _surrounded(session: _Session, job: Job) -> Iterator[None]:
     settings.pop("readonly", None)
     if unseen := settings.keys() - session.before.keys():
         # 5 ms, so it is asked once per setting and session: only SET changes the answer.
-        names = ", ".join(quote(name) for name in unseen)
+        names = ", ".join(quote_string(name) for name in unseen)
         sql = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"
         rows = map(json.loads, query(connection, sql, "JSONCompactEachRow").output.splitlines())
         session.before |= {name: value if changed else None for name, value, changed in rows}

@@ -19,8 +19,8 @@ __all__ = [
     "assignments",
     "open_insert",
     "query",
-    "quote",
     "quote_name",
+    "quote_string",
     "settings_of",
     "with_tables",
 ]
@@ -100,7 +100,7 @@ class Outcome:
     elapsed_s: float = 0.0
 
 
-def quote(value: str) -> str:
+def quote_string(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -187,7 +187,7 @@ def disk_failures(connection: Any) -> dict[int, int]:
     engine's own count of errors tells. Another insert's failure meanwhile would be taken for this
     one's, which is then said to have failed and may have been done.
     """
-    names = ", ".join(quote(name) for name in DISK_ERRORS)
+    names = ", ".join(quote_string(name) for name in DISK_ERRORS)
     rows = query(connection, f"SELECT code, value FROM system.errors WHERE name IN ({names})").output
     return {int(code): int(times) for code, times in (line.split(b"\t") for line in rows.splitlines())}
 
@@ -211,7 +211,9 @@ def settings_of(job: Job) -> dict[str, str]:
 
 
 def assignments(settings: Mapping[str, str | None]) -> str:
-    pairs = (f"{checked(name)} = {'DEFAULT' if value is None else quote(value)}" for name, value in settings.items())
+    pairs = (
+        f"{checked(name)} = {'DEFAULT' if value is None else quote_string(value)}" for name, value in settings.items()
+    )
     return f"SET {', '.join(pairs)}"
 
 

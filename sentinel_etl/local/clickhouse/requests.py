@@ -10,17 +10,17 @@ import binascii
 import hmac
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from sentinel_etl.local.clickhouse.bodies import BodyDecoder
+from sentinel_etl.local.clickhouse.bodies import BodyDecoder, parse_multipart
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import Job, SessionKey
+from sentinel_etl.local.clickhouse.jobs import ExternalTable, Job, SessionKey
 
-__all__ = ["ClientGone", "QueryRequest", "check_credentials", "read_request"]
+__all__ = ["ClientGone", "Limits", "QueryRequest", "check_credentials", "receive_request"]
 
 
 # ClickHouse's defaults: default_session_timeout and max_session_timeout of its server settings.
@@ -50,8 +50,32 @@ _RESERVED = frozenset(
         "wait_end_of_query",
     }
 )
+# Bytes of a decoded body handed on at a time.
+_PIECE_BYTES = 1024 * 1024
+
 # What belongs to an external table of a multipart request: name_format, name_structure, name_types.
 _TABLE_SUFFIXES = ("_format", "_structure", "_types")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one client may ask of the process.
+
+    Attributes:
+        connections: statements running at a time; further ones wait. Each may use every core.
+        body_bytes: decoded bytes of a request's body. An insert is streamed, so this bounds disk,
+            not memory.
+        statement_bytes: bytes of a statement other than a streamed INSERT; it is held in memory. The
+            engine's max_query_size (256 KiB by default) applies besides.
+        url_bytes: bytes of URL and headers together, as ClickHouse's http_max_uri_size.
+        grace_s: seconds that running requests have to finish after SIGTERM.
+    """
+
+    connections: int = 16
+    body_bytes: int = 16 * 1024**3
+    statement_bytes: int = 64 * 1024**2
+    url_bytes: int = 1024**2
+    grace_s: int = 5
 
 
 class ClientGone(Exception):
@@ -144,7 +168,7 @@ def _session(parameters: Mapping[str, str]) -> SessionKey | None:
     return SessionKey(parameters["session_id"], int(stated), parameters.get("session_check") == "1")
 
 
-def read_request(
+def _read_request(
     method: str, headers: Headers, query_string: bytes, form: Mapping[str, str] | None = None
 ) -> QueryRequest:
     """Read a request's URL and headers, and the plain fields of its ``form`` where it is multipart.
@@ -196,8 +220,8 @@ def read_request(
     )
 
 
-async def decoded_body(receive: Receive, encoding: str, limit: int, piece_bytes: int) -> AsyncIterator[bytes]:
-    """Receive the request's body, decoded, in pieces of about ``piece_bytes``.
+async def _decoded_body(receive: Receive, encoding: str, limit: int) -> AsyncIterator[bytes]:
+    """Receive the request's body, decoded, in pieces of about a megabyte.
 
     Raises:
         ClientGone: the connection closed first.
@@ -219,9 +243,34 @@ async def decoded_body(receive: Receive, encoding: str, limit: int, piece_bytes:
                 raise StatementFailed(
                     Code.QUERY_IS_TOO_LARGE, f"Request body is too large: expected at most {limit} bytes."
                 )
-            if len(gathered) >= piece_bytes:
+            if len(gathered) >= _PIECE_BYTES:
                 yield bytes(gathered)
                 gathered.clear()
     decoder.finish()
     if gathered:
         yield bytes(gathered)
+
+
+async def receive_request(
+    method: str, headers: Headers, query_string: bytes, receive: Receive, limits: Limits
+) -> tuple[QueryRequest, AsyncIterator[bytes]]:
+    """Read what stands before the body; a multipart body is read whole, as it holds parameters and tables.
+
+    Raises:
+        StatementFailed: as :func:`_read_request` and :func:`parse_multipart`.
+    """
+    encoding = headers.get("content-encoding", "")
+    content_type = headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        return _read_request(method, headers, query_string), _decoded_body(receive, encoding, limits.body_bytes)
+    body = _decoded_body(receive, encoding, limits.statement_bytes)
+    parts = parse_multipart(content_type, b"".join([piece async for piece in body]))
+    form = {part.name: part.content.decode("utf-8", "surrogateescape") for part in parts if not part.is_file}
+    request = _read_request(method, headers, query_string, form)
+    tables = tuple(ExternalTable.described(part.name, part.content, request.tables) for part in parts if part.is_file)
+    return replace(request, job=replace(request.job, tables=tables)), _nothing()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""

@@ -34,8 +34,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
-from sentinel_etl.local.clickhouse.endpoint import Endpoint, Limits
+from sentinel_etl.local.clickhouse.endpoint import Endpoint
 from sentinel_etl.local.clickhouse.engine import Engine
+from sentinel_etl.local.clickhouse.requests import Limits
 from sentinel_etl.local.clickhouse.rights import ALLOWABLE
 
 __all__ = ["create_app", "serve"]
@@ -54,12 +55,12 @@ async def _ok(request: Request) -> PlainTextResponse:
     return PlainTextResponse("Ok.\n")
 
 
-def create_app(engine: Engine, user: str, password: str, limits: Limits | None = None) -> Starlette:
+def create_app(engine: Engine, user: str, password: str, limits: Limits) -> Starlette:
     """Make the ASGI application for an engine that is open.
 
     Its lifespan ends by cancelling what still runs; closing the engine is the caller's.
     """
-    endpoint = Endpoint(engine, user, password, limits or Limits())
+    endpoint = Endpoint(engine, user, password, limits)
 
     async def drop_sessions() -> None:
         while True:
@@ -97,7 +98,6 @@ def serve(
     password: str,
     database: str = "sentinel",
     allow: Iterable[str] = (),
-    limits: Limits | None = None,
 ) -> None:
     """Serve a data directory on 127.0.0.1 until SIGTERM or SIGINT.
 
@@ -111,7 +111,7 @@ def serve(
     """
     if not password:
         raise ConfigurationError(f"{PASSWORD_VARIABLE} is empty: expected the password of {user!r}")
-    limits = limits or Limits()
+    limits = Limits()
     with _bound_socket(port) as listener:
         engine = Engine(data, database, allow)
         try:
@@ -127,6 +127,7 @@ def serve(
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=limits.grace_s,
             )
+            # A line for who starts this process: with port 0, nothing else says which port it is.
             print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
             uvicorn.Server(config).run(sockets=[listener])
         finally:

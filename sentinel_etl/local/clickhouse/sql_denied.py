@@ -1,4 +1,4 @@
-"""What a statement may not reach: data for :mod:`sentinel_etl.local.sql_guard`."""
+"""What a statement may not reach: data for :mod:`sentinel_etl.local.clickhouse.sql_guard`."""
 
 from __future__ import annotations
 
