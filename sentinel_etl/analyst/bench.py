@@ -25,17 +25,18 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.databases import warehouse_url
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report.explanation import explanation_page
 from sentinel_etl.report.pages import Page
 from sentinel_etl.settings import load_settings
 from sentinel_etl.transform.what_if import change_weights
-from sentinel_etl.warehouse.ddl import quote_identifier
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.engine import open_warehouse
 from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import happened_in
-from sentinel_etl.warehouse.tables import ETL_RUNS, has_table
+from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, parse_instant, shift_date_of
 
 __all__ = [
@@ -105,12 +106,8 @@ def explain_risk(event_id: str) -> Page:
         wanted = ["event_id", "event_timestamp", "event_type", "station_id", "hotspot_id"]
         wanted += ["base_risk_score", "risk_reasons", *bench.pipeline.risk_weights]
         names = [name for name in dict.fromkeys(wanted) if name in table.columns]
-        columns = ", ".join(quote_identifier(name) for name in names)
-        found = query_warehouse(
-            bench.warehouse,
-            f"SELECT {columns} FROM {quote_identifier(table.name)} WHERE event_id = %(event_id)s LIMIT 1",
-            {"event_id": event_id},
-        )
+        event = select(*(table.c[name] for name in names)).where(table.c.event_id == event_id).limit(1)
+        found = query_warehouse(bench.warehouse, event)
     if found.empty:
         raise ConfigurationError(
             f"expected the event_id of an event in {table.name}, such as REMARK:1234, found {event_id!r}, which is "
@@ -139,20 +136,15 @@ def choose_nights(as_of: str = "", nights: int = 28) -> Window:
 
 def read_loaded_until(bench: Bench) -> datetime:
     """Read when the latest published window ends."""
-    name = bench.pipeline.fact_table.name
-    if has_table(bench.warehouse, ETL_RUNS.name):
-        ends = query_warehouse(
-            bench.warehouse,
-            f"SELECT toString(max(window_end)) AS loaded_until FROM {quote_identifier(ETL_RUNS.name)} FINAL "
-            "WHERE fact_table = %(name)s AND startsWith(state, 'PUBLISHED') HAVING count() > 0",
-            {"name": name},
+    table = bench.pipeline.fact_table
+    runs = read_runs(bench.warehouse, runs_of(table)) if has_table(bench.warehouse, ETL_RUNS.name) else []
+    ends: list[datetime] = [run["window_end"] for run in runs if run["state"].is_published]
+    if not ends:
+        raise ConfigurationError(
+            f"as_of: expected a published run of {table.name} in the warehouse's ledger, whose end it would be; found "
+            "none. Run `sentinel-etl run`, or give an instant such as 2026-11-22T06:00:00+05:30"
         )
-        if len(ends):
-            return parse_instant(str(ends["loaded_until"].iloc[0]) + "+00:00")
-    raise ConfigurationError(
-        f"as_of: expected a published run of {name} in the warehouse's ledger, whose end it would be; found none. "
-        "Run `sentinel-etl run`, or give an instant such as 2026-11-22T06:00:00+05:30"
-    )
+    return max(ends)
 
 
 def sql_parameters(period: Window) -> dict[str, str]:

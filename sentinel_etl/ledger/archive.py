@@ -15,14 +15,16 @@ from sqlalchemy import Engine
 from sentinel_etl.databases import opened_source, opened_warehouse
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.ledger.commands import NIGHTLY, redo_command
-from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.report_files import ReportFile, find_reports, find_suffix, night_folders
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.locks import held_names, run_lock, session_name, session_names
-from sentinel_etl.warehouse.tables import ETL_RUNS, has_table
+from sentinel_etl.warehouse.catalog import has_table
+from sentinel_etl.warehouse.rows import instant
+from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
 __all__ = ["Archive", "ArchivedRun", "find_page", "list_runs", "opened_archive", "read_archive", "show_run"]
@@ -145,11 +147,7 @@ def read_archive(archive: Archive, since: date | None = None) -> list[ArchivedRu
     start = Window.night(since, settings.zone).start if since else datetime(1970, 1, 1, tzinfo=UTC)
     rows = []
     if has_table(archive.warehouse, ETL_RUNS.name):  # not before the first run comes so far
-        rows = read_runs(
-            archive.warehouse,
-            "fact_table = %(name)s AND window_end > %(start)s",
-            {"name": pipeline.fact_table.name, "start": f"{start:%Y-%m-%d %H:%M:%S}"},
-        )
+        rows = read_runs(archive.warehouse, runs_of(pipeline.fact_table), ETL_RUNS.c.window_end > instant(start))
     running = [row["run_id"] for row in rows if row["state"] is RunState.RUNNING]
     living = find_living(running, archive) if running else set()
     files: dict[str, list[ReportFile]] = {}

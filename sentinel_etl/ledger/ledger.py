@@ -10,25 +10,24 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine
+from clickhouse_sqlalchemy import Table, select
+from sqlalchemy import ColumnElement, Engine, func, literal, literal_column
 
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
 from sentinel_etl.warehouse.contract import fit_table
-from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.failures import may_pass
 from sentinel_etl.warehouse.insert import insert_sql
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
-__all__ = ["RunRecord", "attach_report", "failed_audits", "read_runs", "record_run"]
+__all__ = ["RunRecord", "attach_report", "failed_audits", "read_runs", "record_run", "runs_of"]
 
 
 def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
     """List the runs whose audit failed and whose window no newer run has published since."""
-    runs = read_runs(warehouse, "fact_table = %(name)s", {"name": fact_table.name})
+    runs = read_runs(warehouse, runs_of(fact_table))
     failed = []
     for place, run in enumerate(runs):
         newer = runs[:place]
@@ -85,21 +84,23 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
     try_again(warehouse, may_pass)(insert_sql, [rows], ETL_RUNS, warehouse)
 
 
-def read_runs(warehouse: Engine, where: str = "1", parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Read runs, the newest first, each in its latest state; ``%(name)s`` in ``where`` is a parameter.
+def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Read the runs that meet the conditions on `ETL_RUNS`, the newest first, each in its latest state.
 
     Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings`` and ``checks`` are read
     from their JSON.
     """
-    names = [column.name for column in ETL_RUNS.columns]
-    frame = query_df(
-        warehouse,
-        f"SELECT {', '.join(names)} FROM {quote_identifier(ETL_RUNS.name)} FINAL WHERE {where} "
-        "ORDER BY started_at DESC, run_id DESC",
-        parameters,
-    )
+    runs = ETL_RUNS.c
+    newest_first = (runs.started_at.desc(), runs.run_id.desc())
+    frame = query_df(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
     rows = frame.itertuples(index=False, name=None)
-    return [{name: plain_value(name, value) for name, value in zip(names, row, strict=True)} for row in rows]
+    return [{name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)} for row in rows]
+
+
+def runs_of(fact_table: Table) -> ColumnElement[bool]:
+    """Build the condition that a run writes this fact table."""
+    condition: ColumnElement[bool] = ETL_RUNS.c.fact_table == fact_table.name
+    return condition
 
 
 def plain_value(name: str, value: Any) -> Any:
@@ -117,10 +118,7 @@ def plain_value(name: str, value: Any) -> Any:
 
 def attach_report(run_id: str, report_path: str, warehouse: Engine) -> None:
     """Note where a run's report is kept; a run without a row stays without one."""
-    table = quote_identifier(ETL_RUNS.name)
-    run_statement(
-        warehouse,
-        f"INSERT INTO {table} SELECT * REPLACE(:path AS report_path, now64(6) AS updated_at) "
-        f"FROM {table} FINAL WHERE run_id = :run_id",
-        {"path": report_path, "run_id": run_id},
-    )
+    noted: dict[str, Any] = {"report_path": literal(report_path), "updated_at": func.now64(literal_column("6"))}
+    columns = [noted.get(column.name, column) for column in ETL_RUNS.columns]
+    row = select(*columns).select_from(ETL_RUNS).final().where(ETL_RUNS.c.run_id == run_id)
+    run_statement(warehouse, ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), row))

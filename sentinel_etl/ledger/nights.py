@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import NIGHTLY
-from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.window import Window
@@ -32,7 +32,7 @@ __all__ = [
 
 def loaded_nights(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine) -> list[date]:
     """Pick the nights that the ledger says were published for all event types."""
-    runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
+    runs = read_runs(warehouse, runs_of(pipeline.fact_table))
     missing = set(missing_nights(nights, pipeline.event_types, runs, pipeline.zone))
     return [night for night in nights if night not in missing]
 

@@ -9,8 +9,8 @@ from sentinel_etl.config.fact_table import rejected_name
 from sentinel_etl.ledger.ledger import failed_audits
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.locks import run_lock, try_lock
+from sentinel_etl.warehouse.catalog import list_tables
 from sentinel_etl.warehouse.ddl import cluster_of
-from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import drop_staging, staging_prefix
 
 __all__ = ["sweep_staging"]
@@ -22,15 +22,10 @@ def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[
     A run is dead when nobody holds its lock. One whose audit failed keeps its table for inspection
     until a newer run of a window that covers it has been published.
     """
-    prefixes = {"facts": staging_prefix(fact_table), "rejected": f"{rejected_name(fact_table)}__staging_"}
-    tables = run_statement(
-        warehouse,
-        "SELECT name FROM system.tables WHERE database = currentDatabase() "
-        "AND (startsWith(name, :facts) OR startsWith(name, :rejected))",
-        prefixes,
-    )
+    rejected_prefix = f"{rejected_name(fact_table)}__staging_"
+    tables = list_tables(warehouse, staging_prefix(fact_table), rejected_prefix)
     left: dict[str, list[str]] = {}
-    for name in sorted({str(row[0]).removesuffix("_local") for row in tables}):
+    for name in sorted({name.removesuffix("_local") for name in tables}):
         left.setdefault(name.partition("__staging_")[2], []).append(name)
     run_ids = list(left)
     if not run_ids:

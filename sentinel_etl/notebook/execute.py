@@ -30,6 +30,7 @@ from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run.run_window import new_run_id
 from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
 __all__ = ["run_notebook"]
@@ -195,7 +196,7 @@ def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:
     if warehouse is None:
         return {}
     try:
-        return next(iter(read_runs(warehouse, "run_id = %(run_id)s", {"run_id": run_id})), {})
+        return next(iter(read_runs(warehouse, ETL_RUNS.c.run_id == run_id)), {})
     except SentinelError:
         return {}
 

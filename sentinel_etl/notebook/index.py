@@ -15,8 +15,8 @@ from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import judge_nights
 from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.settings import choose_window
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import has_table
 
 __all__ = ["measure_nights", "refresh_index", "write_index"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import SentinelError, WindowError, error_named
-from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.nights import missing_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
@@ -39,7 +39,7 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     if missing_only:
-        runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
+        runs = read_runs(warehouse, runs_of(pipeline.fact_table))
         nights = missing_nights(nights, pipeline.event_types, runs, zone)
     return group_nights(nights, scheme, zone)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Column, Engine
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.catalog import describe_columns, read_sorting_key
 from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import build_ledger, build_rejected, normal_type
@@ -68,12 +69,7 @@ def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
 
 
 def changes_of(table: Table, warehouse: Engine) -> list[SchemaChange]:
-    described = run_statement(
-        warehouse,
-        "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = :name ORDER BY position",
-        {"name": table.name},
-    )
-    there = {str(name): str(kind) for name, kind in described}
+    there = describe_columns(warehouse, table.name)
     if not there:
         return []
     changes, before = [], ""
@@ -103,10 +99,8 @@ def missing_column(table: Table, column: Column[Any], before: str) -> SchemaChan
 
 def changed_order(table: Table, warehouse: Engine) -> list[SchemaChange]:
     order = ", ".join(str(part.name) for part in table.engine.order_by.get_expressions_or_columns())
-    query = "SELECT sorting_key FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    found = run_statement(warehouse, query, {"name": storage_name(table)})
-    key = str(found[0][0]) if found else order
-    if key == order:
+    key = read_sorting_key(warehouse, storage_name(table))
+    if key in ("", order):
         return []
     return [SchemaChange(table.name, f"is sorted by {key}, the code has {order}; rows are not sorted anew")]
 

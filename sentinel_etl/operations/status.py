@@ -9,7 +9,7 @@ from typing import Any
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.nights import missing_nights
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.ddl import cluster_of
@@ -71,7 +71,7 @@ def read_status(context: Context, nights: int = 7) -> Status:
     """
     settings, pipeline, warehouse = context.settings, context.pipeline, context.warehouse
     create_table(warehouse, build_ledger(cluster_of(pipeline.fact_table)))
-    runs = read_runs(warehouse, "fact_table = %(name)s", {"name": pipeline.fact_table.name})
+    runs = read_runs(warehouse, runs_of(pipeline.fact_table))
     window = choose_window(settings=settings)
     last = window.shift_dates(settings.zone)[-1]
     calendar = [last - timedelta(days=n) for n in range(nights)]

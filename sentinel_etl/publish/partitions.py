@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from sentinel_etl.config.fact_table import PARTITION_KEYS, PartitionBy
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.warehouse.catalog import read_partition_key
 from sentinel_etl.warehouse.ddl import storage_name
-from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 __all__ = ["partition_ids", "partition_scheme"]
@@ -23,12 +23,7 @@ def partition_scheme(fact_table: Table, warehouse: Engine) -> PartitionBy:
     Raises:
         SchemaMismatch: a partition key that this project does not write.
     """
-    rows = run_statement(
-        warehouse,
-        "SELECT partition_key FROM system.tables WHERE database = currentDatabase() AND name = :name",
-        {"name": storage_name(fact_table)},
-    )
-    key = str(rows[0][0]) if rows else ""
+    key = read_partition_key(warehouse, storage_name(fact_table))
     for scheme, expression in PARTITION_KEYS.items():
         if key == expression:
             return scheme

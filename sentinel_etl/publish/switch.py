@@ -7,6 +7,7 @@ from collections.abc import Callable
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, TextClause, and_, literal_column, not_, or_, select, text
 
+from sentinel_etl.warehouse.catalog import count_parts
 from sentinel_etl.warehouse.ddl import Way, cluster_of, merge_statements, switch_statements
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse.query import run_statement
@@ -70,13 +71,7 @@ def write_settings() -> TextClause:
 
 
 def merge_to_one_part(table: Table, partition: str, warehouse: Engine) -> None:
-    parts = run_statement(
-        warehouse,
-        "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
-        "AND partition_id = :partition AND active",
-        {"name": table.name, "partition": partition},
-    )
     # Of a cluster's parts this server sees only its own, so there the merge is always asked for.
-    if parts[0][0] > 1 or cluster_of(table):
+    if cluster_of(table) or count_parts(warehouse, table.name, partition) > 1:
         for statement in merge_statements(table, partition):
             run_statement(warehouse, statement)

@@ -12,7 +12,7 @@ from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.snapshot import compile_sql
-from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.engine import ask_version
 from sentinel_etl.window import Window
 
 __all__ = ["config_hash", "name_versions"]
@@ -26,7 +26,7 @@ def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
         "sentinel-etl": version("sentinel-warehouse-etl"),
         "Python": platform.python_version(),
         "PostgreSQL": postgres,
-        "ClickHouse": str(run_statement(warehouse, "SELECT version()")[0][0]),
+        "ClickHouse": ask_version(warehouse),
     }
 
 

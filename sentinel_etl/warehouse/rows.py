@@ -20,7 +20,7 @@ from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["content_hash", "count_rows", "happened_in", "is_staged", "row_hash", "rows_of_window"]
+__all__ = ["content_hash", "count_rows", "happened_in", "instant", "is_staged", "row_hash", "rows_of_window"]
 
 
 def content_hash(table: Table) -> ColumnElement[str]:

@@ -7,14 +7,15 @@ from sqlalchemy import Column, Engine, MetaData
 
 from sentinel_etl.config.fact_table import INSTANT, INTEGER, KEYWORD, TEXT, optional, rejected_name
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.warehouse.catalog import describe_columns
 from sentinel_etl.warehouse.ddl import (
     cluster_of,
     create_statements,
     drop_statements,
-    quote_identifier,
     staging_statements,
 )
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.types import server_type
 
 __all__ = [
     "ETL_RUNS",
@@ -23,7 +24,6 @@ __all__ = [
     "create_staging",
     "create_table",
     "drop_staging",
-    "has_table",
     "normal_type",
     "staging_prefix",
 ]
@@ -115,9 +115,8 @@ def create_table(engine: Engine, table: Table) -> None:
 
 
 def check_table(engine: Engine, table: Table) -> None:
-    rows = run_statement(engine, f"DESCRIBE TABLE {quote_identifier(table.name)}")
-    there = {row[0]: row[1] for row in rows}
-    wanted = {column.name: str(column.type.compile()) for column in table.columns}
+    there = describe_columns(engine, table.name)
+    wanted = {column.name: server_type(column) for column in table.columns}
     problems = [f"{name} {wanted[name]} is missing" for name in wanted if name not in there]
     problems += [
         f"{name}: expected {wanted[name]}, found {there[name]}"
@@ -134,8 +133,3 @@ def check_table(engine: Engine, table: Table) -> None:
 
 def normal_type(type_name: str) -> str:
     return type_name.replace(" ", "")
-
-
-def has_table(warehouse: Engine, name: str) -> bool:
-    statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    return bool(run_statement(warehouse, statement, {"name": name})[0][0])

@@ -28,6 +28,7 @@ from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.parameters import check_parameters
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import ETL_RUNS
 
 # The run's own engines are not disposed of, so psycopg warns when they are collected.
 pytestmark = pytest.mark.filterwarnings(
@@ -51,7 +52,7 @@ class Scene:
         return sorted(path.name for path in (self.settings.runs_dir / folder).iterdir())
 
     def ledger(self, run_id: str) -> dict[str, Any]:
-        [run] = read_runs(self.warehouse, "run_id = %(run_id)s", {"run_id": run_id})
+        [run] = read_runs(self.warehouse, ETL_RUNS.c.run_id == run_id)
         return run
 
     def count(self) -> int:

@@ -357,7 +357,7 @@ def test_a_failed_audit_publishes_nothing_and_keeps_what_it_staged(databases: Da
     assert "a join of the entry repeats rows" in result.cause
     assert bytes_of(databases, "1") == before
     assert staging_tables(databases) == ["patrol_events__staging_failed_one"]
-    [run] = read_runs(databases.warehouse, "run_id = %(id)s", {"id": "failed_one"})
+    [run] = read_runs(databases.warehouse, ETL_RUNS.c.run_id == "failed_one")
     assert (run["state"], run["cause"]) == ("NOT PUBLISHED", result.cause)
     assert [check["name"] for check in run["checks"] if not check["passed"]] == ["keys are unique"]
     with pytest.raises(AuditFailed, match="the table that ends in failed_one"):
@@ -404,7 +404,7 @@ def test_a_window_that_another_run_holds_is_refused_and_the_holder_named(databas
     assert "expected patrol_events partition 202611 to be free" in str(caught.value)
     assert bytes_of(databases, "1") == before
     assert staging_tables(databases) == []
-    [run] = read_runs(databases.warehouse, "run_id = 'the_second'")
+    [run] = read_runs(databases.warehouse, ETL_RUNS.c.run_id == "the_second")
     assert run["state"] == "FAILED"
     publish(databases, LAST_NIGHT)
 
