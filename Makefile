@@ -30,10 +30,11 @@ soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line 
 	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q tests/adversity \
 	  tests/browser/test_hostile_texts_in_chromium.py tests/integration/run/test_hostile_rows.py $(ARGS)
 
-lint: .venv/.ready-lint ## check style, format and types
+lint: .venv/.ready-lint ## check style, format, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 bench: .venv/.ready-bench ## measure against rivals, an hour for all; NAME="throughput" picks some
 	@$(BIN)/python -m benchmarks $(NAME)
@@ -41,7 +42,7 @@ bench: .venv/.ready-bench ## measure against rivals, an hour for all; NAME="thro
 # Jupyter takes this environment's kernel, whatever kernels the user has; it refuses root unasked.
 # What passes between it and a kernel is encrypted: other users share the loopback.
 lab: .venv/.ready ## open the notebooks in JupyterLab, the sample city ready where no databases are set
-	@SENTINEL_HOME='$(CURDIR)' $(BIN)/python -c "$$PREPARE_CITY"
+	@SENTINEL_HOME='$(CURDIR)' $(BIN)/sentinel-etl local city
 	@SENTINEL_HOME='$(CURDIR)' JUPYTER_PREFER_ENV_PATH=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter lab --notebook-dir=notebooks --KernelManager.transport_encryption=auto \
 	    $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
@@ -90,15 +91,3 @@ constraints: ## renew constraints.txt; needs python3.11
 .venv/.ready-bench: .venv/.ready
 	@$(INSTALL) '.[bench]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
 	@touch $@
-
-define PREPARE_CITY
-from sentinel_etl.databases import open_databases
-from sentinel_etl.operations.demo import prepare_city
-from sentinel_etl.settings import load_settings
-
-settings = load_settings()
-if settings.source_url is None and settings.warehouse_url is None:
-    print('sample city: 28 nights of history, and last night', flush=True)
-    prepare_city(open_databases(settings), settings)
-endef
-export PREPARE_CITY

@@ -8,6 +8,7 @@ import click
 import pandas as pd
 
 from sentinel_etl.cli.options import as_json, print_frame
+from sentinel_etl.context import open_context
 from sentinel_etl.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
 from sentinel_etl.settings import load_settings
 
@@ -40,6 +41,18 @@ def down() -> None:
 def local_status(as_json: bool) -> None:
     """Show whether both services run."""
     print_services(stack_status(load_settings().state_dir), as_json)
+
+
+@local.command()
+def city() -> None:
+    """Make the sample city and its history in the local databases, where they are the ones in use."""
+    from sentinel_etl.operations.demo import HISTORY_NIGHTS, prepare_city
+
+    settings = load_settings()
+    if settings.source_url is None and settings.warehouse_url is None:
+        click.echo(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
+        with open_context(settings) as context:
+            prepare_city(context)
 
 
 def print_services(services: Sequence[ServiceStatus], as_json: bool) -> None:
