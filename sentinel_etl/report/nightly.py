@@ -52,7 +52,7 @@ def counts_table(result: RunResult) -> Page:
     check names.
     """
     counts = result.counts.set_index("event_type").rename_axis(None)
-    rejected = rejected_rows(counts)
+    rejected = rejected_counts(counts)
     table = counts[["source", "staged", "published"]]
     if rejected.any():
         table.insert(1, "rejected", rejected)
@@ -62,7 +62,7 @@ def counts_table(result: RunResult) -> Page:
     named = {subject for check in result.checks if not check.passed for subject in check.subjects}
     flagged = {*differing, *named.intersection(table.index)}
     table = pd.concat([table, table.sum().to_frame("total").T])
-    past = nights_before(result.before.counts, list(result.counts["event_type"]))
+    past = spread_counts(result.before.counts, list(result.counts["event_type"]))
     if len(past):
         week_ago = result.window.shift_dates(result.zone)[0] - timedelta(days=7)
         table["week before"] = past.loc[week_ago].astype("Int64") if week_ago in past.index else pd.NA
@@ -72,11 +72,12 @@ def counts_table(result: RunResult) -> Page:
     return table_page(table, flagged)
 
 
-def rejected_rows(counts: pd.DataFrame) -> pd.Series:
+def rejected_counts(counts: pd.DataFrame) -> pd.Series:
+    """Give the rejected rows of each event type: 0 where none were counted."""
     return counts["rejected"] if "rejected" in counts.columns else pd.Series(0, index=counts.index)
 
 
-def nights_before(counts: pd.DataFrame, event_types: list[str]) -> pd.DataFrame:
+def spread_counts(counts: pd.DataFrame, event_types: list[str]) -> pd.DataFrame:
     """Spread counts over nights (rows) and event types (columns), with a total."""
     plain = counts.assign(shift_date=[pd.Timestamp(d).date() for d in counts["shift_date"]])
     wide = plain.pivot_table(index="shift_date", columns="event_type", values="events", aggfunc="sum", fill_value=0)
@@ -116,7 +117,7 @@ def reconciliation_table(result: RunResult) -> Page:
     Rejected rows are no difference: they stand in a table of their own.
     """
     counts = result.counts.set_index("event_type").rename_axis(None)
-    rejected = rejected_rows(counts)
+    rejected = rejected_counts(counts)
     table = pd.DataFrame(
         {
             "in snapshot": counts["source"],
