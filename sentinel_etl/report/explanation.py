@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ import pandas as pd
 from sentinel_etl.arrow import as_arrow
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.render import render_macro
 from sentinel_etl.transform.risk import as_written, score_events
 
 __all__ = ["explanation_page"]
@@ -37,7 +37,7 @@ def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) 
         index=[*(part["column"] for part in parts), "sum"],
     )
     score = float(row["base_risk_score"])
-    lines = [f"{row['event_id']}: base_risk_score {as_written(score)}", where_and_when(row, zone)]
+    title, subtitle = f"{row['event_id']}: base_risk_score {as_written(score)}", where_and_when(row, zone)
     notes = [] if parts else ["No weight applies to it."]
     if not math.isclose(math.fsum(points), score, rel_tol=1e-9, abs_tol=1e-9):
         notes.append(f"The parts add up to {as_written(math.fsum(points))}, not to base_risk_score.")
@@ -45,9 +45,8 @@ def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) 
     if not math.isclose(today, score, rel_tol=1e-9, abs_tol=1e-9):
         notes.append(f"It was loaded under other weights; those of today would make it {as_written(today)}.")
     page = table_page(table)
-    head = f'<div style="font-weight:700">{escape(lines[0])}</div><div>{escape(lines[1])}</div>'
-    foot = "".join(f"<div>{escape(note)}</div>" for note in notes)
-    return Page(f'<div style="color:#1a1a1a">{head}{page.html}{foot}</div>', "\n".join([*lines, page.text, *notes]))
+    html = render_macro("explanation", title=title, subtitle=subtitle, table=page, notes=notes)
+    return Page(html, "\n".join([title, subtitle, page.text, *notes]))
 
 
 def where_and_when(row: dict[str, Any], zone: ZoneInfo) -> str:

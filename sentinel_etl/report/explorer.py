@@ -8,7 +8,6 @@ of 0; what is said of scores is said of the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -19,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.window import NIGHT_STARTS, Window
 
@@ -57,8 +56,7 @@ def period_page(scores: pd.DataFrame, period: Window, nights: int, zone: ZoneInf
         f"{events[score > 0].sum() / events.sum():.0%} with a score",
         f"{total / nights:,.0f} risk points a night",
     ]
-    html = "".join(f'<div style="color:#1a1a1a;font-size:1.1em">{escape(line)}</div>' for line in lines)
-    return Page(html, "\n".join(lines))
+    return lines_page(lines, large=True)
 
 
 def riskiest_event(scores: pd.DataFrame) -> str:

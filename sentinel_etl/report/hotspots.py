@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from html import escape
 from zoneinfo import ZoneInfo
 
 import h3
@@ -19,7 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 
 __all__ = [
@@ -61,24 +61,23 @@ def headline_page(ranking: pd.DataFrame, as_of: datetime, half_life_hours: float
     In: `presentation.hotspot_risk` at ``as_of``. The ten that lead are looked at for the rise: a quiet
     place may double with a single remark.
     """
-    lines = [f"{as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"]
+    when = f"{as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"
     pairs = list(zip(ranking["risk"].astype(float), ranking["risk_week_before"].astype(float), strict=True))
     if not pairs:
-        return Page(f"<div>{escape(lines[0])}</div><div>No hotspot has any risk.</div>", f"{lines[0]}\nNo risk.")
+        return Page(render_macro("text_lines", lines=[when, "No hotspot has any risk."]), f"{when}\nNo risk.")
     ids = ranking["hotspot_id"].to_list()
-    climb = max(range(min(10, len(pairs))), key=lambda place: pairs[place][0] - pairs[place][1])
+    climb = max(range(min(10, len(pairs))), key=lambda rank: pairs[rank][0] - pairs[rank][1])
     trends = [trend_of(*pair) for pair in pairs]
     rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
-    lines += [
-        f"Hotspot {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before",
+    leader = (
+        f"Hotspot {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before"
+    )
+    others = [
         f"Of the first ten, hotspot {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
         f"{rising} of {len(ids)} hotspots rising, {falling} falling, {len(ids) - rising - falling} steady",
     ]
-    sizes = ["1em", "1.3em", "1em", "1em"]
-    html = "".join(
-        f'<div style="font-size:{size}">{escape(line)}</div>' for size, line in zip(sizes, lines, strict=True)
-    )
-    return Page(f'<div style="color:#1a1a1a">{html}</div>', "\n".join(lines))
+    html = render_macro("headline", when=when, leader=leader, others=others)
+    return Page(html, "\n".join([when, leader, *others]))
 
 
 def moments_before(end: datetime, days: int, zone: ZoneInfo) -> list[datetime]:
@@ -196,8 +195,7 @@ def emerging_table(cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, mo
     In: `presentation.emerging_threats`; ``hotspot_id, latitude, longitude`` (degrees) of the hotspots.
     """
     if cells.empty:
-        note = "No cell has more risk than the weeks before would predict, or there is no week before."
-        return Page(f"<div>{note}</div>", note)
+        return lines_page(["No cell has more risk than the weeks before would predict, or there is no week before."])
     some = cells.head(most)
     last = pd.to_datetime(some["last_event"]).dt.tz_convert(zone.key)
     points = zip(some["latitude"].astype(float), some["longitude"].astype(float), strict=True)

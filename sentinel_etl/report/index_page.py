@@ -8,16 +8,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, Night
+from sentinel_etl.report.render import render_template
 
 __all__ = ["Measure", "render_index"]
 
@@ -64,7 +62,11 @@ def render_index(
     days = [night.shift_date for night in nights]
     events = {day: float(measures[day].events) if day in measures else None for day in days}
     risk = {day: measures[day].risk if day in measures else None for day in days}
-    return read_template().render(
+    return render_template(
+        "index_page.html.j2",
+        csp_hash=csp_hash,
+        row_id=row_id,
+        href=quote,
         last=nights[-1],
         last_measure=measures.get(days[-1]),
         last_row=row_of(nights[-1]),
@@ -82,19 +84,6 @@ def render_index(
         risk_trend=draw(list(risk.values())[-TREND_NIGHTS:], 600, 90),
         written_at=written_at.astimezone(zone),
     )
-
-
-@cache
-def read_template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("sentinel_etl.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"csp_hash": csp_hash, "row_id": row_id, "href": quote}
-    return environment.get_template("index_page.html.j2")
 
 
 def csp_hash(inline: str) -> str:

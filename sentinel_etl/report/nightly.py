@@ -6,7 +6,6 @@ Tables hold no personal data: names, documents, plates and free text stay in the
 from __future__ import annotations
 
 from datetime import timedelta
-from html import escape
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +16,7 @@ from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.render import render_macro
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.source.snapshot import compile_sql
 from sentinel_etl.window import Window
@@ -37,10 +37,7 @@ def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None 
     """Show the statement of each event type, folded, as PostgreSQL will get it."""
     kinds = pipeline.select_event_types(event_types)
     statements = {name: compile_sql(select_events(kind, window)) for name, kind in kinds.items()}
-    html = "".join(
-        f"<details><summary>{escape(name)}</summary><pre style='white-space:pre-wrap'>{escape(sql)}</pre></details>"
-        for name, sql in statements.items()
-    )
+    html = render_macro("statements", sql_by_name=statements)
     return Page(html, "\n\n".join(f"-- {name}\n{sql}" for name, sql in statements.items()))
 
 

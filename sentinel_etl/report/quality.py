@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sentinel_etl.ledger.nights import NIGHT_MARKS, Night
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.style import (
     BEFORE,
     DEPARTURES,
@@ -109,8 +109,7 @@ def nights_differing_table(counts: pd.DataFrame, most: int = 15) -> Page:
         ["shift_date", "event_type"], ascending=[False, True]
     )
     if rows.empty:
-        words = f"{counts['shift_date'].nunique()} nights: source and warehouse agree in each event type"
-        return Page(f"<div>{words}</div>", words)
+        return lines_page([f"{counts['shift_date'].nunique()} nights: source and warehouse agree in each event type"])
     table = rows.assign(difference=rows["warehouse"] - rows["source"])[
         ["event_type", "source", "warehouse", "difference"]
     ]

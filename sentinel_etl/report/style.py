@@ -24,6 +24,7 @@ __all__ = [
     "SHADES",
     "TONIGHT",
     "VERDICT_COLOURS",
+    "WARNED",
     "WIDTH",
     "draw_panels",
     "draw_plain",
@@ -48,6 +49,7 @@ DEPARTURES = "PuOr_r"
 
 VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
 FAILED = "#B00020"
+WARNED = "#FDECEA"  # behind a flagged row of a table
 
 # The calendar's states, as in the runs index: fill and ink. Each has its letter beside the colour.
 NIGHT_COLOURS = {

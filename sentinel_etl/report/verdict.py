@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,8 +22,9 @@ from sentinel_etl.errors import (
 )
 from sentinel_etl.ledger.commands import query_command, redo_command
 from sentinel_etl.report.nightly import counts_table, null_changes
-from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.report.style import FAILED, INK, MUTED, VERDICT_COLOURS
+from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.render import render_macro
+from sentinel_etl.report.style import FAILED, VERDICT_COLOURS
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import PHASES
 from sentinel_etl.window import Window
@@ -40,7 +40,7 @@ CAUSES: dict[type[SentinelError], str] = {
     NotebookFailed: "the notebook broke off",
 }
 
-NOTHING_BEFORE = Page("no nights before", "no nights before")
+NOTHING_BEFORE = "no nights before"
 
 SHORT_LIST = 3  # rows of a side table: the rest stands further down
 
@@ -75,30 +75,29 @@ def check_page(check: Check) -> Page:
     """Show a failed check: what was expected and observed, up to five rows, and the query for more."""
     colour = FAILED if check.severity == "block" else VERDICT_COLOURS["PUBLISHED WITH WARNINGS"]
     head = f"{check.severity} · failed: {check.name}"
-    told = [f"expected {check.expected}", f"observed {check.observed}"]
-    more = query_command(check.query) if check.query else ""
+    lines = [f"expected {check.expected}", f"observed {check.observed}"]
+    query = query_command(check.query) if check.query else ""
     rows = pd.DataFrame([dict(row) for row in check.examples])
     table = table_page(rows.set_index(rows.columns[0]).rename_axis(None)) if len(rows) else None
-    body = "".join(f"<div>{escape(line)}</div>" for line in told)
-    if more:
-        opened = " open" if check.severity == "block" else ""
-        body += f"<details{opened}><summary>{len(rows)} rows of it, and the query for more</summary>"
-        body += f'<div style="overflow-x:auto">{table.html}</div>' if table else ""
-        body += f"<pre style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(more)}</pre></details>"
-    html = (
-        f'<div style="border-left:8px solid {colour};padding:.2em 1em;margin-top:.5em;overflow-wrap:anywhere;'
-        f'background:#FFFFFF;color:{INK}">'
-        f'<div style="font-weight:700;color:{colour}">{escape(head)}</div>{body}</div>'
+    html = render_macro(
+        "failed_check",
+        head=head,
+        colour=colour,
+        lines=lines,
+        query=query,
+        row_count=len(rows),
+        table=table,
+        is_open=check.severity == "block",
     )
-    text = "\n".join([head, *(f"  {line}" for line in told), *([table.text] if table else []), *([more] * bool(more))])
-    return Page(html, text)
+    text = [head, *(f"  {line}" for line in lines), *([table.text] if table else []), *([query] if query else [])]
+    return Page(html, "\n".join(text))
 
 
 def rejected_page(result: RunResult) -> Page:
     """Show the rows that are no events, by type and reason, the most first."""
     rows = result.rejected.sort_values(["rows", "event_type", "reason"], ascending=[False, True, True])
     if rows.empty:
-        return titled("Rejected rows", Page("none", "none"))
+        return titled("Rejected rows", "none")
     table = pd.DataFrame({"reason": rows["reason"].astype("str"), "rows": rows["rows"]})
     shown = table_page(table.set_axis(rows["event_type"].astype("str"))[:SHORT_LIST], [*rows["event_type"]])
     rest = int(rows["rows"][SHORT_LIST:].sum())
@@ -117,8 +116,7 @@ def late_page(result: RunResult, zone: ZoneInfo) -> Page:
     arrived = counts["source_now"] - counts["source"]
     if arrived.any():
         lines.append("during the run: " + ", ".join(f"{kind} {n:+,}" for kind, n in arrived[arrived != 0].items()))
-    html = "".join(f"<div>{escape(line)}</div>" for line in lines) or "none"
-    return titled("Late rows", Page(html, "\n".join(lines) or "none"))
+    return titled("Late rows", lines_page(lines) if lines else "none")
 
 
 def nulls_page(result: RunResult) -> Page:
@@ -153,10 +151,7 @@ def facts_page(result: RunResult, zone: ZoneInfo) -> Page:
         f"seconds: {seconds}",
         f"run {result.run_id} · configuration {result.config_hash} · {versions or result.code_version}",
     ]
-    body = "".join(f'<div style="color:{MUTED}">{escape(line)}</div>' for line in lines)
-    body += f"<div>again: <code>{escape(redo)}</code></div>"
-    html = f'<div style="overflow-wrap:anywhere;background:#FFFFFF;color:{INK}">{body}</div>'
-    return Page(html, "\n".join([*lines, f"again: {redo}"]))
+    return Page(render_macro("facts", lines=lines, command=redo), "\n".join([*lines, f"again: {redo}"]))
 
 
 def failure_page(
@@ -187,33 +182,22 @@ def judge_failure(error: SentinelError, record: Mapping[str, Any] | None) -> tup
 
 
 def banner(line: str, colour: str, lines: list[str]) -> Page:
-    body = "".join(f'<div style="overflow-wrap:anywhere">{escape(text)}</div>' for text in lines)
-    html = (
-        f'<div style="border-left:8px solid {colour};padding:.4em 1em;background:#FFFFFF;color:{INK}">'
-        f'<div style="font-size:1.6em;font-weight:700;line-height:1.3;color:{colour}">{escape(line)}</div>{body}</div>'
-    )
-    return Page(html, "\n".join([line, *lines]))
+    return Page(render_macro("banner", line=line, colour=colour, lines=lines), "\n".join([line, *lines]))
 
 
-def titled(title: str, page: Page) -> Page:
-    html = f'<div style="font-weight:600;margin-top:.6em">{escape(title)}</div>{page.html}'
-    return Page(html, f"{title}\n{page.text}")
+def titled(title: str, content: Page | str) -> Page:
+    return Page(render_macro("titled", title=title, content=content), f"{title}\n{content}")
 
 
 def with_note(page: Page, note: str) -> Page:
-    return Page(f"{page.html}<div>{escape(note)}</div>", f"{page.text}\n{note}") if note else page
+    return Page(render_macro("stacked", pages=[page, lines_page([note])]), f"{page}\n{note}") if note else page
 
 
 def beside(main: Page, others: list[Page]) -> Page:
     """Put small pages in a column to the right of a large one, or below it where the page is narrow."""
-    side = "".join(page.html for page in others)
-    html = (
-        f'<div style="display:flex;flex-wrap:wrap;gap:0 2.5em;background:#FFFFFF;color:{INK};margin:.6em 0">'
-        f'<div style="max-width:100%;overflow-x:auto">{main.html}</div>'
-        f'<div style="flex:1 1 20em;min-width:0;max-width:100%;overflow-x:auto">{side}</div></div>'
-    )
+    html = render_macro("beside", main=main, others=others)
     return Page(html, "\n\n".join(page.text for page in (main, *others)))
 
 
 def stack_pages(pages: list[Page]) -> Page:
-    return Page("".join(page.html for page in pages), "\n\n".join(page.text for page in pages))
+    return Page(render_macro("stacked", pages=pages), "\n\n".join(page.text for page in pages))

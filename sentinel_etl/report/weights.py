@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.style import (
     BEFORE,
     INK,
@@ -59,9 +60,10 @@ def effect_page(compared: pd.DataFrame, nights: int) -> Page:
         f"{points[0]:,.0f} → {points[1]:,.0f} risk points a night{change}",
     ]
     if stale := float(events[~np.isclose(before, stored)].sum()):
-        lines.append(f"{stale:,.0f} events were loaded under other weights: today's make another score of them")
-    html = "".join(f'<div style="color:#1a1a1a;font-size:1.1em">{line}</div>' for line in lines)
-    return Page(html, "\n".join(lines))
+        # Our own words: their apostrophe stays one in HTML.
+        words = Markup("{:,.0f} events were loaded under other weights: today's make another score of them")
+        lines.append(words.format(stale))
+    return lines_page(lines, large=True)
 
 
 def weights_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sentinel_etl.report import Page
-from sentinel_etl.report.pages import WARNED_ROW
+from sentinel_etl.report.style import WARNED
 
 
 def rows_of(page: Page) -> list[str]:
@@ -14,7 +14,7 @@ def rows_of(page: Page) -> list[str]:
 
 
 def flagged_rows_of(page: Page) -> list[str]:
-    return re.findall(rf'<tr style="{re.escape(WARNED_ROW)}"><th[^>]*>([^<]*)</th>', page.html)
+    return re.findall(rf'<tr style="background:{WARNED};"><th[^>]*>([^<]*)</th>', page.html)
 
 
 def cells_of(page: Page, label: str) -> list[str]:
