@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sentinel_etl.files import write_atomically
 from sentinel_etl.local.ports import choose_free_port
 
 __all__ = ["CLICKHOUSE", "POSTGRESQL", "SERVICES", "Login", "new_logins", "read_logins", "save_logins", "write_private"]
@@ -48,10 +48,4 @@ def save_logins(state_dir: Path, logins: dict[str, Login]) -> None:
 
 def write_private(path: Path, content: object) -> None:
     """Write JSON that only its owner may read; an interruption leaves the old file or the new."""
-    unfinished = path.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(content), private=True)

@@ -14,6 +14,7 @@ import pandas as pd
 from sentinel_etl.audit.checks import failures_first
 from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.extract.statements import select_events
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.render import render_macro
@@ -54,7 +55,7 @@ def counts_table(result: RunResult) -> Page:
     if rejected.any():
         table.insert(1, "rejected", rejected)
     accepted = counts["source"] - rejected
-    published = accepted if result.verdict == "DRY RUN" else counts["published"]
+    published = accepted if result.verdict is RunState.DRY_RUN else counts["published"]
     differing = table.index[(accepted != counts["staged"]) | (accepted != published)]
     named = {subject for check in result.checks if not check.passed for subject in check.subjects}
     flagged = {*differing, *named.intersection(table.index)}

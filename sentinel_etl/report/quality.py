@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sentinel_etl.ledger.nights import NIGHT_MARKS, Night
+from sentinel_etl.ledger.nights import NIGHT_MARKS, Night, NightState
 from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.style import (
     BEFORE,
@@ -72,7 +72,7 @@ def coverage_table(nights: Sequence[Night]) -> Page:
     rows = {}
     for state, (_, words) in NIGHT_MARKS.items():
         of_state = [night.shift_date for night in nights if night.state == state]
-        named = ", ".join(map(str, of_state[-10:])) if state != "published" else ""
+        named = ", ".join(map(str, of_state[-10:])) if state is not NightState.PUBLISHED else ""
         more = f"{len(of_state) - 10} earlier, " if len(of_state) > 10 and named else ""
         rows[words] = (len(of_state), more + named or "–")
     flagged = [words for words, (count, named) in rows.items() if count and named != "–"]

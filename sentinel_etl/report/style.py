@@ -13,6 +13,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sentinel_etl.ledger.nights import NightState
+from sentinel_etl.ledger.states import RunState
+
 __all__ = [
     "BEFORE",
     "DEPARTURES",
@@ -47,16 +50,20 @@ SHADES = "Blues"
 # From less to more than usual, which is white; orange and purple, which the colour-blind tell apart.
 DEPARTURES = "PuOr_r"
 
-VERDICT_COLOURS = {"PUBLISHED": "#00695C", "PUBLISHED WITH WARNINGS": "#8A5A00", "DRY RUN": "#0B5394"}
+VERDICT_COLOURS = {
+    RunState.PUBLISHED: "#00695C",
+    RunState.PUBLISHED_WITH_WARNINGS: "#8A5A00",
+    RunState.DRY_RUN: "#0B5394",
+}
 FAILED = "#B00020"
 WARNED = "#FDECEA"  # behind a flagged row of a table
 
 # The calendar's states, as in the runs index: fill and ink. Each has its letter beside the colour.
 NIGHT_COLOURS = {
-    "published": ("#CFE6F5", "#0A2E47"),
-    "warned": ("#FFD24D", "#3D2C00"),
-    "failed": ("#A3001E", "#FFFFFF"),
-    "missing": ("#FFFFFF", "#1A1A1A"),
+    NightState.PUBLISHED: ("#CFE6F5", "#0A2E47"),
+    NightState.WARNED: ("#FFD24D", "#3D2C00"),
+    NightState.FAILED: ("#A3001E", "#FFFFFF"),
+    NightState.MISSING: ("#FFFFFF", "#1A1A1A"),
 }
 
 WIDTH = 10.5  # inches; at 100 dots an inch it fits a page of 1280 px beside its margins

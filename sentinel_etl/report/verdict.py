@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from sentinel_etl.audit.checks import Check, failures_first
+from sentinel_etl.audit.checks import Check, Severity, failures_first
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import shifted
 from sentinel_etl.errors import (
@@ -21,6 +21,7 @@ from sentinel_etl.errors import (
     WindowLocked,
 )
 from sentinel_etl.ledger.commands import query_command, redo_command
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.render import render_macro
@@ -73,7 +74,7 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
 
 def check_page(check: Check) -> Page:
     """Show a failed check: what was expected and observed, up to five rows, and the query for more."""
-    colour = FAILED if check.severity == "block" else VERDICT_COLOURS["PUBLISHED WITH WARNINGS"]
+    colour = FAILED if check.severity is Severity.BLOCK else VERDICT_COLOURS[RunState.PUBLISHED_WITH_WARNINGS]
     head = f"{check.severity} · failed: {check.name}"
     lines = [f"expected {check.expected}", f"observed {check.observed}"]
     query = query_command(check.query) if check.query else ""
@@ -87,7 +88,7 @@ def check_page(check: Check) -> Page:
         query=query,
         row_count=len(rows),
         table=table,
-        is_open=check.severity == "block",
+        is_open=check.severity is Severity.BLOCK,
     )
     text = [head, *(f"  {line}" for line in lines), *([table.text] if table else []), *([query] if query else [])]
     return Page(html, "\n".join(text))
@@ -146,7 +147,7 @@ def facts_page(result: RunResult, zone: ZoneInfo) -> Page:
     seconds = " · ".join(f"{phase} {result.timings[phase]:.2f} s" for phase in PHASES if phase in result.timings)
     versions = " · ".join(f"{name} {version}" for name, version in result.versions.items())
     types = list(result.counts["event_type"]) if result.limited else []
-    redo = redo_command(result.window, zone, types, dry_run=result.verdict == "DRY RUN")
+    redo = redo_command(result.window, zone, types, dry_run=result.verdict is RunState.DRY_RUN)
     lines = [
         f"seconds: {seconds}",
         f"run {result.run_id} · configuration {result.config_hash} · {versions or result.code_version}",
@@ -171,14 +172,17 @@ def failure_page(
 
 def judge_failure(error: SentinelError, record: Mapping[str, Any] | None) -> tuple[str, str]:
     if record is None:
-        return "FAILED", ""
-    state, phases = str(record.get("state", "")), record.get("timings", {})
-    if state.startswith("PUBLISHED"):
+        return RunState.FAILED, ""
+    state, phases = record.get("state", RunState.UNKNOWN), record.get("timings", {})
+    if state.is_published:
         return f"{state}, but its report broke off", "The night is in the warehouse."
     unread = not record and isinstance(error, WarehouseUnreachable)
-    if (not record and not unread) or (state == "FAILED" and "publish" not in phases):
-        return "NOT PUBLISHED", "Readers see what they saw before the run; running it again is safe."
-    return "FAILED", "Each partition is as it was, or as it is meant to be; running it again is safe, and settles it."
+    if (not record and not unread) or (state is RunState.FAILED and "publish" not in phases):
+        return RunState.NOT_PUBLISHED, "Readers see what they saw before the run; running it again is safe."
+    return (
+        RunState.FAILED,
+        "Each partition is as it was, or as it is meant to be; running it again is safe, and settles it.",
+    )
 
 
 def banner(line: str, colour: str, lines: list[str]) -> Page:

@@ -42,9 +42,9 @@ def test_a_verdict_that_is_no_success_is_red() -> None:
     colours = {
         verdict: re.findall(
             r"border-left:8px solid (#\w{6})",
-            report.verdict_page(replace(RESULT, verdict=RunState(verdict)), KOLKATA).html,
+            report.verdict_page(replace(RESULT, verdict=verdict), KOLKATA).html,
         )
-        for verdict in ("PUBLISHED", "PUBLISHED WITH WARNINGS", "DRY RUN", "NOT PUBLISHED")
+        for verdict in map(RunState, ("PUBLISHED", "PUBLISHED WITH WARNINGS", "DRY RUN", "NOT PUBLISHED"))
     }
     assert colours["NOT PUBLISHED"] == [FAILED]
     assert len({colour for (colour,) in colours.values()}) == 4
@@ -138,7 +138,7 @@ def test_late_rows_are_named_by_night_and_type_with_the_command_that_mends_them(
             {"window": Window(WINDOW.end - timedelta(hours=6), WINDOW.end)}, f"{REDO} --window-hours 6", id="six hours"
         ),
         pytest.param({"limited": True}, f"{REDO} --event-type REMARK --event-type GEOFENCE", id="some event types"),
-        pytest.param({"verdict": "DRY RUN"}, f"{REDO} --dry-run", id="a dry run"),
+        pytest.param({"verdict": RunState.DRY_RUN}, f"{REDO} --dry-run", id="a dry run"),
     ],
 )
 def test_the_command_does_the_same_run_again(change: dict[str, Any], command: str) -> None:
@@ -158,23 +158,25 @@ def test_the_first_screen_of_the_very_first_night_compares_nothing() -> None:
         ),
         pytest.param(
             SourceUnreachable("no"),
-            {"state": "FAILED", "timings": {"extract": 1.0}},
+            {"state": RunState.FAILED, "timings": {"extract": 1.0}},
             "NOT PUBLISHED: the source does not answer",
             id="while reading",
         ),
         pytest.param(
             SourceUnreachable("no"),
-            {"state": "FAILED", "timings": {"extract": 1.0, "publish": 0.1}},
+            {"state": RunState.FAILED, "timings": {"extract": 1.0, "publish": 0.1}},
             "FAILED: the source does not answer",
             id="while reconciling",
         ),
         pytest.param(
             WarehouseUnreachable("no"), {}, "FAILED: the warehouse does not answer", id="the warehouse is gone"
         ),
-        pytest.param(SentinelError("no"), {"state": "RUNNING"}, "FAILED: the run broke off", id="the kernel died"),
+        pytest.param(
+            SentinelError("no"), {"state": RunState.RUNNING}, "FAILED: the run broke off", id="the kernel died"
+        ),
         pytest.param(
             SentinelError("no"),
-            {"state": "PUBLISHED", "timings": {"publish": 0.1}},
+            {"state": RunState.PUBLISHED, "timings": {"publish": 0.1}},
             "PUBLISHED, but its report broke off: the run broke off",
             id="after publishing",
         ),
