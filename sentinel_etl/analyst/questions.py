@@ -26,6 +26,7 @@ from sentinel_etl.settings import load_settings
 from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS, check_half_life
 from sentinel_etl.warehouse.projections import CELL_RESOLUTION
 from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.render import write_literal
 from sentinel_etl.warehouse.views import LATITUDE_FIRST, VIEWS, Terms, view_statement
 
 __all__ = ["emerging_threats", "hotspot_risk", "incident_heatmap", "officer_activity", "station_activity"]
@@ -192,8 +193,7 @@ def fill_in(statement: str, parameters: Mapping[str, Any]) -> str:
     """Write the parameters' values, numbers and dates that were checked, in the place of ``{name:Type}``."""
 
     def literal(found: re.Match[str]) -> str:
-        value = parameters[found[1]]
-        return f"toDate('{value}')" if isinstance(value, date) else repr(value)
+        return write_literal(parameters[found[1]])
 
     return re.sub(r"\{(\w+):[^}]+\}", literal, statement)
 

@@ -32,9 +32,10 @@ from sentinel_etl.publish.publish_window import publish_window
 from sentinel_etl.warehouse.projections import PROJECTIONS, projection_statement
 from sentinel_etl.warehouse.provision import add_projections, create_views, prepare_fact_table
 from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.render import find_templates
 from sentinel_etl.warehouse.tables import create_staging, create_table
-from sentinel_etl.warehouse.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, night_of, view_statement
-from sentinel_etl.window import CITY_ZONE, Window, shift_date_of
+from sentinel_etl.warehouse.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, view_statement
+from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS, Window, shift_date_of
 
 FIRST_NIGHT = date(2026, 3, 1)
 NIGHTS = 120
@@ -438,7 +439,9 @@ def test_the_server_reckons_an_instants_night_as_the_loader_does(facts: Engine, 
     quarter_hours = [datetime(2026, month, day, tzinfo=UTC) for month, day in ((3, 7), (3, 28), (10, 24), (10, 31))]
     instants = [start + timedelta(minutes=15 * n) for start in quarter_hours for n in range(250)]
     array = ", ".join(f"'{instant:%Y-%m-%d %H:%M:%S}'" for instant in instants)
-    night = night_of("toDateTime64(instant, 6, 'UTC')", ZoneInfo(zone))
+    nights = find_templates("sentinel_etl.warehouse").get_template("nights.sql.j2")
+    terms = {"zone": zone, "night_starts": NIGHT_STARTS.hour}
+    night = nights.make_module(terms).night_of("toDateTime64(instant, 6, 'UTC')")
     found = query_df(facts, f"SELECT {night} AS night FROM (SELECT arrayJoin([{array}]) AS instant)")
     assert list(found["night"]) == [shift_date_of(instant, ZoneInfo(zone)) for instant in instants]
 
