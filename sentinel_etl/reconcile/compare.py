@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, select, union_all
+from sqlalchemy import Engine, select
 
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.counts import LATE_COLUMNS
@@ -62,7 +62,7 @@ def compare_fingerprints(
             source_statement(kind, window, pipeline.zone, covered[name], refused) for name, kind in kinds.items()
         ]
         with open_snapshot(source, statement_timeout_seconds) as snapshot:
-            found = snapshot.read_whole(union_all(*statements)).to_pylist()
+            found = snapshot.read_whole("\nUNION ALL\n".join(statements)).to_pylist()
         add_sums(sides[0], [tuple(row.values()) for row in found])
         for name, kind in kinds.items():
             add_sums(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine, func, select, union_all
+from sqlalchemy import Engine, Select, Text, cast, func, literal, select, union_all
 
 from sentinel_etl.config.event_type import EventType
-from sentinel_etl.extract.statements import count_events
+from sentinel_etl.extract.lost_rows import loosen_joins
+from sentinel_etl.extract.statements import count_events, happened_in, night_of
 from sentinel_etl.ledger.nights import loaded_nights
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.reconcile.fingerprint import (
-    source_statement,
-)
 from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import rows_of_window
@@ -34,6 +34,18 @@ def count_source(
     """Count each event type's rows in the source, in a snapshot of now."""
     with open_snapshot(source, statement_timeout_seconds) as snapshot:
         return snapshot.count(count_events(kind, window) for kind in event_types)
+
+
+def count_events_by_night(kind: EventType, window: Window, zone: ZoneInfo) -> Select[Any]:
+    """Build the statement that counts what `count_events` counts: ``event_type, shift_date, rows``."""
+    events = loosen_joins(kind)
+    night = cast(night_of(kind, zone), Text).label("shift_date")
+    return (
+        select(literal(kind.name, Text).label("event_type"), night, func.count().label("rows"))
+        .select_from(events.source)
+        .where(happened_in(kind, window), events.counted)
+        .group_by(night)
+    )
 
 
 def count_warehouse(table: Table, window: Window, event_types: Sequence[str], warehouse: Engine) -> Mapping[str, int]:
@@ -63,7 +75,7 @@ def find_late_rows(
     if not nights:
         return as_late([])
     window = Window(Window.night(nights[0], pipeline.zone).start, Window.night(nights[-1], pipeline.zone).end)
-    statements = [source_statement(kind, window, pipeline.zone, None) for kind in pipeline.event_types.values()]
+    statements = [count_events_by_night(kind, window, pipeline.zone) for kind in pipeline.event_types.values()]
     with open_snapshot(source, statement_timeout_seconds) as snapshot:
         counted = snapshot.read_whole(union_all(*statements)).to_pylist()
     there = {(row["shift_date"], row["event_type"]): int(row["rows"]) for row in counted}

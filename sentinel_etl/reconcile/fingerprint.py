@@ -2,12 +2,12 @@
 
 Each engine writes an event as the same text and takes the first 8 bytes of its MD5, which both have, as
 a signed integer; the sum over the events is the fingerprint. A sum has no order, and two equal rows do
-not cancel out. MD5 is no secret here: it only has to spread.
+not cancel out. MD5 is no secret here: it only has to spread. The statements are templates under ``sql``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,9 +28,9 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    column,
     func,
     literal,
-    literal_column,
     null,
     select,
     true,
@@ -42,14 +42,13 @@ from sentinel_etl.extract.lost_rows import loosen_joins
 from sentinel_etl.extract.statements import AS_TEXT, happened_in, night_of, source_key
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.warehouse.ddl import DIALECT as CLICKHOUSE
 from sentinel_etl.warehouse.ddl import quote_identifier
+from sentinel_etl.warehouse.render import render_sql
 from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.window import Window
 
 __all__ = ["Covered", "covered_columns", "rejected_statement", "source_statement", "warehouse_statement"]
-
-
-ABSENT = "~"  # no text is written so: each begins with its length
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def covered_columns(kind: EventType, pipeline: Pipeline, stored_otherwise: Colle
     Left out are those that the transformation computes (dates, lengths, scores, ``details_json``), that
     change type on the way, or that are ``stored_otherwise``, such as hashed.
     """
-    read = {label_of(column): getattr(column, "element", column) for column in kind.columns}
+    read = {label_of(each): getattr(each, "element", each) for each in kind.columns}
     read |= {"event_timestamp": kind.timestamp}
     for target, sources in pipeline.coalesce.items():
         present = [read[name] for name in sources if name in read]
@@ -78,10 +77,10 @@ def covered_columns(kind: EventType, pipeline: Pipeline, stored_otherwise: Colle
     for field in pipeline.schema:
         if field.name not in read or field.name in left_out:
             continue
-        column = read[field.name]
-        name = kind_of(column.type, field.type)
+        value = read[field.name]
+        name = kind_of(value.type, field.type)
         if name:
-            covered.append(Covered(field.name, name, unknown_as_null(field.name, column, read, pipeline)))
+            covered.append(Covered(field.name, name, unknown_as_null(field.name, value, read, pipeline)))
     return covered
 
 
@@ -102,99 +101,92 @@ def kind_of(source: Any, fact: pa.DataType) -> str | None:
 
 
 def unknown_as_null(
-    name: str, column: ColumnElement[Any], read: Mapping[str, ColumnElement[Any]], pipeline: Pipeline
+    name: str, value: ColumnElement[Any], read: Mapping[str, ColumnElement[Any]], pipeline: Pipeline
 ) -> ColumnElement[Any]:
     """Write in SQL what the transformation makes of a phone's "unknown"."""
     for group, values in pipeline.unknown_values.items():
         if name in group and all(each in read for each in group):
-            same = [read[each] == literal(value) for each, value in zip(group, values, strict=True)]
-            column = case((and_(true(), *same), null()), else_=column)
-    return column
+            same = [read[each] == literal(unknown) for each, unknown in zip(group, values, strict=True)]
+            value = case((and_(true(), *same), null()), else_=value)
+    return value
 
 
+# How each kind of value is written, alike in both engines: a double as the 16 hexadecimal digits of its bits, an
+# instant as microseconds since 1970. The fact table has no NaN: it is NULL there.
 SOURCE_TEXTS = {
-    "double": "encode(float8send(nullif({0}, 'NaN')), 'hex')",
-    "instant": "(extract(epoch from {0}) * 1000000)::bigint::text",
-    "boolean": "{0}::int::text",
-    "integers": "'[' || coalesce(array_to_string({0}, ','), '') || ']'",
-    "integer": "{0}::text",
-    "text": "{0}::text",
+    "double": "encode(float8send(nullif({value}, 'NaN')), 'hex')",
+    "instant": "(extract(epoch from {value}) * 1000000)::bigint::text",
+    "boolean": "{value}::int::text",
+    "integers": "'[' || coalesce(array_to_string({value}, ','), '') || ']'",
+    "integer": "{value}::text",
+    "text": "{value}::text",
 }
 WAREHOUSE_TEXTS = {
-    "double": "lower(leftPad(hex(reinterpretAsUInt64({0})), 16, '0'))",
-    "instant": "toString(toUnixTimestamp64Micro({0}))",
-    "boolean": "toString(toUInt8({0}))",
-    "integers": "concat('[', arrayStringConcat(arrayMap(each -> toString(each), {0}), ','), ']')",
-    "integer": "toString({0})",
-    "text": "toString({0})",
+    "double": "lower(leftPad(hex(reinterpretAsUInt64({value})), 16, '0'))",
+    "instant": "toString(toUnixTimestamp64Micro({value}))",
+    "boolean": "toString(toUInt8({value}))",
+    "integers": "concat('[', arrayStringConcat(arrayMap(each -> toString(each), {value}), ','), ']')",
+    "integer": "toString({value})",
+    "text": "toString({value})",
 }
-
-# 8 bytes of an MD5 as a signed integer, the first byte the highest.
-SOURCE_HASH = "('x' || substr(md5({0}), 1, 16))::bit(64)::bigint"
-WAREHOUSE_HASH = "reinterpretAsInt64(reverse(substring(MD5({0}), 1, 8)))"
 
 
 def source_statement(
-    kind: EventType, window: Window, zone: ZoneInfo, content: list[Covered] | None, rejected: Collection[str] = ()
-) -> Select[Any]:
-    """Build the statement that fingerprints the source's events of each night of the window.
+    kind: EventType, window: Window, zone: ZoneInfo, content: Sequence[Covered], rejected: Collection[str] = ()
+) -> str:
+    """Write the statement that fingerprints the source's events of each night of the window.
 
     Columns out: ``event_type``, ``shift_date``, ``rows``, ``keys`` and ``content`` (sums, as text). It
     counts what `count_events` counts; ``content`` leaves out the ids that are ``rejected``.
     """
-    counted = loosen_joins(kind)
-    event_id = f"('{kind.name}:' || coalesce({compile_sql(source_key(kind))}::text, ''))"
-    night = cast(night_of(kind, zone), Text)
-    columns: list[ColumnElement[Any]] = [
-        literal(kind.name, Text).label("event_type"),
-        night.label("shift_date"),
-        func.count().label("rows"),
-    ]
-    if content is not None:
-        fields = [SOURCE_TEXTS[each.kind].format(f"({compile_sql(each.source)})") for each in content]
-        written = [f"coalesce(octet_length({field}) || ':' || {field}, '{ABSENT}')" for field in fields]
-        hashed = SOURCE_HASH.format(" || ".join([event_id, *written]))
-        listed = ", ".join("'" + one.replace("'", "''") + "'" for one in rejected)
-        accepted = f" FILTER (WHERE {event_id} NOT IN ({listed}))" if rejected else ""
-        columns += [
-            literal_column(f"sum({SOURCE_HASH.format(event_id)})::text").label("keys"),
-            literal_column(f"(sum({hashed}){accepted})::text").label("content"),
-        ]
-    events = select(*columns).select_from(counted.source).where(happened_in(kind, window), counted.counted)
-    return events.group_by(night)
-
-
-def warehouse_statement(table: Table, kind: EventType, window: Window, content: list[Covered]) -> Select[Any]:
-    """Build the statement that fingerprints a type's fact rows of each night, but for rejected ids; as above."""
-    fields = [WAREHOUSE_TEXTS[each.kind].format(quote_identifier(each.name)) for each in content]
-    written = [f"ifNull(concat(toString(length({field})), ':', {field}), '{ABSENT}')" for field in fields]
-    hashed = WAREHOUSE_HASH.format(f"concat({', '.join(['event_id', *written, chr(39) * 2])})")
-    accepted = f"event_id NOT IN (SELECT event_id FROM {quote_identifier(rejected_name(table))})"
-    return (
-        select(
-            literal_column("toString(event_type)").label("kind"),
-            literal_column("toString(shift_date)").label("night"),
-            func.count().label("rows"),
-            literal_column(f"toString(sum(toInt128({WAREHOUSE_HASH.format('event_id')})))").label("keys"),
-            literal_column(f"toString(sumIf(toInt128({hashed}), {accepted}))").label("content"),
-        )
-        .select_from(table)
-        .where(rows_of_window(table, window, [kind.name]))
-        .group_by(literal_column("kind"), literal_column("night"))
+    named = {f"fact_{each.name}": each for each in content}
+    columns = [each.source.label(name) for name, each in named.items()]
+    return render_sql(
+        "sentinel_etl.reconcile",
+        "source_fingerprint",
+        events=compile_sql(select_identified(kind, window, zone, rejected).add_columns(*columns)),
+        fields=[SOURCE_TEXTS[each.kind].format(value=compile_sql(column(name))) for name, each in named.items()],
     )
 
 
-def rejected_statement(rejected: Table, window: Window, event_types: Collection[str]) -> Select[Any]:
-    """Build the statement that fingerprints the keys of the rejected rows of each night."""
+def select_identified(kind: EventType, window: Window, zone: ZoneInfo, rejected: Collection[str]) -> Select[Any]:
+    """Build the statement that selects what `count_events` counts: ``event_type, shift_date, event_id, accepted``."""
+    rows = loosen_joins(kind)
+    event_id = literal(f"{kind.name}:", Text) + func.coalesce(cast(source_key(kind), Text), "")
     return (
         select(
-            literal_column("toString(event_type)").label("kind"),
-            literal_column("toString(shift_date)").label("night"),
-            func.count().label("rows"),
-            literal_column(f"toString(sum(toInt128({WAREHOUSE_HASH.format('event_id')})))").label("keys"),
-            literal_column("'0'").label("content"),
+            literal(kind.name, Text).label("event_type"),
+            night_of(kind, zone).label("shift_date"),
+            event_id.label("event_id"),
+            (event_id.not_in(list(rejected)) if rejected else true()).label("accepted"),
         )
-        .select_from(rejected)
-        .where(rows_of_window(rejected, window, list(event_types)))
-        .group_by(literal_column("kind"), literal_column("night"))
+        .select_from(rows.source)
+        .where(happened_in(kind, window), rows.counted)
     )
+
+
+def warehouse_statement(table: Table, kind: EventType, window: Window, content: Sequence[Covered]) -> str:
+    """Write the statement that fingerprints a type's fact rows of each night, but for rejected ids; as above."""
+    return render_sql(
+        "sentinel_etl.reconcile",
+        "warehouse_fingerprint",
+        table=quote_identifier(table.name),
+        rejected_table=quote_identifier(rejected_name(table)),
+        is_owned=write_condition(rows_of_window(table, window, [kind.name])),
+        fields=[WAREHOUSE_TEXTS[each.kind].format(value=quote_identifier(each.name)) for each in content],
+    )
+
+
+def rejected_statement(rejected: Table, window: Window, event_types: Collection[str]) -> str:
+    """Write the statement that fingerprints the keys of the rejected rows of each night."""
+    return render_sql(
+        "sentinel_etl.reconcile",
+        "rejected_fingerprint",
+        table=quote_identifier(rejected.name),
+        is_owned=write_condition(rows_of_window(rejected, window, list(event_types))),
+    )
+
+
+def write_condition(condition: ColumnElement[bool]) -> str:
+    """Write a condition in ClickHouse's SQL, its values quoted by the dialect."""
+    return str(condition.compile(dialect=CLICKHOUSE, compile_kwargs={"literal_binds": True}))

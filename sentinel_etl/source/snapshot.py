@@ -40,7 +40,12 @@ DIALECT._backslash_escapes = False
 
 
 def compile_sql(statement: Any) -> str:
-    """Compile for PostgreSQL with the dialect's own literals: COPY, which ADBC uses, takes no parameters."""
+    """Compile for PostgreSQL with the dialect's own literals: COPY, which ADBC uses, takes no parameters.
+
+    A text is a statement already.
+    """
+    if isinstance(statement, str):
+        return statement
     return str(statement.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
 
 

@@ -18,7 +18,7 @@ __all__ = ["render_sql", "write_literal"]
 
 def render_sql(package: str, template: str, **names: object) -> str:
     """Render a template of a package's ``sql`` folder; one without a file or a name is an error of Jinja's."""
-    return find_templates(package).get_template(f"{template}.sql.j2").render(names)
+    return find_templates(package).get_template(f"{template}.sql.j2").render(names).strip()
 
 
 @cache
