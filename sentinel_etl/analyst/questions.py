@@ -157,7 +157,7 @@ def ask(
 ) -> pd.DataFrame:
     """Run a view's statement on the pipeline's fact table, that of the settings unless given."""
     # Each projection that the server tries takes a millisecond to plan, twice in a statement.
-    hints = {"preferred_optimize_projection_name": VIEWS[name].projection.name}
+    hints = {"preferred_optimize_projection_name": VIEWS[name].name}
     return query_df(warehouse, write_question(name, warehouse, as_of, pipeline, parameters), hints=hints)
 
 
