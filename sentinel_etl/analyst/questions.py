@@ -185,7 +185,7 @@ LATITUDE_ORDERS: weakref.WeakKeyDictionary[Engine, bool] = weakref.WeakKeyDictio
 
 def takes_latitude_first(warehouse: Engine) -> bool:
     if warehouse not in LATITUDE_ORDERS:
-        LATITUDE_ORDERS[warehouse] = bool(run_statement(warehouse, f"SELECT {LATITUDE_FIRST}")[0][0])
+        LATITUDE_ORDERS[warehouse] = bool(run_statement(warehouse, f"SELECT {LATITUDE_FIRST}", repeatable=True)[0][0])
     return LATITUDE_ORDERS[warehouse]
 
 

@@ -76,7 +76,9 @@ def measure_nights(fact_table: Table, first: date, warehouse: Engine) -> dict[da
     if score is not None:
         columns += [func.avgIf(score, score > 0)]
     statement = select(*columns).where(fact_table.c.shift_date >= str(first)).group_by(fact_table.c.shift_date)
-    return {row[0]: Measure(int(row[1]), mean_or_none(row)) for row in run_statement(warehouse, statement)}
+    return {
+        row[0]: Measure(int(row[1]), mean_or_none(row)) for row in run_statement(warehouse, statement, repeatable=True)
+    }
 
 
 def mean_or_none(row: Sequence[float | None]) -> float | None:

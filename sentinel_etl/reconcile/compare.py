@@ -56,7 +56,10 @@ def compare_fingerprints(
     for night in nights:
         window = Window.night(night, pipeline.zone)
         owned = rows_of_window(rejected, window, list(kinds))
-        refused = [str(row[0]) for row in run_statement(warehouse, select(rejected.c.event_id).where(owned).distinct())]
+        refused = [
+            str(row[0])
+            for row in run_statement(warehouse, select(rejected.c.event_id).where(owned).distinct(), repeatable=True)
+        ]
         covered = {name: covered_columns(kind, pipeline, personal) for name, kind in kinds.items()}
         statements = [
             source_statement(kind, window, pipeline.zone, covered[name], refused) for name, kind in kinds.items()
@@ -67,9 +70,11 @@ def compare_fingerprints(
         for name, kind in kinds.items():
             add_sums(
                 sides[1],
-                run_statement(warehouse, warehouse_statement(pipeline.fact_table, kind, window, covered[name])),
+                run_statement(
+                    warehouse, warehouse_statement(pipeline.fact_table, kind, window, covered[name]), repeatable=True
+                ),
             )
-        add_sums(sides[1], run_statement(warehouse, rejected_statement(rejected, window, kinds)))
+        add_sums(sides[1], run_statement(warehouse, rejected_statement(rejected, window, kinds), repeatable=True))
     rows = []
     for night in nights:
         for name in kinds:

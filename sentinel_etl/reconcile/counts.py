@@ -55,6 +55,7 @@ def count_warehouse(table: Table, window: Window, event_types: Sequence[str], wa
         select(table.c.event_type, func.count())
         .where(rows_of_window(table, window, event_types))
         .group_by(table.c.event_type),
+        repeatable=True,
     )
     return {**dict.fromkeys(event_types, 0), **{str(name): int(rows) for name, rows in counted}}
 
@@ -84,7 +85,7 @@ def find_late_rows(
         night, kind = func.toString(table.c.shift_date), func.toString(table.c.event_type)
         owned = rows_of_window(table, window, list(pipeline.event_types))
         for day, name, rows in run_statement(
-            warehouse, select(night, kind, func.count()).where(owned).group_by(night, kind)
+            warehouse, select(night, kind, func.count()).where(owned).group_by(night, kind), repeatable=True
         ):
             stored[str(day), str(name)] = stored.get((str(day), str(name)), 0) + int(rows)
     loaded = {str(night) for night in nights}

@@ -16,9 +16,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
-from sentinel_etl.retry import RETRY_OPTION, try_again
+from sentinel_etl.retry import LIMITS_OPTION, Limits, try_again
 
-__all__ = ["KEEPALIVE", "SERVER_KEEPALIVE", "PatientConnection", "open_source"]
+__all__ = [
+    "KEEPALIVE",
+    "SERVER_KEEPALIVE",
+    "PatientConnection",
+    "connect_source",
+    "open_source",
+    "source_may_recover",
+    "unreachable",
+]
 
 
 # libpq's: a peer whose machine or network is gone is given up within a minute, also by a session
@@ -58,7 +66,14 @@ class PatientConnection(psycopg.Connection[Any]):
             peer.shutdown(socket.SHUT_RDWR)
 
 
-# What the server says to who will never be let in; any other failure to connect may pass.
+# SQLSTATEs of what passes, beside class 08, the connection's own: an administrator's shutdown, a crash,
+# a start or a stop under way, and too many connections.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+PASSING_STATES = ("57P01", "57P02", "57P03", "53300")
+
+# What the server says to those it will never let in. Words must do here: libpq 18 does not give out the SQLSTATE
+# of a connection that it could not make, so psycopg 3.3 and ADBC 1.13 have none. A server that says it in
+# another language is asked again until the retry seconds are over.
 REFUSED = re.compile(
     r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied"
 )
@@ -92,7 +107,7 @@ def open_source(
                 "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
                 **KEEPALIVE,
             },
-            execution_options={RETRY_OPTION: retry_seconds},
+            execution_options={LIMITS_OPTION: Limits(connect_timeout_seconds, answer_seconds, retry_seconds)},
         )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
@@ -120,7 +135,7 @@ def connect_source(engine: Engine) -> Iterator[Connection]:
         SourceUnreachable: no connection, or it breaks within the block.
     """
     try:
-        connection = try_again(engine, may_pass)(engine.connect)
+        connection = try_again(engine, source_may_recover)(engine.connect)
     except DBAPIError as error:
         raise unreachable(engine, error.orig) from error
     with connection.execution_options(isolation_level="AUTOCOMMIT"):
@@ -132,9 +147,12 @@ def connect_source(engine: Engine) -> Iterator[Connection]:
             raise unreachable(engine, error.orig) from error
 
 
-def may_pass(error: BaseException) -> bool:
+def source_may_recover(error: BaseException) -> bool:
     """Tell whether a failure to connect may pass: all may, but for a refusal of who asks."""
-    return isinstance(error, OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(error))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.Error | AdbcError) and (state := cause.sqlstate):
+        return state.startswith("08") or state in PASSING_STATES
+    return isinstance(cause, psycopg.OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(cause))
 
 
 def unreachable(engine: Engine, cause: object) -> SourceUnreachable:

@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import GenerativeSelect
 
 from sentinel_etl.errors import SchemaMismatch, SentinelError, SourceUnreachable
 from sentinel_etl.retry import try_again
-from sentinel_etl.source.connection import KEEPALIVE, may_pass, unreachable
+from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
 from sentinel_etl.threads import Waiter
 
 __all__ = ["Snapshot", "compile_sql", "open_snapshot"]
@@ -131,7 +131,8 @@ def libpq_string(engine: Engine) -> str:
 
 def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
     reason = str(error).replace("\n", " ").strip()
-    # An error in the middle of a stream comes through Arrow, which keeps its words only.
+    # An error in the middle of a stream comes through Arrow, which keeps its words only: ADBC 1.13 gives
+    # pyarrow's own reader. https://github.com/apache/arrow-adbc/issues/1523
     state = getattr(error, "sqlstate", None) or (QUERY_CANCELED if "statement timeout" in reason else None)
     place: dict[str, str | None] = {"stage": "extract", "event_type": event_type}
     if state in UNDEFINED:
@@ -174,7 +175,7 @@ def open_snapshot(
         return Snapshot(connection, waiter, batch_bytes, answer_seconds)
 
     try:
-        snapshot = try_again(engine, may_pass)(connect)
+        snapshot = try_again(engine, source_may_recover)(connect)
     except (AdbcError, TimeoutError) as error:
         raise unreachable(engine, str(error).partition("Failed to connect: ")[2] or error) from None
     try:

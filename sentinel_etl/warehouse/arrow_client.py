@@ -11,21 +11,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy import Engine
 
-from sentinel_etl.retry import try_again
-from sentinel_etl.warehouse.failures import may_pass, warehouse_failed
+from sentinel_etl.retry import limits_of, try_again
+from sentinel_etl.warehouse.failures import warehouse_failed, warehouse_may_recover
 
 __all__ = ["open_arrow_client"]
-
-
-# An engine's execution options: how long it waits, for the clients that are made from its URL.
-CONNECT_OPTION = "sentinel_connect_seconds"
-ANSWER_OPTION = "sentinel_answer_seconds"
-
-
-def time_limits(engine: Engine) -> tuple[float, float]:
-    """Give the seconds that a connection and each piece of an answer may take."""
-    options = engine.get_execution_options()
-    return options.get(CONNECT_OPTION, 10), options.get(ANSWER_OPTION, 900)
 
 
 # A new client first reads all of the server's settings, 30 ms that every question would wait for.
@@ -42,7 +31,7 @@ def open_arrow_client(engine: Engine) -> Iterator[Client]:
     """
     try:
         if (client := ARROW_CLIENTS.get(engine)) is None:
-            client = ARROW_CLIENTS[engine] = try_again(engine, may_pass)(make_arrow_client, engine)
+            client = ARROW_CLIENTS[engine] = try_again(engine, warehouse_may_recover)(make_arrow_client, engine)
             weakref.finalize(engine, client.close)
         yield client
     except (ClickHouseError, OSError) as error:
@@ -51,7 +40,7 @@ def open_arrow_client(engine: Engine) -> Iterator[Client]:
 
 def make_arrow_client(engine: Engine) -> Client:
     url = engine.url
-    connect_seconds, answer_seconds = time_limits(engine)
+    limits = limits_of(engine)
     return clickhouse_connect.get_client(
         host=url.host,
         port=url.port or 8123,
@@ -59,8 +48,8 @@ def make_arrow_client(engine: Engine) -> Client:
         password=url.password or "",
         database=url.database or "default",
         interface=str(url.query.get("protocol", "http")),
-        connect_timeout=connect_seconds,
-        send_receive_timeout=answer_seconds,
+        connect_timeout=limits.connect_seconds,
+        send_receive_timeout=limits.answer_seconds,
         autogenerate_session_id=False,  # sessions serialize; the run's queries are independent
         compress=False,  # inserts carry Arrow's own LZ4, and answers are small
     )

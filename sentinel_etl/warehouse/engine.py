@@ -11,8 +11,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
-from sentinel_etl.retry import RETRY_OPTION
-from sentinel_etl.warehouse.arrow_client import ANSWER_OPTION, CONNECT_OPTION, time_limits
+from sentinel_etl.retry import LIMITS_OPTION, Limits, limits_of
 from sentinel_etl.warehouse.query import run_statement
 
 __all__ = ["OLDEST_SERVER", "PatientSession", "open_warehouse", "server_version"]
@@ -54,13 +53,9 @@ def open_warehouse(
         WarehouseUnreachable: no connection, a refusal, or a server older than `OLDEST_SERVER`.
     """
     form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
-    options = {
-        RETRY_OPTION: retry_seconds,
-        CONNECT_OPTION: connect_timeout_seconds,
-        ANSWER_OPTION: answer_seconds,
-    }
+    limits = Limits(connect_timeout_seconds, answer_seconds, retry_seconds)
     try:
-        engine = create_engine(url, execution_options=options)
+        engine = create_engine(url, execution_options={LIMITS_OPTION: limits})
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
             f"SENTINEL_WAREHOUSE_URL: expected {form}, found a URL that SQLAlchemy cannot read: {type(error).__name__}"
@@ -77,16 +72,16 @@ def with_server_settings(engine: Engine, version: tuple[int, ...] | None = None)
     26.2 one setting supersedes the older one, which older servers know alone.
     """
     options = engine.get_execution_options()
-    connect_seconds, answer_seconds = time_limits(engine)
+    limits = limits_of(engine)
     settings: dict[str, str] = {}
     if version is not None:
         settings = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
     if engine.dialect.driver == "http":
-        session = partial(PatientSession, connect_seconds, answer_seconds)
+        session = partial(PatientSession, limits.connect_seconds, limits.answer_seconds)
         arguments = {"http_session": session, "ch_settings": settings}
         return create_engine(engine.url, connect_args=arguments, execution_options=options)
-    limits = {"connect_timeout": str(connect_seconds), "send_receive_timeout": str(answer_seconds)}
-    url = engine.url.update_query_dict({**limits, **settings, **engine.url.query})
+    timeouts = {"connect_timeout": str(limits.connect_seconds), "send_receive_timeout": str(limits.answer_seconds)}
+    url = engine.url.update_query_dict({**timeouts, **settings, **engine.url.query})
     return create_engine(url, execution_options=options)
 
 
@@ -96,7 +91,7 @@ def server_version(engine: Engine) -> tuple[int, int]:
 
 
 def ask_version(engine: Engine) -> str:
-    return str(run_statement(engine, "SELECT version()")[0][0])
+    return str(run_statement(engine, "SELECT version()", repeatable=True)[0][0])
 
 
 def release_of(version: str) -> tuple[int, int]:

@@ -2,39 +2,83 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 import requests
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from clickhouse_driver.errors import Error as NativeError
+from clickhouse_sqlalchemy.drivers.http.exceptions import HTTPException
 from clickhouse_sqlalchemy.exceptions import DatabaseException
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from urllib3.exceptions import HTTPError
 
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 
-__all__ = ["warehouse_failed"]
+__all__ = ["CONNECTION_ERRORS", "warehouse_failed", "warehouse_may_recover"]
 
 
-# A server that is away or starting, and a connection that broke, may be back: others' words and ours.
-PASSING = re.compile(
-    r"Connection refused|Connection reset|Connection aborted|Broken pipe|timed out|Remote end closed|"
-    r"Max retries exceeded|Unexpected EOF|Temporary failure in name resolution|Code: (209|210|279)"
+# The server's own numbers of its errors; clickhouse_driver uses the first two for its own, too.
+# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+SOCKET_TIMEOUT = 209
+NETWORK_ERROR = 210
+ALL_CONNECTION_TRIES_FAILED = 279  # by the server, to its shards
+NOT_ENOUGH_SPACE = 243
+# Unknown database, unknown user, wrong password, password required, authentication failed.
+LOGIN_CODES = (81, 192, 193, 194, 516)
+
+# The operating system's words, which the server repeats under many codes.
+DISK_FULL = os.strerror(errno.ENOSPC)
+
+# What the drivers of the engine raise. An error of clickhouse_driver comes within a DatabaseException.
+CONNECTION_ERRORS = (DatabaseException, OSError, EOFError)
+
+# A connection that was not made, or broke, or an answer that did not come. urllib3's stand behind
+# those of clickhouse-connect.
+TRANSPORT_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    HTTPError,
+    ConnectionError,
+    TimeoutError,
+    EOFError,
 )
+
+
+def server_code(error: BaseException) -> int | None:
+    """Give the server's number for an error; None where it was not the server that failed."""
+    if not isinstance(error, DatabaseException | ClickHouseError):
+        return None
+    cause = error.orig if isinstance(error, DatabaseException) else error
+    # Of an HTTP answer clickhouse-sqlalchemy 0.3.2 keeps the text alone, and HTTP's status as its code.
+    code: int | None = None if isinstance(cause, HTTPException) else getattr(cause, "code", None)
+    if code is None:
+        # clickhouse-connect reads a header, which a proxy may have taken away.
+        found = re.search(r"Code: (\d+)", str(cause))
+        code = int(found[1]) if found else None
+    return code
+
+
+def warehouse_may_recover(error: BaseException) -> bool:
+    """Tell whether a failure may pass: a server that is away or starting, a connection that broke."""
+    code = server_code(error)
+    if code is not None:
+        return code in (SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED)
+    if isinstance(error, ClickHouseError | WarehouseUnreachable):
+        return error.__cause__ is not None and warehouse_may_recover(error.__cause__)
+    return isinstance(error, TRANSPORT_ERRORS)
 
 
 def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     """Tell a broken or refused connection from a statement that the server refused."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    message = " ".join(str(cause).split())
-    refused = re.search(r"Code: (\d+)", message)
-    # 192-194 and 516: unknown user or wrong password; 81: unknown database; 209, 210: the network
-    # (ClickHouse's src/Common/ErrorCodes.cpp).
-    if refused and int(refused[1]) not in (81, 192, 193, 194, 209, 210, 516):
-        if "No space left" in message or refused[1] == "243":
+    message = " ".join(str(error).split())
+    code = server_code(error)
+    if code is not None and code not in (*LOGIN_CODES, SOCKET_TIMEOUT, NETWORK_ERROR):
+        if code == NOT_ENOUGH_SPACE or DISK_FULL in message:
             message = f"its disk is full; free some space there, then run it again ({message})"
         return SentinelError(f"the warehouse refused a statement: {message[:600]}")
-    login = refused and int(refused[1]) not in (209, 210)
+    login = code in LOGIN_CODES
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
         f"expected ClickHouse at {engine.url.host}:{engine.url.port}, database {engine.url.database}; found: "
@@ -43,15 +87,6 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
 
 
 def shorten_connection_error(message: str) -> str:
+    """Shorten what is printed; nothing is decided by these words."""
     known = re.search(r"Connection refused|timed out|Name or service not known|Connection reset|Broken pipe", message)
     return known[0] if known else message[:200]
-
-
-CONNECTION_ERRORS = (DBAPIError, DatabaseException, requests.RequestException, NativeError, OSError, EOFError)
-
-
-def may_pass(error: BaseException) -> bool:
-    """Tell whether it was the connection that failed, for a reason that may pass."""
-    return isinstance(error, (*CONNECTION_ERRORS, ClickHouseError, WarehouseUnreachable)) and bool(
-        PASSING.search(" ".join(str(error).split()))
-    )

@@ -113,7 +113,7 @@ def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) ->
     if not made or server_version(warehouse) < VIEWS_SINCE:
         return []
     for statement in made.values():
-        run_statement(warehouse, statement)
+        run_statement(warehouse, statement, repeatable=True)
     return list(made)
 
 
@@ -127,5 +127,5 @@ class Standing:
 
 
 def look_up(warehouse: Engine, names: Sequence[str]) -> dict[str, Standing]:
-    rows = run_statement(warehouse, CATALOG, {"names": list(names)})
+    rows = run_statement(warehouse, CATALOG, {"names": list(names)}, repeatable=True)
     return {str(name): Standing(*map(str, rest)) for name, *rest in rows}

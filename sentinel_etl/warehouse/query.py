@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,21 +11,18 @@ from sqlalchemy import Engine, Select, text
 from sentinel_etl.arrow import as_frame
 from sentinel_etl.retry import try_again
 from sentinel_etl.warehouse.arrow_client import may_set, open_arrow_client
-from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, may_pass, warehouse_failed
+from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed, warehouse_may_recover
 
 __all__ = ["query_df", "run_statement"]
 
 
-# What may be sent twice: it changes nothing, or leaves the same when done again.
-REPEATABLE = re.compile(
-    r"\s*(SELECT|WITH|EXISTS|DESCRIBE|SHOW|CREATE \w+ IF NOT EXISTS|DROP \w+ IF EXISTS)\b", re.IGNORECASE
-)
-
-
-def run_statement(engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+def run_statement(
+    engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
+) -> list[Any]:
     """Run one statement, SQLAlchemy's or text with ``:name`` parameters, and return its rows.
 
-    Where the connection fails, only a statement that may be repeated is tried again.
+    Where the connection fails, nobody knows whether the server has done it. So only what is ``repeatable``
+    is tried again: it reads, or leaves the same when done twice.
 
     Raises:
         WarehouseUnreachable: the server does not answer, or refuses the login.
@@ -40,7 +36,7 @@ def run_statement(engine: Engine, statement: Any, parameters: Mapping[str, Any] 
             return list(result) if result.returns_rows else []
 
     try:
-        return try_again(engine, may_pass)(run) if REPEATABLE.match(str(statement)) else run()
+        return try_again(engine, warehouse_may_recover)(run) if repeatable else run()
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
 
@@ -55,6 +51,7 @@ def query_df(
 
     ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver. ``hints`` are
     settings that change no answer: left out over native, and where the server does not let this user set them.
+    Where the connection fails, the SELECT is tried again.
 
     Raises:
         WarehouseUnreachable: the server does not answer.
@@ -74,6 +71,6 @@ def query_df(
             return pd.read_sql(statement, connection, params=parameters)
 
     try:
-        return try_again(engine, may_pass)(read) if REPEATABLE.match(statement) else read()
+        return try_again(engine, warehouse_may_recover)(read)
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error

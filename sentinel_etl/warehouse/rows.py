@@ -64,4 +64,5 @@ def is_staged(fact_table: Table, staging: Table) -> ColumnElement[bool]:
 
 
 def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:
-    return int(run_statement(warehouse, select(func.count()).select_from(table).where(condition))[0][0])
+    counted = select(func.count()).select_from(table).where(condition)
+    return int(run_statement(warehouse, counted, repeatable=True)[0][0])

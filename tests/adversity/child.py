@@ -113,8 +113,8 @@ def after_switch(stop: Stop) -> None:
     """Stop after the first statement that switches a partition."""
     called = switch.run_statement
 
-    def stopping(warehouse: Any, statement: Any, *rest: Any) -> Any:
-        result = called(warehouse, statement, *rest)
+    def stopping(warehouse: Any, statement: Any, *rest: Any, **named: Any) -> Any:
+        result = called(warehouse, statement, *rest, **named)
         if str(statement).startswith("ALTER TABLE"):
             stop()
         return result

@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import adbc_driver_manager as adbc
+import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 
-from sentinel_etl.retry import RETRY_OPTION, try_again
-from sentinel_etl.source.connection import may_pass as source_may_pass
+from sentinel_etl.retry import LIMITS_OPTION, Limits, try_again
+from sentinel_etl.source.connection import source_may_recover
 from sentinel_etl.threads import Waiter
-from sentinel_etl.warehouse.query import REPEATABLE
 
 
 def patient(seconds: float) -> Engine:
-    return create_engine("sqlite://", execution_options={RETRY_OPTION: seconds})
+    return create_engine("sqlite://", execution_options={LIMITS_OPTION: Limits(retry_seconds=seconds)})
 
 
 def failing(times: int, error: Exception) -> Callable[[], int]:
@@ -91,28 +93,36 @@ def test_calls_share_a_thread_that_ends_with_the_waiter(waiter: Waiter) -> None:
     assert not thread.is_alive()
 
 
+def adbc_error(sqlstate: str | None, message: str = "IO: [libpq] Failed to connect") -> adbc.Error:
+    return adbc.OperationalError(message, status_code=adbc.AdbcStatusCode.IO, sqlstate=sqlstate)
+
+
 @pytest.mark.parametrize(
-    ("statement", "may_be_repeated"),
+    ("error", "recovers"),
     [
-        ("SELECT 1", True),
-        ("\n  with a as (select 1) select * from a", True),
-        ("EXISTS TABLE t", True),
-        ("CREATE TABLE IF NOT EXISTS t (a Int8)", True),
-        ("DROP TABLE IF EXISTS t SYNC", True),
-        ("CREATE TABLE t AS u", False),
-        ("DROP TABLE t", False),
-        ("INSERT INTO t SELECT 1", False),
-        ("ALTER TABLE t ATTACH PARTITION ID '1' FROM s", False),
-        ("ALTER TABLE t REPLACE PARTITION ID '1' FROM s", False),
-        ("OPTIMIZE TABLE t", False),
+        pytest.param(psycopg.errors.ConnectionTimeout("connection timeout expired"), True, id="no answer in time"),
+        pytest.param(psycopg.errors.ConnectionFailure("gone"), True, id="class 08"),
+        pytest.param(psycopg.errors.AdminShutdown("stopped"), True, id="57P01"),
+        pytest.param(psycopg.errors.CrashShutdown("crashed"), True, id="57P02"),
+        pytest.param(psycopg.errors.CannotConnectNow("starting"), True, id="57P03"),
+        pytest.param(psycopg.errors.TooManyConnections("full"), True, id="53300"),
+        pytest.param(psycopg.errors.InvalidPassword("who?"), False, id="28P01"),
+        pytest.param(psycopg.errors.InvalidCatalogName("where?"), False, id="3D000"),
+        pytest.param(psycopg.errors.InsufficientPrivilege("no"), False, id="42501"),
+        pytest.param(adbc_error("57P01"), True, id="57P01 of ADBC"),
+        pytest.param(adbc_error("42501"), False, id="42501 of ADBC"),
+        pytest.param(adbc_error(None), True, id="ADBC without a state"),
+        pytest.param(TimeoutError("no answer within 1 s"), True, id="ADBC without an answer"),
+        pytest.param(KeyError("a"), False, id="no failure to connect"),
     ],
 )
-def test_only_what_leaves_the_same_when_done_twice_is_repeated(statement: str, may_be_repeated: bool) -> None:
-    assert bool(REPEATABLE.match(statement)) is may_be_repeated
+def test_a_source_may_recover_from_what_the_sqlstate_says_will_pass(error: Exception, recovers: bool) -> None:
+    assert source_may_recover(error) is recovers
+    assert source_may_recover(DBAPIError("SELECT 1", {}, error)) is recovers
 
 
 @pytest.mark.parametrize(
-    ("message", "passing"),
+    ("message", "recovers"),
     [
         ("connection refused", True),
         ("FATAL: the database system is in recovery mode", True),
@@ -122,5 +132,6 @@ def test_only_what_leaves_the_same_when_done_twice_is_repeated(statement: str, m
         ("FATAL: no pg_hba.conf entry for host", False),
     ],
 )
-def test_a_source_that_refuses_who_asks_is_not_asked_again(message: str, passing: bool) -> None:
-    assert source_may_pass(TimeoutError(message)) is passing
+def test_a_source_that_refuses_who_asks_is_not_asked_again(message: str, recovers: bool) -> None:
+    assert source_may_recover(psycopg.OperationalError(message)) is recovers
+    assert source_may_recover(adbc_error(None, message)) is recovers

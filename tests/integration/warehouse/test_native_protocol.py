@@ -17,12 +17,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from clickhouse_sqlalchemy import Table, engines, types
+from clickhouse_sqlalchemy.exceptions import DatabaseException
 from sqlalchemy import Column, Engine, MetaData, create_engine, text
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
 from sentinel_etl.load.load import load_data
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.failures import server_code, warehouse_may_recover
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.tables import create_table
 
@@ -272,6 +274,27 @@ def test_a_refused_login_is_one_sentence_without_the_password(
         open_warehouse(getattr(server, protocol).replace(*change))
     assert "secret" not in str(caught.value)
     assert "wrong-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", ["http", "native"])
+@pytest.mark.parametrize(
+    ("change", "statement", "code"),
+    [
+        pytest.param(("secret", "wrong-word"), "SELECT 1", 193, id="wrong password"),
+        pytest.param(("officer:", "nobody:"), "SELECT 1", 192, id="unknown user"),
+        pytest.param(("", ""), "SELECT nothing", 47, id="unknown column"),
+        pytest.param(("", ""), "SELECT * FROM nowhere", 60, id="unknown table"),
+    ],
+)
+def test_an_error_has_the_server_s_number_and_does_not_pass(
+    server: OldServer, protocol: str, change: tuple[str, str], statement: str, code: int
+) -> None:
+    engine = create_engine(getattr(server, protocol).replace(*change))
+    with pytest.raises(DatabaseException) as caught, engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+    assert server_code(caught.value) == code
+    assert not warehouse_may_recover(caught.value)
 
 
 @pytest.mark.parametrize("protocol", ["http", "native"])
