@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.tables import create_table
 from sentinel_etl.window import Window
 

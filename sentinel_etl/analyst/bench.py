@@ -174,10 +174,11 @@ def count_nights(period: Window) -> int:
         inside = in_period(table, period, bench.pipeline.zone)
         nights = func.uniqExactIf(table.c.shift_date, inside)
         span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
-        ((found, first, last),) = run_statement(bench.warehouse, select(nights, *span))
+        ((found, first, last),) = run_statement(bench.warehouse, select(nights, *span), repeatable=True)
         if found:
             return int(found)
-        there = f"{first} to {last}" if run_statement(bench.warehouse, select(table.c.event_id).limit(1)) else "none"
+        anything = run_statement(bench.warehouse, select(table.c.event_id).limit(1), repeatable=True)
+        there = f"{first} to {last}" if anything else "none"
         raise ConfigurationError(
             f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
             f"nights are {there}. Give another as_of, or load the nights with `sentinel-etl backfill`"

@@ -76,9 +76,11 @@ def measure_staging(staging: Table, columns: Mapping[str, int], warehouse: Engin
     bad = literal_column("0") if score is None else func.countIf(func.isFinite(score) == 0) + func.countIf(score < 0)
     nulls = [func.countIf(func.isNull(column)) for column in nullable]
     measures = [func.count(), func.uniqExact(staging.c.event_id), bad, *nulls]
-    row = run_statement(warehouse, select(*(measure.label(f"m{n}") for n, measure in enumerate(measures))))[0]
+    labelled = (measure.label(f"m{n}") for n, measure in enumerate(measures))
+    row = run_statement(warehouse, select(*labelled), repeatable=True)[0]
     rows, keys, bad_scores, *counted = map(int, row)
-    by_type = run_statement(warehouse, select(staging.c.event_type, func.count()).group_by(staging.c.event_type))
+    rows_by_type = select(staging.c.event_type, func.count()).group_by(staging.c.event_type)
+    by_type = run_statement(warehouse, rows_by_type, repeatable=True)
     return StagedMeasures(
         rows=rows,
         keys=keys,

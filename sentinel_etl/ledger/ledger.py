@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Engine, func, literal, literal_column
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
 from sentinel_etl.warehouse.contract import fit_table
-from sentinel_etl.warehouse.failures import may_pass
+from sentinel_etl.warehouse.failures import warehouse_may_recover
 from sentinel_etl.warehouse.insert import insert_sql
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
@@ -81,7 +81,7 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
     }
     rows = fit_table(pa.Table.from_pylist([row]), ETL_RUNS)
     # The same row twice is the same row: the newest of a run counts.
-    try_again(warehouse, may_pass)(insert_sql, [rows], ETL_RUNS, warehouse)
+    try_again(warehouse, warehouse_may_recover)(insert_sql, [rows], ETL_RUNS, warehouse)
 
 
 def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:

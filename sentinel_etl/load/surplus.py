@@ -30,12 +30,12 @@ def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Ta
     and the audit says so. An interruption leaves a staging table that lacks rows, which nobody publishes.
     """
     totals = select(func.count(), func.uniqExact(staging.c.event_id))
-    rows, keys = run_statement(warehouse, totals)[0]
+    rows, keys = run_statement(warehouse, totals, repeatable=True)[0]
     if rows == keys or rows - keys > most:
         return
     names = content_columns(staging)
     repeated = select(staging.c.event_id).group_by(staging.c.event_id).having(func.count() > 1)
-    ids = sorted(str(row[0]) for row in run_statement(warehouse, repeated))
+    ids = sorted(str(row[0]) for row in run_statement(warehouse, repeated, repeatable=True))
     order = (staging.c.event_id, staging.c.event_timestamp, row_hash(staging))
     columns = [staging.c[name] for name in (*names, *RUN_COLUMNS)]
     for first in range(0, len(ids), IDS_AT_A_TIME):

@@ -41,7 +41,7 @@ from sentinel_etl.config.fact_table import rejected_name
 from sentinel_etl.extract.lost_rows import loosen_joins
 from sentinel_etl.extract.statements import AS_TEXT, happened_in, night_of, source_key
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.ddl import DIALECT as CLICKHOUSE
 from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.render import render_sql

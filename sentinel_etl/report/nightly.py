@@ -19,7 +19,7 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.run.result import RunResult
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
 
 __all__ = [

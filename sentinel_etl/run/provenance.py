@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.connection import connect_source
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.engine import ask_version
 from sentinel_etl.window import Window
 

@@ -15,9 +15,10 @@ from sentinel_etl.audit.history import Measures
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.provenance import config_hash
-from sentinel_etl.run.stages import Judged, Published, Reconciled, Staged
+from sentinel_etl.run.stages import Judged, Published, Reconciled
 from sentinel_etl.window import Window
 
 __all__ = ["RunResult", "make_result"]

@@ -16,6 +16,7 @@ from sentinel_etl.ledger.ledger import RunRecord, record_run
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.load.staging import sweep_staging
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.provenance import config_hash, name_versions
 from sentinel_etl.run.result import RunResult, make_result
@@ -27,7 +28,6 @@ from sentinel_etl.run.stages import (
     publish,
     reconcile,
     recount,
-    stage,
 )
 from sentinel_etl.settings import Settings
 from sentinel_etl.threads import background
@@ -130,7 +130,7 @@ def execute(job: Job) -> RunResult:
             sweep_staging(job.fact_table, context.source, context.warehouse)
             table = create_staging(job.fact_table, job.run_id, context.warehouse)
             late = background(lambda: look_back(job))
-            staged = stage(job, table)
+            staged = fill_staging(job, table)
             judged = judge(job, staged, late)
             now = background(lambda: recount(job))
             published = publish(job, staged, judged, locks)

@@ -1,18 +1,14 @@
-"""The stages of one run: each takes the job and what the stages before returned, and returns a frozen value."""
+"""The stages of a run that follow `fill_staging`: each takes the job and what the stages before returned."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pandas as pd
-import pyarrow as pa
-from clickhouse_sqlalchemy import Table
 
-from sentinel_etl.arrow import as_arrow
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
@@ -20,33 +16,24 @@ from sentinel_etl.audit.history_gates import check_late, judge_history
 from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
-from sentinel_etl.audit.window_gates import check_accepted, check_ranges, most_rejected
-from sentinel_etl.extract.stream import extract_window
+from sentinel_etl.audit.window_gates import check_accepted, check_ranges
 from sentinel_etl.ledger.nights import nights_before
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.load.load import load_stream
-from sentinel_etl.load.rejected import Rejected, RejectedRows
-from sentinel_etl.load.surplus import take_surplus
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
 from sentinel_etl.publish.publish_window import publish_window
 from sentinel_etl.reconcile.counts import count_source, count_warehouse, find_late_rows
+from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
 from sentinel_etl.source.locks import hold_locks, run_lock, session_name
-from sentinel_etl.threads import background, prefetch
-from sentinel_etl.transform.concatenate import concatenate
-from sentinel_etl.transform.misfits import sort_rows
-from sentinel_etl.transform.rejected import write_refused, write_surplus
-from sentinel_etl.warehouse.contract import count_outside
+from sentinel_etl.threads import background
 from sentinel_etl.warehouse.tables import drop_staging
 
 __all__ = [
-    "Extracted",
     "HeldLocks",
     "Judged",
     "Published",
     "Reconciled",
-    "Staged",
     "clear_staging",
     "hold_partitions",
     "judge",
@@ -54,7 +41,6 @@ __all__ = [
     "publish",
     "reconcile",
     "recount",
-    "stage",
 ]
 
 
@@ -78,93 +64,6 @@ def hold_partitions(job: Job) -> Iterator[HeldLocks]:
     names = [*(f"{table.name} partition {partition}" for partition in partitions), run_lock(job.run_id)]
     with hold_locks(job.context.source, names, session_name(job.run_id), settings.lock_wait_seconds) as check_held:
         yield HeldLocks(tuple(partitions), check_held)
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """What the source held in the snapshot: event type → rows."""
-
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Staged:
-    """The window in staging.
-
-    ``table``     its fact rows, each event once
-    ``rejected``  the rows that are no events
-    ``nulls``     NULLs by column in the frames that were sent, less those of rows taken out again
-    ``outside``   values outside the range that their column states, by column
-    """
-
-    extracted: Extracted
-    table: Table
-    rejected: Rejected
-    nulls: Mapping[str, int]
-    outside: Counter[str]
-
-
-def stage(job: Job, table: Table) -> Staged:
-    """Stream the window into the staging table; reading, transforming, loading and the source's count overlap.
-
-    An interruption leaves staging tables, which the next run sweeps.
-    """
-    context, clock = job.context, job.clock
-    rejected = RejectedRows(job.rejected_table, job.run_id, context.warehouse)
-    nulls: Counter[str] = Counter()
-    outside: Counter[str] = Counter()
-
-    def add_up(batch: Transformed) -> pd.DataFrame:
-        nulls.update(batch.nulls)
-        outside.update(batch.outside)
-        rejected.add(batch.rejected)
-        return batch.facts
-
-    extraction = extract_window(
-        job.event_types.values(),
-        job.window,
-        context.reader,
-        context.settings,
-        clock,
-        lambda batch: rejected.add(write_refused(batch, context.pipeline)),
-    )
-    batches = prefetch(transform(job, prefetch(extraction.batches, depth=1)), depth=1)
-    with clock.measure("load"):
-        # `map`, unlike a loop's variable, does not hold a batch while the next one is waited for.
-        facts = map(add_up, clock.waited("load", batches))
-        load_stream(facts, table, context.warehouse, loader=context.settings.loader)
-    extracted = Extracted(extraction.counts.result())
-    with clock.measure("audit"):
-        for surplus in take_surplus(table, most_rejected(extracted.counts), context.warehouse):
-            nulls.subtract({name: surplus[name].null_count for name in surplus.column_names})
-            rejected.add(write_surplus(surplus, context.pipeline))
-        return Staged(extracted, table, rejected.finish(), dict(nulls), outside)
-
-
-@dataclass(frozen=True)
-class Transformed:
-    """A batch of fact rows, and what is to be known of it later: see `Staged`."""
-
-    facts: pd.DataFrame
-    rejected: pa.Table
-    nulls: Mapping[str, int]
-    outside: Mapping[str, int]
-
-
-def transform(job: Job, batches: Iterator[Mapping[str, pd.DataFrame]]) -> Iterator[Transformed]:
-    """Turn batches of raw events into fact rows, stamped with the run."""
-    loaded_at = pd.Timestamp(datetime.now(UTC))
-    pipeline = job.context.pipeline
-
-    def transform_batch(frames: Mapping[str, pd.DataFrame]) -> Transformed:
-        with job.clock.measure("transform"):
-            facts, rejected = sort_rows(concatenate(frames), pipeline)
-            columns = as_arrow(facts)
-            nulls = {name: columns[name].null_count for name in columns.column_names}
-            outside = count_outside(columns, pipeline.fact_table)
-            return Transformed(facts.assign(run_id=job.run_id, loaded_at=loaded_at), rejected, nulls, outside)
-
-    yield from map(transform_batch, batches)
 
 
 def look_back(job: Job) -> pd.DataFrame:

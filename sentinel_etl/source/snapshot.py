@@ -13,15 +13,15 @@ import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, Select, union_all
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from sentinel_etl.errors import SchemaMismatch, SentinelError, SourceUnreachable
 from sentinel_etl.retry import try_again
 from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
 
-__all__ = ["Snapshot", "compile_sql", "open_snapshot"]
+__all__ = ["Snapshot", "open_snapshot"]
 
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -33,20 +33,6 @@ ANSWER_MARGIN_SECONDS = 5.0
 
 # What one Arrow batch holds, bytes: an eighth of the driver's default, as fast and in less memory.
 BATCH_BYTES = 2 << 20
-
-# Literals as they are: no driver reads %, and backslashes are plain characters since PostgreSQL 9.1.
-DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-DIALECT._backslash_escapes = False
-
-
-def compile_sql(statement: Any) -> str:
-    """Compile for PostgreSQL with the dialect's own literals: COPY, which ADBC uses, takes no parameters.
-
-    A text is a statement already.
-    """
-    if isinstance(statement, str):
-        return statement
-    return str(statement.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
 
 
 @dataclass(frozen=True)

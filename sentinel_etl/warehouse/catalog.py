@@ -11,7 +11,7 @@ __all__ = ["count_parts", "describe_columns", "has_table", "list_tables", "read_
 
 def has_table(warehouse: Engine, name: str) -> bool:
     statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    return bool(run_statement(warehouse, statement, {"name": name})[0][0])
+    return bool(run_statement(warehouse, statement, {"name": name}, repeatable=True)[0][0])
 
 
 def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> list[str]:
@@ -21,6 +21,7 @@ def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> lis
         "SELECT name FROM system.tables WHERE database = currentDatabase() "
         "AND (startsWith(name, :first) OR startsWith(name, :second)) ORDER BY name",
         {"first": first_prefix, "second": second_prefix},
+        repeatable=True,
     )
     return [str(row[0]) for row in rows]
 
@@ -31,6 +32,7 @@ def describe_columns(warehouse: Engine, table: str) -> dict[str, str]:
         warehouse,
         "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = :name ORDER BY position",
         {"name": table},
+        repeatable=True,
     )
     return {str(name): str(kind) for name, kind in rows}
 
@@ -38,13 +40,13 @@ def describe_columns(warehouse: Engine, table: str) -> dict[str, str]:
 def read_partition_key(warehouse: Engine, table: str) -> str:
     """Read the key that a table is partitioned by; empty where there is none, or no such table."""
     statement = "SELECT partition_key FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    return "".join(str(row[0]) for row in run_statement(warehouse, statement, {"name": table}))
+    return "".join(str(row[0]) for row in run_statement(warehouse, statement, {"name": table}, repeatable=True))
 
 
 def read_sorting_key(warehouse: Engine, table: str) -> str:
     """Read the key that a table is sorted by; empty where there is no such table."""
     statement = "SELECT sorting_key FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    return "".join(str(row[0]) for row in run_statement(warehouse, statement, {"name": table}))
+    return "".join(str(row[0]) for row in run_statement(warehouse, statement, {"name": table}, repeatable=True))
 
 
 def count_parts(warehouse: Engine, table: str, partition: str) -> int:
@@ -54,5 +56,6 @@ def count_parts(warehouse: Engine, table: str, partition: str) -> int:
         "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
         "AND partition_id = :partition AND active",
         {"name": table, "partition": partition},
+        repeatable=True,
     )
     return int(rows[0][0])

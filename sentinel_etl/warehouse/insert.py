@@ -14,10 +14,10 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.warehouse.arrow_client import open_arrow_client
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
+from sentinel_etl.warehouse.query import open_arrow_client
 
 __all__ = ["CHUNK_ROWS", "INSERT_SETTINGS", "insert_arrow", "insert_sql", "sql_values"]
 

@@ -92,15 +92,17 @@ def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
     An interruption leaves an empty table, which `sweep_staging` drops.
     """
     name = staging_prefix(fact_table) + run_id
-    for statement in staging_statements(fact_table, name):
-        run_statement(warehouse, statement)
+    storage, *distributed = staging_statements(fact_table, name)
+    run_statement(warehouse, storage)
+    for statement in distributed:  # IF NOT EXISTS, unlike the first
+        run_statement(warehouse, statement, repeatable=True)
     columns = [Column(column.name, column.type, server_default=column.server_default) for column in fact_table.columns]
     return Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
 
 
 def drop_staging(staging: Table, warehouse: Engine) -> None:
     for statement in drop_statements(staging):
-        run_statement(warehouse, statement)
+        run_statement(warehouse, statement, repeatable=True)
 
 
 def create_table(engine: Engine, table: Table) -> None:
@@ -110,7 +112,7 @@ def create_table(engine: Engine, table: Table) -> None:
         SchemaMismatch: the table is there with other columns; each difference is named.
     """
     for statement in create_statements(table):
-        run_statement(engine, statement)
+        run_statement(engine, statement, repeatable=True)
     check_table(engine, table)
 
 

@@ -17,8 +17,8 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.publish import switch
+from sentinel_etl.run import fill_staging, stages
 from sentinel_etl.run import run_window as run
-from sentinel_etl.run import stages
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.connection import open_source
@@ -127,7 +127,7 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "locks held": before(run, "sweep_staging"),
     "staging made": after(run, "create_staging"),
     "amid extraction": amid(stream, "throttle", item=1),
-    "amid load": amid(stages, "load_stream"),
+    "amid load": amid(fill_staging, "load_stream"),
     "rows staged": before(stages, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
     "rows copied": before(switch, "merge_to_one_part"),

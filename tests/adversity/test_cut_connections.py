@@ -18,9 +18,8 @@ from adversity.proxy import Mode, Proxy
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
 from sentinel_etl.source.connection import connect_source, open_source
 from sentinel_etl.source.snapshot import open_snapshot
-from sentinel_etl.warehouse.arrow_client import open_arrow_client
 from sentinel_etl.warehouse.engine import open_warehouse
-from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.query import open_arrow_client, query_df, run_statement
 from sentinel_etl.window import Window
 
 NIGHT = Window.night(LAST)

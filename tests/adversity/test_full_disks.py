@@ -96,7 +96,7 @@ def test_where_the_disk_fills_up_under_the_report_it_is_said_and_the_night_is_wh
 
 def without_trying(folder: Path) -> dict[str, str]:
     """Make the command think that there was room when it began: a disk that fills up later."""
-    patch = "import sentinel_etl.report_folder as f; f.try_to_write = lambda folder: None"
+    patch = "import sentinel_etl.notebook.folder as f; f.try_to_write = lambda folder: None"
     (folder / "sitecustomize.py").write_text(patch)
     return {"PYTHONPATH": os.pathsep.join([str(folder), str(TESTS)])}
 

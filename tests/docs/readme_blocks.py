@@ -22,7 +22,7 @@ from sentinel_etl.cli.main import cli
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.settings import Settings
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.types import server_type
 
 README = Path(__file__).parents[2] / "README.md"

@@ -16,7 +16,7 @@ from sentinel_etl.cli.main import cli
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window, parse_instant
 
 TEXT = README.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS
 from sentinel_etl.extract.statements import select_events
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))

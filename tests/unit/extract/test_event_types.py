@@ -41,7 +41,7 @@ from sentinel_etl.config.source_models import Officer, Patrol, PatrolLog, Remark
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_source import differences_of
 from sentinel_etl.extract.statements import count_events, select_events
-from sentinel_etl.source.snapshot import compile_sql
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
