@@ -226,5 +226,6 @@ def reconcile(job: Job, staged: Staged, judged: Judged, now: Callable[[], Mappin
 def clear_staging(job: Job, staged: Staged, judged: Judged) -> None:
     """Drop the run's staging tables; those of a failed audit are kept for inspection."""
     if not judged.blocked:
-        for table in filter(None, (staged.table, staged.rejected.staging)):
+        tables = (staged.table, staged.rejected.staging)
+        for table in (table for table in tables if table is not None):
             drop_staging(table, job.context.warehouse)
