@@ -121,4 +121,6 @@ def attach_report(run_id: str, report_path: str, warehouse: Engine) -> None:
     noted: dict[str, Any] = {"report_path": literal(report_path), "updated_at": func.now64(literal_column("6"))}
     columns = [noted.get(column.name, column) for column in ETL_RUNS.columns]
     row = select(*columns).select_from(ETL_RUNS).final().where(ETL_RUNS.c.run_id == run_id)
-    run_statement(warehouse, ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), row))
+    noting = ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), row)
+    # The dialect's SELECT, which knows FINAL, has no key to be cached by, and SQLAlchemy warns of it.
+    run_statement(warehouse, noting.execution_options(compiled_cache=None))
