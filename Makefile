@@ -2,7 +2,7 @@
 # They need Python 3.11 or newer and make; no root, no Docker, no database installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint bench lab down clean notebooks readme constraints
+.PHONY: help setup demo test soak lint bench lab down clean notebooks reference readme constraints
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
@@ -57,8 +57,11 @@ clean: down ## remove .venv, the local databases and caches; reports under runs/
 notebooks: .venv/.ready ## execute the notebooks in place over the pinned sample city
 	@$(BIN)/python tests/notebooks/store_outputs.py
 
-readme: .venv/.ready ## rewrite the parts of README.md that come from the code
-	@$(BIN)/python tests/docs/readme_blocks.py
+reference: .venv/.ready ## rewrite docs/reference.md from the code; takes seconds
+	@$(BIN)/python tests/docs/write_docs.py reference
+
+readme: .venv/.ready ## run the examples of README.md and docs/ again and write what they print; some minutes
+	@$(BIN)/python tests/docs/write_docs.py examples
 
 # The oldest Python that we support decides: what installs there installs on the newer ones.
 constraints: ## renew constraints.txt; needs python3.11

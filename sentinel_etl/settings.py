@@ -33,7 +33,7 @@ def project_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting, its default and its help: the README's table is made from this class."""
+    """Every setting, its default and its help: docs/reference.md is made from this class."""
 
     model_config = SettingsConfigDict(env_prefix="SENTINEL_", extra="ignore", env_ignore_empty=True, frozen=True)
 

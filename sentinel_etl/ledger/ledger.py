@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table, select
 from sqlalchemy import ColumnElement, Engine, func, literal, literal_column
+from sqlalchemy import select as plain_select
 
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
@@ -120,7 +121,6 @@ def attach_report(run_id: str, report_path: str, warehouse: Engine) -> None:
     """Note where a run's report is kept; a run without a row stays without one."""
     noted: dict[str, Any] = {"report_path": literal(report_path), "updated_at": func.now64(literal_column("6"))}
     columns = [noted.get(column.name, column) for column in ETL_RUNS.columns]
-    row = select(*columns).select_from(ETL_RUNS).final().where(ETL_RUNS.c.run_id == run_id)
-    noting = ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), row)
-    # The dialect's SELECT, which knows FINAL, has no key to be cached by, and SQLAlchemy warns of it.
-    run_statement(warehouse, noting.execution_options(compiled_cache=None))
+    of_run = plain_select(*columns).where(ETL_RUNS.c.run_id == run_id)
+    newest = of_run.order_by(ETL_RUNS.c.updated_at.desc()).limit(1)
+    run_statement(warehouse, ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), newest))

@@ -19,6 +19,7 @@ FEEDBACK = SENTINEL.event_types["FEEDBACK"]
     [
         pytest.param("FEEDBACK:it's", "'FEEDBACK:it''s'", id="a quote"),
         pytest.param("FEEDBACK:\\' :x", "'FEEDBACK:\\'' :x'", id="a backslash and a name behind a colon"),
+        pytest.param("FEEDBACK:1\n2\r\n3", "'FEEDBACK:1\n2\r\n3'", id="line ends"),
         pytest.param("FEEDBACK:%s{}{{ 1 }}", "'FEEDBACK:%s{}{{ 1 }}'", id="marks of other languages"),
     ],
 )
