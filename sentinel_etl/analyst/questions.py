@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, literal_column, select
+from sqlalchemy import Boolean, Engine, literal_column, select
 
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.pipeline import Pipeline, load_pipeline
@@ -185,7 +185,7 @@ LATITUDE_ORDERS: weakref.WeakKeyDictionary[Engine, bool] = weakref.WeakKeyDictio
 
 def takes_latitude_first(warehouse: Engine) -> bool:
     if warehouse not in LATITUDE_ORDERS:
-        asked = select(literal_column(LATITUDE_FIRST))
+        asked = select(literal_column(LATITUDE_FIRST, Boolean))
         LATITUDE_ORDERS[warehouse] = bool(run_statement(warehouse, asked, repeatable=True)[0][0])
     return LATITUDE_ORDERS[warehouse]
 
