@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-import time
+import logging
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from sentinel_etl.errors import AuditFailed, SentinelError
 from sentinel_etl.notebook.notebook_run import NotebookRun
 
 __all__ = ["post_verdict", "verdict_message"]
 
+
+log = logging.getLogger(__name__)
 
 SHOWN = ("source_rows", "published_rows", "counts", "timings")
 
@@ -64,34 +73,38 @@ def post_verdict(
     tries: int = 3,
     pause_seconds: float = 1,
 ) -> bool:
-    """Post the verdict as JSON and tell whether the webhook took it; a failure is a warning on stderr.
+    """Post the verdict as JSON and tell whether the webhook took it; a failure is a warning in the log.
 
     Tried again, after a pause that doubles, where there is no connection and on a status of 500 or
     above. An answer that is only late is not: the message may have arrived. Redirects are not
-    followed. Of the URL, which may hold a secret, only the host is ever printed.
+    followed. Of the URL, which may hold a secret, only the host is ever logged.
     """
-    problem = "nothing tried"
-    for attempt in range(tries):
-        if attempt:
-            time.sleep(pause_seconds * 2 ** (attempt - 1))
-        try:
-            # The body of the answer is of no use, and could be endless: it is not read.
-            with requests.post(
-                url, json=verdict_message(done, error), timeout=timeout_seconds, allow_redirects=False, stream=True
-            ) as answer:
-                status = answer.status_code
-        except requests.ConnectionError as broken:
-            problem = f"no connection ({type(broken).__name__})"
-            continue
-        except Exception as broken:  # noqa: BLE001 - and not its words, which repeat the URL
-            problem = type(broken).__name__
-            break
+
+    def post() -> int:
+        # The body of the answer is of no use, and could be endless: it is not read.
+        with requests.post(
+            url, json=verdict_message(done, error), timeout=timeout_seconds, allow_redirects=False, stream=True
+        ) as answer:
+            return int(answer.status_code)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(requests.ConnectionError) | retry_if_result(lambda status: status >= 500),
+        stop=stop_after_attempt(tries),
+        wait=wait_exponential(pause_seconds),
+        reraise=True,
+    )
+    try:
+        status = retrying(post)
         if 200 <= status < 300:
             return True
         problem = f"status {status}"
-        if status < 500:
-            break
-    print(f"warning: the verdict was not posted to {name_host(url)}: {problem}", file=sys.stderr)
+    except RetryError as down:
+        problem = f"status {down.last_attempt.result()}"
+    except requests.ConnectionError as broken:
+        problem = f"no connection ({type(broken).__name__})"
+    except Exception as broken:  # noqa: BLE001 - and not its words, which repeat the URL
+        problem = type(broken).__name__
+    log.warning("the verdict was not posted to %s: %s", name_host(url), problem)
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pwd
 import re
@@ -266,7 +267,11 @@ def executed(record: dict[str, Any]) -> NotebookRun:
     return NotebookRun("run1", NIGHT, report, report.with_suffix(".html"), record)
 
 
-def test_the_verdict_is_posted_as_json(webhook: Webhook, capsys: pytest.CaptureFixture[str]) -> None:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_the_verdict_is_posted_as_json(webhook: Webhook, caplog: pytest.LogCaptureFixture) -> None:
     assert post_verdict(webhook.url, executed(PUBLISHED)) is True
     assert webhook.posted == [
         {
@@ -287,7 +292,7 @@ def test_the_verdict_is_posted_as_json(webhook: Webhook, capsys: pytest.CaptureF
             "page": "2026-11-21/etl_nightly_x_run1.html",
         }
     ]
-    assert capsys.readouterr().err == ""
+    assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize(
@@ -335,38 +340,35 @@ def test_a_failure_is_told_with_its_exit_code(message: dict[str, Any], expected:
     ],
 )
 def test_a_post_is_tried_again_only_where_that_can_help(
-    webhook: Webhook, capsys: pytest.CaptureFixture[str], statuses: list[int], posts: int, warning: str
+    webhook: Webhook, caplog: pytest.LogCaptureFixture, statuses: list[int], posts: int, warning: str
 ) -> None:
     webhook.statuses = list(statuses)
     taken = post_verdict(webhook.url, executed(PUBLISHED), pause_seconds=0.01)
-    said = capsys.readouterr().err
     assert (taken, len(webhook.posted)) == (not warning, posts)
-    assert said == (f"warning: the verdict was not posted to 127.0.0.1: {warning}\n" if warning else "")
+    assert warnings(caplog) == ([f"the verdict was not posted to 127.0.0.1: {warning}"] if warning else [])
 
 
 def test_a_webhook_that_is_not_there_is_a_warning_without_the_secret_in_its_url(
-    webhook: Webhook, capsys: pytest.CaptureFixture[str]
+    webhook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
     webhook.stop()
     started = time.monotonic()
     assert post_verdict(webhook.url, executed(PUBLISHED), tries=2, pause_seconds=0.3) is False
     assert time.monotonic() - started >= 0.3
-    assert capsys.readouterr().err == (
-        "warning: the verdict was not posted to 127.0.0.1: no connection (ConnectionError)\n"
-    )
+    assert warnings(caplog) == ["the verdict was not posted to 127.0.0.1: no connection (ConnectionError)"]
 
 
 @pytest.mark.parametrize("url", ["", "T0P-S3CRET", "ftp://host/T0P-S3CRET", "http://[T0P-S3CRET", "http://"])
-def test_a_url_that_is_none_is_a_warning_too(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_url_that_is_none_is_a_warning_too(url: str, caplog: pytest.LogCaptureFixture) -> None:
     assert post_verdict(url, executed(PUBLISHED)) is False
-    said = capsys.readouterr().err
-    assert said.startswith("warning: the verdict was not posted to ")
+    [said] = warnings(caplog)
+    assert said.startswith("the verdict was not posted to ")
     assert "S3CRET" not in said
 
 
-def test_a_webhook_that_does_not_answer_is_given_up_after_the_timeout(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_webhook_that_does_not_answer_is_given_up_after_the_timeout(caplog: pytest.LogCaptureFixture) -> None:
     silent = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # it listens, and nobody serves
     with silent:
         url = f"http://127.0.0.1:{silent.server_port}/T0P-S3CRET"
         assert post_verdict(url, executed(PUBLISHED), timeout_seconds=0.3) is False
-    assert capsys.readouterr().err == "warning: the verdict was not posted to 127.0.0.1: ReadTimeout\n"
+    assert warnings(caplog) == ["the verdict was not posted to 127.0.0.1: ReadTimeout"]
