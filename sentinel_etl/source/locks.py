@@ -7,19 +7,35 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, Integer, Text, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 
 from sentinel_etl.errors import SourceUnreachable, WindowLocked
 from sentinel_etl.source.connection import connect_source
 
-__all__ = ["hold_locks", "run_lock"]
+__all__ = ["held_names", "hold_locks", "run_lock", "session_name", "try_lock"]
+
+
+# PostgreSQL cuts a session's name at NAMEDATALEN - 1 bytes.
+# https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-APPLICATION-NAME
+SESSION_NAME_BYTES = 63
+
+# The advisory locks that somebody holds. The two halves of a 64-bit key stand apart in this view.
+# https://www.postgresql.org/docs/current/view-pg-locks.html
+HELD_LOCKS = (
+    text(
+        "SELECT pid, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks "
+        "WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    )
+    .columns(column("pid", Integer), column("key", BigInteger))
+    .subquery("held")
+)
+SESSIONS = table(
+    "pg_stat_activity",
+    column("pid", Integer),
+    column("application_name", Text),
+    column("backend_start", DateTime(timezone=True)),
+)
 
 
 # Both halves of a 64-bit advisory key stand apart in this view.
@@ -56,10 +72,10 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
             ) from error
 
     with connect_source(engine) as connection:
-        connection.execute(select(func.set_config("application_name", holder[:63], False)))
+        connection.execute(select(func.set_config("application_name", cut_session_name(holder), False)))
         try:
             for name in sorted(names):
-                while not connection.scalar(select(func.pg_try_advisory_lock(lock_key(name)))):
+                while not try_lock(connection, name):
                     if time.monotonic() >= deadline:
                         raise locked(connection, name, wait_seconds)
                     time.sleep(0.2)
@@ -95,14 +111,22 @@ def lock_key(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the name's lock for this session, and tell whether that was possible; it does not wait."""
+    return bool(connection.scalar(select(func.pg_try_advisory_lock(lock_key(name)))))
+
+
+def held_names(connection: Connection, names: Iterable[str]) -> set[str]:
+    """Tell whose locks of these names somebody holds."""
+    held = set(connection.scalars(select(HELD_LOCKS.c.key)))
+    return {name for name in names if lock_key(name) in held}
+
+
 def locked(connection: Connection, name: str, waited_seconds: float) -> WindowLocked:
     holder = connection.execute(
-        text(
-            "SELECT a.application_name, a.pid, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
-            "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
-        ),
-        {"key": lock_key(name)},
+        select(SESSIONS.c.application_name, SESSIONS.c.pid, SESSIONS.c.backend_start)
+        .join_from(HELD_LOCKS, SESSIONS, HELD_LOCKS.c.pid == SESSIONS.c.pid)
+        .where(HELD_LOCKS.c.key == lock_key(name))
     ).first()
     who = f"{holder[0]} (since {holder[2]:%Y-%m-%d %H:%M:%S} UTC, PostgreSQL pid {holder[1]})" if holder else "a run"
     return WindowLocked(
@@ -114,3 +138,12 @@ def locked(connection: Connection, name: str, waited_seconds: float) -> WindowLo
 def run_lock(run_id: str) -> str:
     """Name the lock that a run holds while it lives."""
     return f"run {run_id}"
+
+
+def session_name(run_id: str) -> str:
+    """Name a run's session that holds its locks, or waits for them."""
+    return cut_session_name(f"sentinel-etl run {run_id}")
+
+
+def cut_session_name(name: str) -> str:
+    return name.encode()[:SESSION_NAME_BYTES].decode(errors="ignore")

@@ -1,0 +1,50 @@
+"""The advisory locks of runs: who can take one, who holds one, and under which name."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, text
+
+from sentinel_etl.source.connection import connect_source
+from sentinel_etl.source.locks import held_names, hold_locks, run_lock, session_name, try_lock
+
+
+def test_a_name_s_lock_is_one_session_s_and_goes_with_it(source_engine: Engine) -> None:
+    with connect_source(source_engine) as other:
+        with connect_source(source_engine) as session:
+            assert try_lock(session, "run a")
+            assert not try_lock(other, "run a")
+            assert try_lock(other, "run b")
+        assert try_lock(other, "run a")
+
+
+def test_of_names_those_are_told_whose_locks_somebody_holds(source_engine: Engine) -> None:
+    # Keys of both signs: the upper half of a negative one has its first bit set.
+    names = [f"run {number}" for number in range(16)]
+    with connect_source(source_engine) as other:
+        with hold_locks(source_engine, names[::2], "a test", 0):
+            assert held_names(other, names) == set(names[::2])
+            assert held_names(other, iter(names[:1])) == {names[0]}
+            assert held_names(other, []) == set()
+        assert held_names(other, names) == set()
+
+
+@pytest.mark.parametrize(
+    ("run_id", "name"),
+    [
+        pytest.param("20261122T003000Z_ab12", "sentinel-etl run 20261122T003000Z_ab12", id="whole"),
+        pytest.param("x" * 80, "sentinel-etl run " + "x" * 46, id="cut at 63 bytes"),
+        pytest.param("x" * 45 + "ಅ", "sentinel-etl run " + "x" * 45, id="no half of a letter"),
+    ],
+)
+def test_a_run_s_session_has_the_name_that_the_server_shows(source_engine: Engine, run_id: str, name: str) -> None:
+    assert session_name(run_id) == name
+    with hold_locks(source_engine, [run_lock(run_id)], session_name(run_id), 0), source_engine.connect() as other:
+        shown = other.scalars(text("SELECT application_name FROM pg_stat_activity")).all()
+    assert name in shown
+
+
+def test_a_holder_s_name_is_cut_as_a_session_s_is(source_engine: Engine) -> None:
+    with hold_locks(source_engine, ["a"], "x" * 80, 0), source_engine.connect() as other:
+        shown = other.scalars(text("SELECT application_name FROM pg_stat_activity")).all()
+    assert "x" * 63 in shown
