@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-__all__ = ["LIMITS_OPTION", "Limits", "limits_of", "try_again"]
+__all__ = ["LIMITS_OPTION", "TimeLimits", "limits_of", "try_again"]
 
 
 FIRST_PAUSE_SECONDS = 0.3
@@ -19,7 +19,7 @@ LIMITS_OPTION = "sentinel_limits"
 
 
 @dataclass(frozen=True)
-class Limits:
+class TimeLimits:
     """How long a database is waited for, in seconds.
 
     A connection may take ``connect_seconds``, an answer, or each piece of one, ``answer_seconds``. What
@@ -31,9 +31,9 @@ class Limits:
     retry_seconds: float = 0
 
 
-def limits_of(engine: Engine) -> Limits:
+def limits_of(engine: Engine) -> TimeLimits:
     limits = engine.get_execution_options().get(LIMITS_OPTION)
-    return limits if isinstance(limits, Limits) else Limits()
+    return limits if isinstance(limits, TimeLimits) else TimeLimits()
 
 
 def try_again(engine: Engine, may_recover: Callable[[BaseException], bool]) -> Retrying:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from content_hash import content_hash
 from sqlalchemy import Engine, func, select
 
 from sentinel_etl.config.source_models import SourceBase
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import content_hash
 from sentinel_etl.window import Window
 
 ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))

@@ -35,7 +35,7 @@ from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.engine import open_warehouse
 from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import happened_in
+from sentinel_etl.warehouse.rows import in_time_window
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, parse_instant, shift_date_of
 
@@ -189,7 +189,7 @@ def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[boo
     """Build the condition for a period's rows; the night comes first, because the table is in its order."""
     return and_(
         table.c.shift_date >= str(period.shift_dates(zone)[0]),
-        happened_in(table, period),
+        in_time_window(table, period),
     )
 
 

@@ -17,7 +17,7 @@ from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
 from sentinel_etl.extract.statements import night_of, select_events
 from sentinel_etl.ledger.archive import Archive, read_archive
-from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.source.snapshot import open_snapshot
@@ -47,7 +47,7 @@ def last_nights(nights: int, settings: Settings) -> Window:
     return Window(Window.night(first, settings.zone).start, last.end)
 
 
-def read_coverage(window: Window, context: Context) -> list[Night]:
+def read_coverage(window: Window, context: Context) -> list[NightCoverage]:
     """Judge each night of the window by the ledger: published, warned, failed or missing."""
     zone = context.settings.zone
     nights = window.shift_dates(zone)

@@ -10,7 +10,7 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
 
 from sentinel_etl.config.fact_table import SHOWN_COLUMNS
-from sentinel_etl.warehouse.rows import happened_in, rows_of_window
+from sentinel_etl.warehouse.rows import in_time_window, rows_of_window
 from sentinel_etl.warehouse.types import is_nullable
 from sentinel_etl.window import Window
 
@@ -42,7 +42,7 @@ class Scene:
         """Build the condition that a row of the table is the window's."""
         if self.event_types:
             return rows_of_window(table, self.window, self.event_types)
-        return happened_in(table, self.window)
+        return in_time_window(table, self.window)
 
     def select_events(self, condition: ColumnElement[bool], *more: str) -> Select[Any]:
         """Select rows of the window, of the columns that may be shown."""

@@ -13,7 +13,7 @@ from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.warehouse.contract import Bounds, ranges_of
-from sentinel_etl.warehouse.rows import happened_in
+from sentinel_etl.warehouse.rows import in_time_window
 
 __all__ = [
     "WINDOW_GATES",
@@ -36,7 +36,7 @@ def select_rejected(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
         return select(literal_column("'none'").label("reason")).where(literal_column("0") == 1)
     columns = scene.rejected.c
     shown = select(columns.event_id, columns.event_type, columns.event_timestamp, columns.reason)
-    mine = or_(func.isNull(columns.event_timestamp), happened_in(scene.rejected, scene.window))
+    mine = or_(func.isNull(columns.event_timestamp), in_time_window(scene.rejected, scene.window))
     return shown.where(columns.event_type.in_(subjects), mine).order_by(columns.event_type, columns.event_id)
 
 

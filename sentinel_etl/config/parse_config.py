@@ -34,7 +34,7 @@ def parse_event_config(
     try:
         entries = EventConfig.model_validate(config).root
     except ValidationError as error:
-        raise configuration_error("EVENT_CONFIG", error, describe, separator="\n  ") from None
+        raise configuration_error("EVENT_CONFIG", error, describe_entry_problem, separator="\n  ") from None
     return {name: event_type_of(name, entry, common_columns) for name, entry in entries.items()}
 
 
@@ -61,7 +61,7 @@ def with_common_columns(entry: Entry, common_columns: tuple[str, ...]) -> tuple[
     return (*found, *entry.columns)
 
 
-def describe(problem: ErrorDetails) -> str:
+def describe_entry_problem(problem: ErrorDetails) -> str:
     """Say one of pydantic's problems in the words of an entry: where, what was expected, what was found."""
     where, found = problem["loc"], problem["input"]
     place = ".".join(str(part) for part in where[:2])

@@ -89,10 +89,10 @@ def check_risk_weights(weights: object, fact_table: Table) -> None:
     try:
         WeightsByColumn.model_validate(weights, context=fact_table)
     except ValidationError as error:
-        raise configuration_error("risk weights", error, partial(describe, weights)) from None
+        raise configuration_error("risk weights", error, partial(describe_weight_problem, weights)) from None
 
 
-def describe(weights: Any, problem: ErrorDetails) -> str:
+def describe_weight_problem(weights: Any, problem: ErrorDetails) -> str:
     """Say one of pydantic's problems in the words of RISK_WEIGHTS."""
     found = problem["input"]
     match problem["type"], problem["loc"]:

@@ -21,7 +21,7 @@ from sentinel_etl.window import Window
 __all__ = [
     "NIGHT_MARKS",
     "NIGHT_STATES",
-    "Night",
+    "NightCoverage",
     "NightState",
     "judge_nights",
     "loaded_nights",
@@ -88,7 +88,7 @@ NIGHT_STATES: dict[RunState, NightState] = {
 
 
 @dataclass(frozen=True)
-class Night:
+class NightCoverage:
     """An operational night: how it stands in the warehouse, and the run that says so."""
 
     shift_date: date
@@ -98,7 +98,7 @@ class Night:
 
 def judge_nights(
     nights: Sequence[date], runs: Sequence[ArchivedRun], event_types: Collection[str], zone: ZoneInfo
-) -> list[Night]:
+) -> list[NightCoverage]:
     """Judge each night by what is in the warehouse; ``runs`` come newest first.
 
     published  runs that were published cover it, for all event types; warned: the newest with warnings
@@ -115,11 +115,11 @@ def judge_nights(
         of_night = [run for run in runs if run.first_night <= night <= run.last_night and concerns_night(run)]
         published = [run for run in of_night if run.state.is_published]
         if night not in missing:
-            judged.append(Night(night, NIGHT_STATES[published[0].state], published[0]))
+            judged.append(NightCoverage(night, NIGHT_STATES[published[0].state], published[0]))
         elif of_night and of_night[0].state.ended_badly:
-            judged.append(Night(night, NightState.FAILED, of_night[0]))
+            judged.append(NightCoverage(night, NightState.FAILED, of_night[0]))
         else:
-            judged.append(Night(night, NightState.MISSING, of_night[0] if of_night else None))
+            judged.append(NightCoverage(night, NightState.MISSING, of_night[0] if of_night else None))
     return judged
 
 

@@ -59,7 +59,7 @@ def start_stack(state_dir: Path) -> LocalStack:
     state_dir = state_dir.resolve()
     with _plain_errors(state_dir):
         logins = read_logins(state_dir)
-        if logins is None or not all(_answers(name, state_dir, login) for name, login in logins.items()):
+        if logins is None or not all(_service_answers(name, state_dir, login) for name, login in logins.items()):
             if not state_dir.exists():
                 state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(state_dir):
@@ -149,7 +149,7 @@ def _find_service(name: str, state_dir: Path) -> RunningService | None:
     return launch.find_endpoint(state_dir)
 
 
-def _answers(name: str, state_dir: Path, login: Login) -> bool:
+def _service_answers(name: str, state_dir: Path, login: Login) -> bool:
     found = _find_service(name, state_dir)
     return found is not None and found.ready and found.port == login.port
 

@@ -92,7 +92,7 @@ def run_notebook(
     pipeline = context.pipeline if context else load_pipeline(settings)
     plan = plan_run(name, dict(parameters or {}), pipeline, settings)
     try:
-        failure = execute(plan, settings, progress)
+        failure = execute_plan(plan, settings, progress)
     except OSError as error:
         raise report_not_written(plan.part, error) from error
     with databases_after(settings, context) as databases:
@@ -129,7 +129,7 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     return Plan(source, given, window, run_id, report, recorded="run_id" in known)
 
 
-def execute(plan: Plan, settings: Settings, progress: bool) -> SentinelError | None:
+def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelError | None:
     """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
     source = plan.source
     try:

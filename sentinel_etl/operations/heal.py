@@ -45,12 +45,12 @@ class Reconciliation:
             "days": self.days,
             "nights": self.nights,
             "rows": self.rows,
-            **{name: json.loads(describe(table).to_json(orient="records")) for name, table in tables.items()},
+            **{name: json.loads(mark_differences(table).to_json(orient="records")) for name, table in tables.items()},
             "healed": [result.report for result in self.healed],
         }
 
     def __str__(self) -> str:
-        lines = [describe(self.found).to_string(index=False)] if len(self.found) else []
+        lines = [mark_differences(self.found).to_string(index=False)] if len(self.found) else []
         changed = self.found["shift_date"].nunique()
         lines.append(f"{self.nights} nights of {self.rows:,} rows compared, {changed} changed since they were loaded")
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
@@ -77,7 +77,7 @@ class Reconciliation:
             )
 
 
-def describe(table: pd.DataFrame) -> pd.DataFrame:
+def mark_differences(table: pd.DataFrame) -> pd.DataFrame:
     """Write the comparison for people: equal or not, in words."""
     words = {True: "equal", False: "differ"}
     return table.assign(

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from sentinel_etl.ledger.archive import ArchivedRun
-from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, Night
+from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, NightCoverage
 from sentinel_etl.report.render import render_template
 
 __all__ = ["Measure", "render_index"]
@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     """A day of the calendar, and the id of the row that it leads to; no night: outside what is shown."""
 
     day: date
-    night: Night | None
+    night: NightCoverage | None
     row: str
 
 
@@ -53,7 +53,7 @@ class Spark:
 
 def render_index(
     runs: Sequence[ArchivedRun],
-    nights: Sequence[Night],
+    nights: Sequence[NightCoverage],
     measures: Mapping[date, Measure],
     written_at: datetime,
     zone: ZoneInfo,
@@ -80,8 +80,8 @@ def render_index(
         risk_sparks=spark_by_night(risk),
         trend_nights=len(days[-TREND_NIGHTS:]),
         trend_from=days[-TREND_NIGHTS:][0],
-        event_trend=draw(list(events.values())[-TREND_NIGHTS:], 600, 90, from_zero=True),
-        risk_trend=draw(list(risk.values())[-TREND_NIGHTS:], 600, 90),
+        event_trend=draw_trend(list(events.values())[-TREND_NIGHTS:], 600, 90, from_zero=True),
+        risk_trend=draw_trend(list(risk.values())[-TREND_NIGHTS:], 600, 90),
         written_at=written_at.astimezone(zone),
     )
 
@@ -99,12 +99,12 @@ def row_id(name: str) -> str:
     return "run-" + re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
-def row_of(night: Night) -> str:
+def row_of(night: NightCoverage) -> str:
     """Name the row that a night's cell leads to."""
     return row_id(night.run.run_id) if night.run else f"missing-{night.shift_date}"
 
 
-def calendar_months(nights: Sequence[Night]) -> Iterator[tuple[date, list[list[Cell | None]]]]:
+def calendar_months(nights: Sequence[NightCoverage]) -> Iterator[tuple[date, list[list[Cell | None]]]]:
     """Lay the nights out by month, the newest first, in weeks from Monday; None pads a week."""
     known = {night.shift_date: night for night in nights}
     months = [list(days) for _, days in groupby(known, key=lambda day: (day.year, day.month))]
@@ -121,7 +121,7 @@ def calendar_months(nights: Sequence[Night]) -> Iterator[tuple[date, list[list[C
 
 
 def table_rows(
-    runs: Sequence[ArchivedRun], nights: Sequence[Night]
+    runs: Sequence[ArchivedRun], nights: Sequence[NightCoverage]
 ) -> Iterator[tuple[ArchivedRun | None, list[date], str]]:
     """Give a row for each run and for each stretch of nights without one, the newest night first."""
     rows: list[tuple[date, int, ArchivedRun | None, list[date]]] = [
@@ -148,10 +148,10 @@ def spark_by_night(values: Mapping[date, float | None], *, from_zero: bool = Fal
     there = [height for height in heights if height is not None]
     scale = (min(there, default=0.0), max(there, default=0.0))
     upto = {day: heights[max(0, place - SPARK_NIGHTS) : place] for place, day in enumerate(values, start=1)}
-    return {day: draw(shown, 84, 20, scale, from_zero=from_zero) for day, shown in upto.items()}
+    return {day: draw_trend(shown, 84, 20, scale, from_zero=from_zero) for day, shown in upto.items()}
 
 
-def draw(
+def draw_trend(
     values: Sequence[float | None],
     width: int,
     height: int,

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sentinel_etl.ledger.nights import NIGHT_MARKS, Night, NightState
+from sentinel_etl.ledger.nights import NIGHT_MARKS, NightCoverage, NightState
 from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.style import (
     BEFORE,
@@ -38,7 +38,7 @@ __all__ = [
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def coverage_figure(nights: Sequence[Night]) -> Figure:
+def coverage_figure(nights: Sequence[NightCoverage]) -> Figure:
     """Draw a calendar: a row per week, a square per night, its day of the month and the letter of its state."""
     monday = nights[0].shift_date - timedelta(days=nights[0].shift_date.weekday())
     weeks = (nights[-1].shift_date - monday).days // 7 + 1
@@ -67,7 +67,7 @@ def coverage_figure(nights: Sequence[Night]) -> Figure:
     return finish_figure(figure)
 
 
-def coverage_table(nights: Sequence[Night]) -> Page:
+def coverage_table(nights: Sequence[NightCoverage]) -> Page:
     """How many nights stand in each state, and which ones need someone."""
     rows = {}
     for state, (_, words) in NIGHT_MARKS.items():

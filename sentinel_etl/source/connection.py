@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
-from sentinel_etl.retry import LIMITS_OPTION, Limits, try_again
+from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
 
 __all__ = [
     "KEEPALIVE",
@@ -107,7 +107,7 @@ def open_source(
                 "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
                 **KEEPALIVE,
             },
-            execution_options={LIMITS_OPTION: Limits(connect_timeout_seconds, answer_seconds, retry_seconds)},
+            execution_options={LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)},
         )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(

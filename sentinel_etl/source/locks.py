@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sentinel_etl.errors import SourceUnreachable, WindowLocked
 from sentinel_etl.source.connection import connect_source
 
-__all__ = ["held_names", "hold_locks", "run_lock", "session_name", "try_lock"]
+__all__ = ["held_names", "hold_locks", "run_lock", "session_name", "session_names", "try_lock"]
 
 
 # PostgreSQL cuts a session's name at NAMEDATALEN - 1 bytes.
@@ -35,14 +35,6 @@ SESSIONS = table(
     column("pid", Integer),
     column("application_name", Text),
     column("backend_start", DateTime(timezone=True)),
-)
-
-
-# Both halves of a 64-bit advisory key stand apart in this view.
-# https://www.postgresql.org/docs/current/view-pg-locks.html
-HELD_KEYS = text(
-    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks "
-    "WHERE locktype = 'advisory' AND granted AND objsubid = 1"
 )
 
 
@@ -85,27 +77,6 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
             connection.invalidate()
 
 
-def try_lock(connection: Connection, name: str) -> bool:
-    """Take the name's lock for the session, if it is free, and tell whether it was."""
-    return bool(connection.scalar(select(func.pg_try_advisory_lock(lock_key(name)))))
-
-
-def held_names(connection: Connection, names: Iterable[str]) -> set[str]:
-    """Tell which of these names' locks a session holds."""
-    held = set(connection.scalars(HELD_KEYS))
-    return {name for name in names if lock_key(name) in held}
-
-
-def session_names(connection: Connection) -> set[str]:
-    """List the names that the server's sessions have given themselves."""
-    return set(connection.scalars(text("SELECT application_name FROM pg_stat_activity")))
-
-
-def session_name(run_id: str) -> str:
-    """Name a run's session, cut to what PostgreSQL keeps of a name."""
-    return f"sentinel-etl run {run_id}"[:63]
-
-
 def lock_key(name: str) -> int:
     """Map a name to the 64-bit key of an advisory lock, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
@@ -120,6 +91,11 @@ def held_names(connection: Connection, names: Iterable[str]) -> set[str]:
     """Tell whose locks of these names somebody holds."""
     held = set(connection.scalars(select(HELD_LOCKS.c.key)))
     return {name for name in names if lock_key(name) in held}
+
+
+def session_names(connection: Connection) -> set[str]:
+    """List the names that the server's sessions have given themselves."""
+    return set(connection.scalars(select(SESSIONS.c.application_name)))
 
 
 def locked(connection: Connection, name: str, waited_seconds: float) -> WindowLocked:

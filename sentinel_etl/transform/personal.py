@@ -49,7 +49,7 @@ def hash_column(column: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
     try:
         encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     except pa.ArrowNotImplementedError:  # a list, say
-        texts = [None if value is None else as_text(value) for value in column.to_pylist()]
+        texts = [None if value is None else canonical_text(value) for value in column.to_pylist()]
         encoded = pa.array(texts, pa.string()).dictionary_encode()
     chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
     return pa.chunked_array(
@@ -64,10 +64,10 @@ def hash_column(column: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
 
 
 def hash_value(value: Any, key: bytes) -> str:
-    return hmac.digest(key, as_text(value).encode("utf-8", "surrogatepass"), "sha256").hex()[:HASH_DIGITS]
+    return hmac.digest(key, canonical_text(value).encode("utf-8", "surrogatepass"), "sha256").hex()[:HASH_DIGITS]
 
 
-def as_text(value: Any) -> str:
+def canonical_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 

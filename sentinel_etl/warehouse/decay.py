@@ -18,9 +18,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
 from sentinel_etl.errors import ConfigurationError
 
 __all__ = [
@@ -28,9 +25,6 @@ __all__ = [
     "MIN_HALF_LIFE_HOURS",
     "NEGLIGIBLE_HALF_LIVES",
     "check_half_life",
-    "decayed_risk",
-    "fold_night",
-    "unfold_night",
 ]
 
 
@@ -46,8 +40,6 @@ MIN_HALF_LIFE_HOURS = 0.1
 # doubles (IEEE 754 binary64) at 1. It is 37/λ hours, 159 days at the default half-life.
 NEGLIGIBLE_HALF_LIVES = 53
 
-Floats = npt.NDArray[np.float64]
-
 
 def check_half_life(half_life_hours: float) -> float:
     """Return the half-life, in hours, as a float.
@@ -61,19 +53,3 @@ def check_half_life(half_life_hours: float) -> float:
             f"half_life_hours: expected a number of hours of at least {MIN_HALF_LIFE_HOURS}, found {half_life_hours!r}"
         )
     return float(half_life_hours)
-
-
-def decayed_risk(scores: Floats, ages_hours: Floats, half_life_hours: float) -> float:
-    """Sum the scores (risk points), each decayed by its age (hours); a negative age does not count."""
-    counts = ages_hours >= 0
-    return float(np.sum(scores[counts] * np.exp2(-ages_hours[counts] / half_life_hours)))
-
-
-def fold_night(scores: Floats, hours: Floats, half_life_hours: float) -> float:
-    """Sum one night's scores as seen from its reference instant: ``hours`` are the events' own."""
-    return float(np.sum(scores * np.exp2(hours / half_life_hours)))
-
-
-def unfold_night(folded: float, hours: float, half_life_hours: float) -> float:
-    """Turn a folded night into its risk ``hours`` after its reference instant."""
-    return folded * math.exp2(-hours / half_life_hours)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
-from sentinel_etl.retry import LIMITS_OPTION, Limits, limits_of
+from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
 from sentinel_etl.warehouse.query import run_statement
 
 __all__ = ["OLDEST_SERVER", "PatientSession", "open_warehouse", "server_version"]
@@ -53,7 +53,7 @@ def open_warehouse(
         WarehouseUnreachable: no connection, a refusal, or a server older than `OLDEST_SERVER`.
     """
     form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
-    limits = Limits(connect_timeout_seconds, answer_seconds, retry_seconds)
+    limits = TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)
     try:
         engine = create_engine(url, execution_options={LIMITS_OPTION: limits})
     except (ArgumentError, NoSuchModuleError, ValueError) as error:

@@ -20,15 +20,7 @@ from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
-__all__ = ["content_hash", "count_rows", "happened_in", "instant", "is_staged", "row_hash", "rows_of_window"]
-
-
-def content_hash(table: Table) -> ColumnElement[str]:
-    """Build the order-free checksum of a set of rows' content, as 16 hex digits.
-
-    A sum, not an exclusive or, so that a row standing twice does not cancel itself out.
-    """
-    return func.hex(func.sumWithOverflow(row_hash(table)))
+__all__ = ["count_rows", "in_time_window", "instant", "is_staged", "row_hash", "rows_of_window"]
 
 
 def row_hash(table: Table) -> ColumnElement[int]:
@@ -39,10 +31,10 @@ def row_hash(table: Table) -> ColumnElement[int]:
 
 def rows_of_window(table: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:
     """Build the condition that a run of the window and these event types owns a row."""
-    return and_(happened_in(table, window), table.c.event_type.in_(list(event_types)))
+    return and_(in_time_window(table, window), table.c.event_type.in_(list(event_types)))
 
 
-def happened_in(table: Table, window: Window) -> ColumnElement[bool]:
+def in_time_window(table: Table, window: Window) -> ColumnElement[bool]:
     """Build the condition that a row's event happened in the window."""
     return and_(table.c.event_timestamp >= instant(window.start), table.c.event_timestamp < instant(window.end))
 

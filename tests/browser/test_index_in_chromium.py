@@ -12,7 +12,7 @@ import pytest
 from chromium import WIDTHS, Browser, needs_chromium
 
 from sentinel_etl.ledger.archive import ArchivedRun
-from sentinel_etl.ledger.nights import Night, judge_nights
+from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.window import Window
@@ -42,7 +42,7 @@ STATES = {
 }
 
 
-def sixty_nights() -> tuple[list[ArchivedRun], list[Night], dict[date, Measure]]:
+def sixty_nights() -> tuple[list[ArchivedRun], list[NightCoverage], dict[date, Measure]]:
     days = [LAST - timedelta(days=n) for n in reversed(range(len(NIGHTS)))]
     runs, measures = [], {}
     for place, (night, letter) in enumerate(zip(days, NIGHTS, strict=True)):

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from sentinel_etl.retry import LIMITS_OPTION, Limits, try_again
+from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
 from sentinel_etl.source.connection import source_may_recover
 from sentinel_etl.threads import Waiter
 
 
 def patient(seconds: float) -> Engine:
-    return create_engine("sqlite://", execution_options={LIMITS_OPTION: Limits(retry_seconds=seconds)})
+    return create_engine("sqlite://", execution_options={LIMITS_OPTION: TimeLimits(retry_seconds=seconds)})
 
 
 def failing(times: int, error: Exception) -> Callable[[], int]:

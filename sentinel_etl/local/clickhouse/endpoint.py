@@ -17,11 +17,11 @@ from sentinel_etl.local.clickhouse.answers import Answer, ResultPipe, content_ty
 from sentinel_etl.local.clickhouse.bodies import choose_encoding
 from sentinel_etl.local.clickhouse.engine import Engine
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import Job, Outcome
+from sentinel_etl.local.clickhouse.jobs import Outcome, StatementJob
 from sentinel_etl.local.clickhouse.requests import (
     ClientGone,
-    Limits,
     QueryRequest,
+    RequestLimits,
     check_credentials,
     receive_request,
 )
@@ -49,7 +49,7 @@ _INSERT_HEAD_BYTES = 1024 * 1024
 class Endpoint:
     """The query endpoint, an ASGI application."""
 
-    def __init__(self, engine: Engine, user: str, password: str, limits: Limits) -> None:
+    def __init__(self, engine: Engine, user: str, password: str, limits: RequestLimits) -> None:
         self._engine = engine
         self._user = user
         self._password = password
@@ -147,7 +147,7 @@ class Endpoint:
             head = read_insert_head(text, True, self._engine.allow) if may_insert else None
         return text, head
 
-    async def _insert(self, job: Job, head: InsertHead, first: str, body: AsyncIterator[bytes]) -> Outcome:
+    async def _insert(self, job: StatementJob, head: InsertHead, first: str, body: AsyncIterator[bytes]) -> Outcome:
         """Stream an INSERT's data into the engine: at most two pieces are held at a time.
 
         A body that breaks off, or a piece that does not parse, cancels the insert; what stays then
@@ -195,7 +195,9 @@ class Endpoint:
             answer.headers["X-ClickHouse-Format"] = format_name
         await answer.finish_with(outcome)
 
-    async def _select(self, job: Job, statement: Statement, format_name: str, receive: Receive, answer: Answer) -> None:
+    async def _select(
+        self, job: StatementJob, statement: Statement, format_name: str, receive: Receive, answer: Answer
+    ) -> None:
         """Stream a SELECT's result; a client that hangs up cancels the query."""
         name = uuid.uuid4().hex
         path = self._engine.make_pipe(name)

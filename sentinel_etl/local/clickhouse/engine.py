@@ -25,9 +25,9 @@ from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 from sentinel_etl.local.clickhouse.jobs import (
     InsertStream,
-    Job,
     Outcome,
     SessionKey,
+    StatementJob,
     assignments,
     open_insert,
     query,
@@ -144,7 +144,7 @@ class Engine:
             return str(self._keeper.query(sql, "TabSeparated"))
 
     @contextmanager
-    def workspace(self, job: Job) -> Iterator[Any]:
+    def workspace(self, job: StatementJob) -> Iterator[Any]:
         """Lend a connection that has the job's database and settings.
 
         Raises:
@@ -205,7 +205,7 @@ class Engine:
         with self._sessions_lock:
             self._drop_expired(time.monotonic())
 
-    def execute(self, job: Job, sql: str, format_name: str) -> Outcome:
+    def execute(self, job: StatementJob, sql: str, format_name: str) -> Outcome:
         """Run one statement to its end.
 
         What writes is as in ClickHouse: an INSERT SELECT that fails keeps the blocks it had written.
@@ -216,7 +216,7 @@ class Engine:
         with self.workspace(job) as connection, with_tables(connection, job.tables):
             return query(connection, sql, format_name, job.parameters)
 
-    def begin_insert(self, job: Job, sql: str, format_name: str) -> InsertStream:
+    def begin_insert(self, job: StatementJob, sql: str, format_name: str) -> InsertStream:
         """Open an INSERT whose data follows in pieces.
 
         Raises:
@@ -251,7 +251,7 @@ class Engine:
 
 
 @contextmanager
-def _surrounded(session: _Session, job: Job) -> Iterator[None]:
+def _surrounded(session: _Session, job: StatementJob) -> Iterator[None]:
     """Put the job's database and settings on a session's connection, and take them off again.
 
     A session keeps what its statements SET; what a request's URL sets is for that request alone.

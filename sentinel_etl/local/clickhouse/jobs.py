@@ -13,9 +13,9 @@ from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 __all__ = [
     "ExternalTable",
     "InsertStream",
-    "Job",
     "Outcome",
     "SessionKey",
+    "StatementJob",
     "assignments",
     "open_insert",
     "query",
@@ -70,7 +70,7 @@ class ExternalTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StatementJob:
     """What surrounds a statement: database, settings, parameters, session.
 
     ``changes_session`` marks SET and USE: settings of their own request would undo them.
@@ -198,7 +198,7 @@ def checked(name: str) -> str:
     return name
 
 
-def settings_of(job: Job) -> dict[str, str]:
+def settings_of(job: StatementJob) -> dict[str, str]:
     """Put a job's settings in the order in which they can be SET."""
     # The client's query id goes where system.processes shows it: the engine makes ids of its own.
     settings = {"log_comment": job.query_id, **job.settings}

@@ -18,9 +18,9 @@ from starlette.types import Receive
 
 from sentinel_etl.local.clickhouse.bodies import BodyDecoder, parse_multipart
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import ExternalTable, Job, SessionKey
+from sentinel_etl.local.clickhouse.jobs import ExternalTable, SessionKey, StatementJob
 
-__all__ = ["ClientGone", "Limits", "QueryRequest", "check_credentials", "receive_request"]
+__all__ = ["ClientGone", "QueryRequest", "RequestLimits", "check_credentials", "receive_request"]
 
 
 # ClickHouse's defaults: default_session_timeout and max_session_timeout of its server settings.
@@ -58,7 +58,7 @@ _TABLE_SUFFIXES = ("_format", "_structure", "_types")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """How much one client may ask of the process.
 
     Attributes:
@@ -90,7 +90,7 @@ class QueryRequest:
     """
 
     sql: str
-    job: Job
+    job: StatementJob
     default_format: str
     answer_encodings: str
     wait_end: bool
@@ -201,7 +201,7 @@ def _read_request(
             tables[name] = value
         else:
             settings[name] = value
-    job = Job(
+    job = StatementJob(
         query_id=parameters.get("query_id") or headers.get("x-clickhouse-query-id") or str(uuid.uuid4()),
         database=headers.get("x-clickhouse-database") or parameters.get("database") or None,
         settings=settings,
@@ -252,7 +252,7 @@ async def _decoded_body(receive: Receive, encoding: str, limit: int) -> AsyncIte
 
 
 async def receive_request(
-    method: str, headers: Headers, query_string: bytes, receive: Receive, limits: Limits
+    method: str, headers: Headers, query_string: bytes, receive: Receive, limits: RequestLimits
 ) -> tuple[QueryRequest, AsyncIterator[bytes]]:
     """Read what stands before the body; a multipart body is read whole, as it holds parameters and tables.
 

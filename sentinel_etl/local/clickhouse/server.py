@@ -36,7 +36,7 @@ from starlette.routing import Route
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.local.clickhouse.endpoint import Endpoint
 from sentinel_etl.local.clickhouse.engine import Engine
-from sentinel_etl.local.clickhouse.requests import Limits
+from sentinel_etl.local.clickhouse.requests import RequestLimits
 from sentinel_etl.local.clickhouse.rights import ALLOWABLE
 
 __all__ = ["create_app", "serve"]
@@ -55,7 +55,7 @@ async def _ok(request: Request) -> PlainTextResponse:
     return PlainTextResponse("Ok.\n")
 
 
-def create_app(engine: Engine, user: str, password: str, limits: Limits) -> Starlette:
+def create_app(engine: Engine, user: str, password: str, limits: RequestLimits) -> Starlette:
     """Make the ASGI application for an engine that is open.
 
     Its lifespan ends by cancelling what still runs; closing the engine is the caller's.
@@ -111,7 +111,7 @@ def serve(
     """
     if not password:
         raise ConfigurationError(f"{PASSWORD_VARIABLE} is empty: expected the password of {user!r}")
-    limits = Limits()
+    limits = RequestLimits()
     with _bound_socket(port) as listener:
         engine = Engine(data, database, allow)
         try:

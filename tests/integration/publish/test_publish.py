@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from content_hash import content_hash
 from sqlalchemy import Engine, func, select
 
 from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events, content_columns
@@ -25,7 +26,6 @@ from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import content_hash
 from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 

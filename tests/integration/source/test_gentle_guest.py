@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from content_hash import content_hash
 from sqlalchemy import Engine, func, select, text
 
 from sentinel_etl.databases import Databases, open_databases
@@ -25,7 +26,6 @@ from sentinel_etl.source.locks import hold_locks
 from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.threads import throttle
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import content_hash
 from sentinel_etl.window import Window
 
 FACTS = SENTINEL.fact_table

@@ -12,14 +12,13 @@ from sqlalchemy import Engine, create_engine, select
 
 from sentinel_etl.errors import WarehouseUnreachable
 from sentinel_etl.ledger.ledger import attach_report
-from sentinel_etl.load.staging import create_staging, drop_staging
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.publish.publish_window import merge_to_one_part
-from sentinel_etl.retry import LIMITS_OPTION, Limits
+from sentinel_etl.retry import LIMITS_OPTION, TimeLimits
 from sentinel_etl.warehouse.engine import with_server_settings
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.rows import count_rows
-from sentinel_etl.warehouse.tables import create_table, has_table
+from sentinel_etl.warehouse.tables import create_staging, create_table, drop_staging, has_table
 
 FACTS = SENTINEL.fact_table
 
@@ -48,7 +47,7 @@ def hanging_up() -> Iterator[tuple[Engine, list[str]]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    limits = {LIMITS_OPTION: Limits(connect_seconds=5, answer_seconds=5, retry_seconds=0.5)}
+    limits = {LIMITS_OPTION: TimeLimits(connect_seconds=5, answer_seconds=5, retry_seconds=0.5)}
     url = f"clickhouse+http://officer:word@127.0.0.1:{server.server_port}/city"
     engine = with_server_settings(create_engine(url, execution_options=limits))
     yield engine, taken

