@@ -1,0 +1,1 @@
+"""Reads a window's rows from the source."""

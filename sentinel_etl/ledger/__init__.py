@@ -1,0 +1,1 @@
+"""What is remembered of every run, and what follows from it."""

@@ -1,0 +1,1 @@
+"""Writes frames into staging tables."""

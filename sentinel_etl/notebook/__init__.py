@@ -1,0 +1,1 @@
+"""Executes a notebook headlessly and archives it."""

@@ -1,0 +1,1 @@
+"""Puts audited rows in the place of a window's earlier ones."""

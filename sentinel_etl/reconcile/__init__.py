@@ -1,0 +1,1 @@
+"""Compares source and warehouse where the rows lie."""

@@ -1,0 +1,1 @@
+"""One run of one window: here alone stands which stage follows which."""

@@ -1,0 +1,1 @@
+"""Raw events in, fact rows out. Pure."""

@@ -1,0 +1,1 @@
+"""ClickHouse: the engine, statements, tables, views."""

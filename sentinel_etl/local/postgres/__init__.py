@@ -1,0 +1,1 @@
+"""A real PostgreSQL of this user, on the loopback."""

@@ -12,7 +12,7 @@ from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.report.index_page import Measure, csp_hash, draw, render_index
+from sentinel_etl.report.index_page import Measure, csp_hash, draw_trend, render_index
 from sentinel_etl.window import Window
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -188,12 +188,12 @@ def test_a_page_without_any_run_says_that_the_night_is_missing() -> None:
 def test_a_line_is_drawn_over_the_nights_with_gaps_where_one_is_missing(
     values: list[float | None], lines: tuple[str, ...], dot: tuple[float, float] | None
 ) -> None:
-    spark = draw(values, 20, 20)
+    spark = draw_trend(values, 20, 20)
     assert (spark.lines, spark.dot) == (lines, dot)
 
 
 def test_volume_is_drawn_from_zero() -> None:
-    assert draw([5.0, 10.0], 20, 20, from_zero=True).lines == ("3,10 17,3",)
+    assert draw_trend([5.0, 10.0], 20, 20, from_zero=True).lines == ("3,10 17,3",)
 
 
 @pytest.mark.parametrize(
