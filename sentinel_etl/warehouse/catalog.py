@@ -27,10 +27,10 @@ def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> lis
 
 
 def describe_columns(warehouse: Engine, table: str) -> dict[str, str]:
-    """Describe a table: column → type as the server writes it, in order; empty where there is no such table."""
+    """Describe a table: column → type as the server writes it; empty where there is no such table."""
     rows = run_statement(
         warehouse,
-        "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = :name ORDER BY position",
+        "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = :name",
         {"name": table},
         repeatable=True,
     )
