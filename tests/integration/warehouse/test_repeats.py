@@ -13,12 +13,13 @@ from sqlalchemy import Engine, create_engine, select
 from sentinel_etl.errors import WarehouseUnreachable
 from sentinel_etl.ledger.ledger import attach_report
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.publish.publish_window import merge_to_one_part
+from sentinel_etl.publish.switch import merge_to_one_part
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.engine import with_server_settings
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.rows import count_rows
-from sentinel_etl.warehouse.tables import create_staging, create_table, drop_staging, has_table
+from sentinel_etl.warehouse.tables import create_staging, create_table, drop_staging
 
 FACTS = SENTINEL.fact_table
 
