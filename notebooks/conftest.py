@@ -1,6 +1,6 @@
 """Makes ``pytest --nbval notebooks/`` hermetic: each notebook runs over a sample city of its own.
 
-The city is made once in a temporary folder, as `sentinel_etl.demo` makes it, and each notebook gets a
+The city is made once in a temporary folder, as `make demo` makes it, and each notebook gets a
 copy: what one writes no other sees, so their order does not matter. Nothing stays behind.
 """
 
@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
-from sentinel_etl.databases import open_databases
+from sentinel_etl.context import open_context
 from sentinel_etl.local.stack import start_stack, stop_stack
 from sentinel_etl.operations.demo import prepare_city
-from sentinel_etl.settings import load_settings
 
 # Ten past six after the night that the committed outputs show.
 NOW = "2026-11-22T06:10:00+05:30"
@@ -55,9 +54,8 @@ def make_city() -> Iterator[Path]:
         home = Path(folder) / "city"
         home.mkdir()
         try:
-            with pinned_settings(home):
-                settings = load_settings()
-                prepare_city(open_databases(settings), settings)
+            with pinned_settings(home), open_context() as context:
+                prepare_city(context)
         finally:
             stop_stack(home / "state")
         yield home

@@ -30,6 +30,7 @@ from sentinel_etl.analyst.bench import (
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable, WindowError
 from sentinel_etl.ledger.ledger import RunRecord, record_run
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.load.load import load_data
 from sentinel_etl.notebook.execute import KERNEL_CONFIG
 from sentinel_etl.pipeline import SENTINEL
@@ -94,11 +95,11 @@ def facts(make_warehouse: Callable[[], Engine]) -> Iterator[Engine]:
     load_data(pd.DataFrame(EVENTS), SENTINEL.fact_table, warehouse)
     create_table(warehouse, ETL_RUNS)
     older = Window(datetime(2026, 11, 20, 0, 30, tzinfo=UTC), NIGHT.start)
-    record_run(RunRecord("r2", "patrol_events", NIGHT, ("REMARK",), "PUBLISHED WITH WARNINGS"), warehouse)
-    record_run(RunRecord("r1", "patrol_events", older, ("REMARK",), "PUBLISHED"), warehouse)
+    record_run(RunRecord("r2", "patrol_events", NIGHT, ("REMARK",), RunState.PUBLISHED_WITH_WARNINGS), warehouse)
+    record_run(RunRecord("r1", "patrol_events", older, ("REMARK",), RunState.PUBLISHED), warehouse)
     later = Window(NIGHT.end, datetime(2026, 11, 23, 0, 30, tzinfo=UTC))
-    record_run(RunRecord("r3", "patrol_events", later, ("REMARK",), "NOT PUBLISHED"), warehouse)
-    record_run(RunRecord("r4", "other_events", later, ("REMARK",), "PUBLISHED"), warehouse)
+    record_run(RunRecord("r3", "patrol_events", later, ("REMARK",), RunState.NOT_PUBLISHED), warehouse)
+    record_run(RunRecord("r4", "other_events", later, ("REMARK",), RunState.PUBLISHED), warehouse)
     yield warehouse
     warehouse.dispose()
 

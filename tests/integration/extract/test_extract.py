@@ -35,6 +35,7 @@ from sentinel_etl.config.source_models import Remark
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SourceUnreachable
 from sentinel_etl.extract.check_source import check_source
 from sentinel_etl.extract.read import extract_batches, extract_data
+from sentinel_etl.extract.statements import count_events
 from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.window import Window
 
@@ -178,12 +179,12 @@ def test_rows_written_after_the_snapshot_opened_are_not_seen(city: Engine, read_
     before = len(extract_data("FEEDBACK", NIGHT, city))
     with open_snapshot(city) as snapshot:
         if read_before:
-            snapshot.count([EVENT_TYPES["REMARK"].count(NIGHT)])
+            snapshot.count([count_events(EVENT_TYPES["REMARK"], NIGHT)])
         with city.begin() as connection:
             connection.exec_driver_sql(INSERT_FEEDBACK)
             connection.exec_driver_sql("DELETE FROM vehicle_checks")
         assert sum(batch.num_rows for batch in extract_batches(kind, NIGHT, snapshot)) == before
-        counts = snapshot.count(EVENT_TYPES[name].count(NIGHT) for name in ("FEEDBACK", "VEHICLE_CHECK"))
+        counts = snapshot.count(count_events(EVENT_TYPES[name], NIGHT) for name in ("FEEDBACK", "VEHICLE_CHECK"))
     assert counts["FEEDBACK"] == before
     assert counts["VEHICLE_CHECK"] > 0
     assert len(extract_data("FEEDBACK", NIGHT, city)) == before + 1

@@ -23,6 +23,7 @@ from sentinel_etl.context import open_context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WindowError, WindowLocked
 from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups
 from sentinel_etl.operations.groups import Group, GroupResult
 from sentinel_etl.pipeline import SENTINEL
@@ -101,7 +102,7 @@ def test_the_partitions_are_those_of_the_table_that_is_there(
     assert [(partition, nights) for partition, _, nights in groups] == [("20261116", 3), ("20261123", 1)]
 
 
-def note(warehouse: Engine, night: date, state: str = "PUBLISHED", event_types: Sequence[str] = ()) -> None:
+def note(warehouse: Engine, night: date, state: RunState = RunState.PUBLISHED, event_types: Sequence[str] = ()) -> None:
     """Write a run of one night to the ledger."""
     create_table(warehouse, ETL_RUNS)
     types = tuple(event_types or SENTINEL.event_types)
@@ -112,9 +113,9 @@ def test_only_the_missing_nights_are_planned_and_a_published_one_cuts_a_group(
     plan: Callable[..., list[tuple[str, str, int]]], warehouse: Engine
 ) -> None:
     note(warehouse, date(2026, 11, 12))
-    note(warehouse, date(2026, 11, 15), "PUBLISHED WITH WARNINGS")
-    note(warehouse, date(2026, 11, 11), "FAILED")
-    note(warehouse, date(2026, 11, 13), "NOT PUBLISHED")
+    note(warehouse, date(2026, 11, 15), RunState.PUBLISHED_WITH_WARNINGS)
+    note(warehouse, date(2026, 11, 11), RunState.FAILED)
+    note(warehouse, date(2026, 11, 13), RunState.NOT_PUBLISHED)
     note(warehouse, date(2026, 11, 14), event_types=["REMARK"])
     assert plan(date(2026, 11, 10), date(2026, 11, 16), missing_only=True) == [
         ("202611", "2026-11-10T00:30:00Z..2026-11-12T00:30:00Z", 2),
@@ -131,8 +132,8 @@ def test_a_last_night_before_the_first_is_refused(plan: Callable[..., list[tuple
 
 
 ONE, TWO = (Group("202611", Window.night(date(2026, 11, night)), 1) for night in (20, 21))
-DONE = GroupResult(ONE, "PUBLISHED", "", "", 812, "2026-11-20/etl.ipynb")
-LOCKED = GroupResult(ONE, "FAILED", "another run holds it", "WindowLocked", 0, "")
+DONE = GroupResult(ONE, RunState.PUBLISHED, "", "", 812, "2026-11-20/etl.ipynb")
+LOCKED = GroupResult(ONE, RunState.FAILED, "another run holds it", "WindowLocked", 0, "")
 
 
 def test_the_table_names_every_group_and_those_not_reached() -> None:
@@ -157,7 +158,7 @@ def test_the_table_names_every_group_and_those_not_reached() -> None:
             id="left",
         ),
         pytest.param(
-            [GroupResult(TWO, "FAILED", "gone", "SourceUnreachable", 0, ""), LOCKED],
+            [GroupResult(TWO, RunState.FAILED, "gone", "SourceUnreachable", 0, ""), LOCKED],
             SourceUnreachable,
             "2 of 2 groups failed; the first: gone",
             id="the first decides",

@@ -10,7 +10,7 @@ import pytest
 
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import redo_command
-from sentinel_etl.ledger.nights import NightCoverage, judge_nights
+from sentinel_etl.ledger.nights import NightCoverage, NightState, judge_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.index_page import Measure, csp_hash, draw_trend, render_index
 from sentinel_etl.window import Window
@@ -87,9 +87,9 @@ def test_a_run_of_many_nights_stands_for_each_of_them() -> None:
     window = Window(Window.night(NIGHTS[0], ZONE).start, Window.night(NIGHTS[1], ZONE).end)
     both = run_of(NIGHTS[1], window=window, first_night=NIGHTS[0])
     assert judge_nights(NIGHTS, [both], ["REMARK"], ZONE) == [
-        NightCoverage(NIGHTS[0], "published", both),
-        NightCoverage(NIGHTS[1], "published", both),
-        NightCoverage(NIGHTS[2], "missing", None),
+        NightCoverage(NIGHTS[0], NightState.PUBLISHED, both),
+        NightCoverage(NIGHTS[1], NightState.PUBLISHED, both),
+        NightCoverage(NIGHTS[2], NightState.MISSING, None),
     ]
 
 

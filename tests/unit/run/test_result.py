@@ -78,7 +78,7 @@ def test_a_closed_record_says_what_the_run_did() -> None:
     closed = replace(RESULT, verdict=RunState.NOT_PUBLISHED, cause="no").close_record(record)
     assert closed == replace(
         record,
-        state="NOT PUBLISHED",
+        state=RunState.NOT_PUBLISHED,
         cause="no",
         source_rows=5,
         published_rows=4,
