@@ -14,7 +14,6 @@ from sqlalchemy import Engine, Select, Text, cast, func, literal, select, union_
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.extract.lost_rows import loosen_joins
 from sentinel_etl.extract.statements import count_events, happened_in, night_of
-from sentinel_etl.ledger.nights import loaded_nights
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.query import run_statement
@@ -67,30 +66,35 @@ def find_late_rows(
     warehouse: Engine,
     statement_timeout_seconds: int = 900,
 ) -> pd.DataFrame:
-    """Count the loaded ones of the nights on both sides: `RunResult.late`, the event types that differ.
+    """Count loaded nights on both sides: `RunResult.late`, the event types that differ.
 
     A count is enough for rows that came late or were deleted, and costs a fifth of a fingerprint;
     `compare.compare_fingerprints` finds edits too. The warehouse's rows are the fact table's and the rejected.
     """
-    nights = loaded_nights(nights, pipeline, warehouse)
     if not nights:
         return as_late([])
     window = Window(Window.night(nights[0], pipeline.zone).start, Window.night(nights[-1], pipeline.zone).end)
     statements = [count_events_by_night(kind, window, pipeline.zone) for kind in pipeline.event_types.values()]
     with open_snapshot(source, statement_timeout_seconds) as snapshot:
         counted = snapshot.read_whole(union_all(*statements)).to_pylist()
-    there = {(row["shift_date"], row["event_type"]): int(row["rows"]) for row in counted}
-    stored: dict[tuple[str, str], int] = {}
+    source_rows = {(row["shift_date"], row["event_type"]): int(row["rows"]) for row in counted}
+    warehouse_rows: dict[tuple[str, str], int] = {}
     for table in (pipeline.fact_table, build_rejected(pipeline.fact_table)):
         night, kind = func.toString(table.c.shift_date), func.toString(table.c.event_type)
         owned = rows_of_window(table, window, list(pipeline.event_types))
         for day, name, rows in run_statement(
             warehouse, select(night, kind, func.count()).where(owned).group_by(night, kind), repeatable=True
         ):
-            stored[str(day), str(name)] = stored.get((str(day), str(name)), 0) + int(rows)
+            warehouse_rows[str(day), str(name)] = warehouse_rows.get((str(day), str(name)), 0) + int(rows)
     loaded = {str(night) for night in nights}
-    differing = sorted(key for key in {*there, *stored} if there.get(key, 0) != stored.get(key, 0) and key[0] in loaded)
-    return as_late([(date.fromisoformat(k[0]), k[1], there.get(k, 0), stored.get(k, 0)) for k in differing])
+    differing = sorted(
+        key
+        for key in {*source_rows, *warehouse_rows}
+        if source_rows.get(key, 0) != warehouse_rows.get(key, 0) and key[0] in loaded
+    )
+    return as_late(
+        [(date.fromisoformat(k[0]), k[1], source_rows.get(k, 0), warehouse_rows.get(k, 0)) for k in differing]
+    )
 
 
 def as_late(rows: list[tuple[date, str, int, int]]) -> pd.DataFrame:

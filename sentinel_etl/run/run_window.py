@@ -14,7 +14,6 @@ from sentinel_etl.context import Context, completed_context
 from sentinel_etl.extract.check_source import require_source
 from sentinel_etl.ledger.ledger import RunRecord, record_run
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.load.staging import sweep_staging
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.job import Job
@@ -29,6 +28,7 @@ from sentinel_etl.run.stages import (
     reconcile,
     recount,
 )
+from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.settings import Settings
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.provision import prepare_tables

@@ -17,7 +17,7 @@ from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
-from sentinel_etl.ledger.nights import nights_before
+from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
@@ -67,12 +67,12 @@ def hold_partitions(job: Job) -> Iterator[HeldLocks]:
 
 
 def look_back(job: Job) -> pd.DataFrame:
-    """Count earlier nights again: `RunResult.late`; none where the run is limited to some event types."""
-    settings = job.context.settings
-    nights = [] if job.limited else nights_before(job.first_night, settings.lookback_nights)
-    return find_late_rows(
-        nights, job.context.pipeline, job.context.reader, job.context.warehouse, settings.statement_timeout_seconds
-    )
+    """Count the earlier nights that are loaded again: `RunResult.late`; none where the run is limited to some types."""
+    context = job.context
+    limit = context.settings.statement_timeout_seconds
+    before = [] if job.limited else nights_before(job.first_night, context.settings.lookback_nights)
+    nights = loaded_nights(before, context.pipeline, context.warehouse)
+    return find_late_rows(nights, context.pipeline, context.reader, context.warehouse, limit)
 
 
 @dataclass(frozen=True)
