@@ -65,9 +65,9 @@ class SentinelError(Exception):
         self.window = window
 
     def __str__(self) -> str:
-        place = [str(part) for part in (self.stage, self.event_type, self.window) if part is not None]
+        where = [str(part) for part in (self.stage, self.event_type, self.window) if part is not None]
         message = super().__str__()
-        return f"[{' · '.join(place)}] {message}" if place else message
+        return f"[{' · '.join(where)}] {message}" if where else message
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in a notebook: the sentence, not forty lines of frames."""

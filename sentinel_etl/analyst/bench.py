@@ -178,10 +178,10 @@ def count_nights(period: Window) -> int:
         if found:
             return int(found)
         anything = run_statement(bench.warehouse, select(table.c.event_id).limit(1), repeatable=True)
-        there = f"{first} to {last}" if anything else "none"
+        span_text = f"{first} to {last}" if anything else "none"
         raise ConfigurationError(
             f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
-            f"nights are {there}. Give another as_of, or load the nights with `sentinel-etl backfill`"
+            f"nights are {span_text}. Give another as_of, or load the nights with `sentinel-etl backfill`"
         )
 
 

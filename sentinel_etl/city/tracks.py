@@ -142,8 +142,8 @@ def follow(places: Places, plan: PatrolPlan, visits: Visits) -> Track:
         ]
     )
     lat, lon = (
-        np.concatenate([home[out], home[leaving], there, there, home[out]])
-        for home, there in zip(at_station, at_hotspot, strict=True)
+        np.concatenate([home[out], home[leaving], hotspot, hotspot, home[out]])
+        for home, hotspot in zip(at_station, at_hotspot, strict=True)
     )
     order = np.lexsort((time, patrol))
     patrol, time, lat, lon = patrol[order], time[order], lat[order], lon[order]

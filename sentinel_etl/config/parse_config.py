@@ -64,7 +64,7 @@ def with_common_columns(entry: Entry, common_columns: tuple[str, ...]) -> tuple[
 def describe_entry_problem(problem: ErrorDetails) -> str:
     """Say one of pydantic's problems in the words of an entry: where, what was expected, what was found."""
     where, found = problem["loc"], problem["input"]
-    place = ".".join(str(part) for part in where[:2])
+    entry = ".".join(str(part) for part in where[:2])
     match problem["type"]:
         case "too_short" if not where:
             return "expected at least one event type, found none"
@@ -73,24 +73,24 @@ def describe_entry_problem(problem: ErrorDetails) -> str:
         case "string_type" | "string_pattern_mismatch":
             return f"{found!r}: expected a name of capitals, digits and underscores"
         case "model_type":
-            return f"{place}: expected a dictionary, found {found!r}"
+            return f"{entry}: expected a dictionary, found {found!r}"
         case "missing":
-            return f"{place}: missing; every entry names {', '.join(REQUIRED_KEYS)}"
+            return f"{entry}: missing; every entry names {', '.join(REQUIRED_KEYS)}"
         case "extra_forbidden" | "invalid_key":
-            return f"{place}: {unknown_key(str(where[1]))}"
+            return f"{entry}: {unknown_key(str(where[1]))}"
         case "too_short":
-            return f"{place}: expected at least one column, found none"
+            return f"{entry}: expected at least one column, found none"
         case "tuple_type":
-            return f"{place}{hint_at(where)}: expected a list, found {found!r}"
+            return f"{entry}{hint_at(where)}: expected a list, found {found!r}"
         case "is_instance_of":
             wanted = {"FromClause": "a mapped class or a Table", "ColumnElement": "columns or expressions"}
-            return f"{place}{hint_at(where)}: expected {wanted[problem['ctx']['class']]}, found {found!r}"
+            return f"{entry}{hint_at(where)}: expected {wanted[problem['ctx']['class']]}, found {found!r}"
         case "other_table":
-            return f"{place}.{problem['ctx']['key']}: {problem['msg']}"
+            return f"{entry}.{problem['ctx']['key']}: {problem['msg']}"
         case "value_error":
-            return f"{place}: {problem['ctx']['error']}"
+            return f"{entry}: {problem['ctx']['error']}"
         case _:
-            return f"{place}: {problem['msg']}, found {found!r}"
+            return f"{entry}: {problem['msg']}, found {found!r}"
 
 
 def unknown_key(key: str) -> str:

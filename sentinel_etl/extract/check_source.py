@@ -108,8 +108,8 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
                 f"{columns[name]['type_name']}"
             )
             differences.append(Difference(event_type.name, True, message))
-        elif told := differing_labels(column, columns[name].get("labels")):
-            message = f"expected {table.fullname}.{name} to have the model's values; {told}"
+        elif difference := differing_labels(column, columns[name].get("labels")):
+            message = f"expected {table.fullname}.{name} to have the model's values; {difference}"
             differences.append(Difference(event_type.name, False, message))
         elif (table, name) == event_type.time_filter and not columns[name]["indexed"]:
             message = (

@@ -30,8 +30,8 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
     """List the runs whose audit failed and whose window no newer run has published since."""
     runs = read_runs(warehouse, runs_of(fact_table))
     failed = []
-    for place, run in enumerate(runs):
-        newer = runs[:place]
+    for index, run in enumerate(runs):
+        newer = runs[:index]
         covered = any(
             later["state"].is_published
             and later["window_start"] <= run["window_start"]

@@ -43,7 +43,7 @@ def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Ta
         statement = select(*columns).where(literal_column(has_id(some))).order_by(*order)
         found = as_arrow(query_df(warehouse, statement))
         ids_found = found["event_id"].to_pylist()
-        stays = pa.array([place == 0 or ids_found[place - 1] != ids_found[place] for place in range(len(ids_found))])
+        stays = pa.array([row == 0 or ids_found[row - 1] != ids_found[row] for row in range(len(ids_found))])
         for deletion in delete_statements(staging, some):
             run_statement(warehouse, deletion)
         load_data(as_frame(found.filter(stays)), staging, warehouse)

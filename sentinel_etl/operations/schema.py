@@ -69,20 +69,20 @@ def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
 
 
 def changes_of(table: Table, warehouse: Engine) -> list[SchemaChange]:
-    there = describe_columns(warehouse, table.name)
-    if not there:
+    found = describe_columns(warehouse, table.name)
+    if not found:
         return []
     changes, before = [], ""
     for column in table.columns:
         wanted = server_type(column)
-        if column.name not in there:
+        if column.name not in found:
             changes.append(missing_column(table, column, before))
-        elif normal_type(there[column.name]) != normal_type(wanted):
-            message = f"{column.name} is {there[column.name]}, the code has {wanted}; a type is not changed"
+        elif normal_type(found[column.name]) != normal_type(wanted):
+            message = f"{column.name} is {found[column.name]}, the code has {wanted}; a type is not changed"
             changes.append(SchemaChange(table.name, f"{message}. Load into a new table, or put the code right"))
         before = column.name
-    for name in there.keys() - set(table.columns.keys()):
-        message = f"{name} {there[name]} is not in the code; a column is not dropped"
+    for name in found.keys() - set(table.columns.keys()):
+        message = f"{name} {found[name]} is not in the code; a column is not dropped"
         changes.append(SchemaChange(table.name, f"{message}. Add it to the code, or drop it by hand"))
     return changes + changed_order(table, warehouse)
 

@@ -122,12 +122,12 @@ def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12) -> Fi
 
 
 def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int) -> None:
-    place = np.arange(len(ranking))
+    y = np.arange(len(ranking))
     risk, before = ranking["risk"].to_numpy(float), ranking["risk_week_before"].to_numpy(float)
     trends = [trend_of(*pair) for pair in zip(risk, before, strict=True)]
-    axis.barh(place, risk, height=0.72, color=[TREND_COLOURS[trend] for trend in trends])
-    axis.plot(before, place, "|", color=INK, ms=12, mew=1.5)
-    axis.set(yticks=place, yticklabels=[str(hotspot) for hotspot in ranking["hotspot_id"]])
+    axis.barh(y, risk, height=0.72, color=[TREND_COLOURS[trend] for trend in trends])
+    axis.plot(before, y, "|", color=INK, ms=12, mew=1.5)
+    axis.set(yticks=y, yticklabels=[str(hotspot) for hotspot in ranking["hotspot_id"]])
     axis.set_ylim(rows - 0.4, -0.6)
     axis.set_xlim(0, 1.3 * max([1.0, *risk, *before]))
     axis.tick_params(axis="y", length=0)
@@ -154,8 +154,8 @@ def history_figure(
     with house_style():
         figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
         heights = []
-        for place, (hotspot, risks) in enumerate(wide.fillna(0.0).iterrows()):
-            colour = PALETTE[place % len(PALETTE)]
+        for index, (hotspot, risks) in enumerate(wide.fillna(0.0).iterrows()):
+            colour = PALETTE[index % len(PALETTE)]
             now = float(risks.iloc[-1])
             axis.plot(days, risks, color=colour)
             axis.plot(ahead, now * np.exp2(-24 * ahead / half_life_hours), color=colour, ls=":")

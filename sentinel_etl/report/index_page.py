@@ -125,7 +125,7 @@ def table_rows(
 ) -> Iterator[tuple[ArchivedRun | None, list[date], str]]:
     """Give a row for each run and for each stretch of nights without one, the newest night first."""
     rows: list[tuple[date, int, ArchivedRun | None, list[date]]] = [
-        (run.last_night, -place, run, []) for place, run in enumerate(runs)
+        (run.last_night, -index, run, []) for index, run in enumerate(runs)
     ]
     stretches = groupby(enumerate(nights), key=lambda item: item[1].run is None)
     for is_missing, stretch in stretches:
@@ -145,9 +145,9 @@ def table_rows(
 def spark_by_night(values: Mapping[date, float | None], *, from_zero: bool = False) -> dict[date, Spark]:
     """Draw, for each night, the line of the nights up to it; all of them on one scale."""
     heights = list(values.values())
-    there = [height for height in heights if height is not None]
-    scale = (min(there, default=0.0), max(there, default=0.0))
-    upto = {day: heights[max(0, place - SPARK_NIGHTS) : place] for place, day in enumerate(values, start=1)}
+    known = [height for height in heights if height is not None]
+    scale = (min(known, default=0.0), max(known, default=0.0))
+    upto = {day: heights[max(0, index - SPARK_NIGHTS) : index] for index, day in enumerate(values, start=1)}
     return {day: draw_trend(shown, 84, 20, scale, from_zero=from_zero) for day, shown in upto.items()}
 
 
@@ -160,26 +160,26 @@ def draw_trend(
     from_zero: bool = False,
 ) -> Spark:
     """Draw a line over equally spaced values; a value that is None leaves a gap."""
-    there = [value for value in values if value is not None]
-    if not there:
+    known = [value for value in values if value is not None]
+    if not known:
         return Spark((), None, None, None, None)
-    low, high = scale or (min(there), max(there))
+    low, high = scale or (min(known), max(known))
     low = 0.0 if from_zero else low
     margin = 3
     step = (width - 2 * margin) / max(1, len(values) - 1)
     start = width - margin - step * (len(values) - 1)
 
-    def point(place: int, value: float) -> tuple[float, float]:
+    def point(index: int, value: float) -> tuple[float, float]:
         share = (value - low) / (high - low) if high > low else 0.5
-        return round(start + place * step, 1), round(height - margin - share * (height - 2 * margin), 1)
+        return round(start + index * step, 1), round(height - margin - share * (height - 2 * margin), 1)
 
     lines = []
     for gap, stretch in groupby(enumerate(values), key=lambda item: item[1] is None):
         if not gap:
-            points = [point(place, value) for place, value in stretch if value is not None]
+            points = [point(index, value) for index, value in stretch if value is not None]
             # A lone night between gaps is drawn as a short dash.
             points += [(points[0][0] + 1, points[0][1])] if len(points) == 1 else []
             lines.append(" ".join(f"{x:g},{y:g}" for x, y in points))
     last = values[-1]
     dot = point(len(values) - 1, last) if last is not None else None
-    return Spark(tuple(lines), dot, min(there), max(there), last)
+    return Spark(tuple(lines), dot, min(known), max(known), last)

@@ -86,14 +86,16 @@ def reconciliation_figure(counts: pd.DataFrame) -> Figure:
     """
     nights = counts.groupby("shift_date")[["source", "warehouse"]].sum()
     figure, axis = draw_plain(WIDTH, 3.4)
-    places = np.arange(len(nights))
-    axis.bar(places, nights["source"], width=0.8, color=BEFORE, alpha=0.35, label="source")
-    axis.plot(places, nights["warehouse"], "o", color=INK, markersize=5, label="warehouse")
+    positions = np.arange(len(nights))
+    axis.bar(positions, nights["source"], width=0.8, color=BEFORE, alpha=0.35, label="source")
+    axis.plot(positions, nights["warehouse"], "o", color=INK, markersize=5, label="warehouse")
     differing = nights["source"] != nights["warehouse"]
-    for place in places[differing.to_numpy()]:
-        row = nights.iloc[place]
+    for position in positions[differing.to_numpy()]:
+        row = nights.iloc[position]
         text = f"{int(row['warehouse'] - row['source']):+,}"
-        axis.annotate(text, (place, row.max()), xytext=(0, 6), textcoords="offset points", ha="center", color=TONIGHT)
+        axis.annotate(
+            text, (position, row.max()), xytext=(0, 6), textcoords="offset points", ha="center", color=TONIGHT
+        )
     label_nights(axis, list(nights.index))
     axis.set_ylabel("events a night")
     axis.set_ylim(bottom=0)
@@ -143,8 +145,8 @@ def lag_figure(lags: pd.DataFrame) -> Figure:
     wide = spread_lags(lags)
     arrived = 100 * wide.cumsum(axis=1).div(wide.sum(axis=1), axis=0)
     figure, axis = draw_plain(WIDTH, 3.6)
-    for place, (name, row) in enumerate(arrived.iterrows()):
-        style = ("-", "--", ":", "-.")[place // 6 % 4]
+    for position, (name, row) in enumerate(arrived.iterrows()):
+        style = ("-", "--", ":", "-.")[position // 6 % 4]
         axis.plot(range(len(row)), row.to_numpy(), linestyle=style, marker="o", markersize=4, label=str(name))
     axis.set_xticks(range(arrived.shape[1]), list(arrived.columns))
     axis.set_xlabel("time from the event to its arrival in the source")
@@ -176,7 +178,7 @@ def spread_lags(lags: pd.DataFrame) -> pd.DataFrame:
 
 def label_nights(axis: plt.Axes, nights: Sequence[date]) -> None:
     """Name every seventh night below the axis, counted back from the last."""
-    places = list(range(len(nights) - 1, -1, -7))[::-1]
-    axis.set_xticks(places, [f"{nights[place]:%a %d %b}" for place in places])
+    positions = list(range(len(nights) - 1, -1, -7))[::-1]
+    axis.set_xticks(positions, [f"{nights[position]:%a %d %b}" for position in positions])
     axis.set_xlabel("night of", color=INK)
     axis.tick_params(axis="x", color=MUTED)

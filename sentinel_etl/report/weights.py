@@ -202,11 +202,11 @@ def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
 
 
 def draw_ranks(axis: Axes, ranks: pd.DataFrame, rows: int) -> None:
-    place = np.arange(len(ranks))
-    axis.hlines(place, ranks["points_before"], ranks["points_after"], color=MUTED, lw=1.5, zorder=1)
-    axis.plot(ranks["points_before"], place, "o", color="white", mec=BEFORE, mew=2, ms=7, label=BEFORE_LABEL)
-    axis.plot(ranks["points_after"], place, "o", color=TONIGHT, ms=7, label=AFTER_LABEL)
-    axis.set(yticks=place, yticklabels=[f"{n + 1}.  {key}" for n, key in enumerate(ranks.index)])
+    y = np.arange(len(ranks))
+    axis.hlines(y, ranks["points_before"], ranks["points_after"], color=MUTED, lw=1.5, zorder=1)
+    axis.plot(ranks["points_before"], y, "o", color="white", mec=BEFORE, mew=2, ms=7, label=BEFORE_LABEL)
+    axis.plot(ranks["points_after"], y, "o", color=TONIGHT, ms=7, label=AFTER_LABEL)
+    axis.set(yticks=y, yticklabels=[f"{n + 1}.  {key}" for n, key in enumerate(ranks.index)])
     axis.set_ylim(rows - 0.4, -0.6)
     axis.set_xlim(0, 1.12 * max([1.0, *ranks["points_before"], *ranks["points_after"]]))
     axis.tick_params(axis="y", length=0)

@@ -98,10 +98,10 @@ def add_column_statements(table: Table, column: Column[Any], after: str) -> list
     default = compiler.get_column_default_string(column)
     definition = f"{quote_identifier(column.name)} {column.type.compile(dialect=DIALECT)}"
     definition += f" DEFAULT {default}" if default is not None else ""
-    place = f"AFTER {quote_identifier(after)}" if after else "FIRST"
+    position = f"AFTER {quote_identifier(after)}" if after else "FIRST"
     names = dict.fromkeys((storage_name(table), table.name))
     alters = [f"ALTER TABLE {quote_identifier(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
-    return [f"{alter} {definition} {place}" for alter in alters]
+    return [f"{alter} {definition} {position}" for alter in alters]
 
 
 def has_id(ids: Sequence[str]) -> str:

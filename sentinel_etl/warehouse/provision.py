@@ -100,13 +100,13 @@ def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) ->
         SentinelError: the server refuses a statement.
     """
     names = readable_views(table)
-    there = look_up(warehouse, names) if names else {}
+    existing = look_up(warehouse, names) if names else {}
     made = {}
     for name in names:
         select = view_statement(name, table, Terms(zone))
         mark = f"sentinel-etl {name} of {table.name}, version "
         comment = mark + sha256(select.encode()).hexdigest()[:12]
-        standing = there.get(name)
+        standing = existing.get(name)
         ours = standing is not None and standing.engine == "View" and standing.comment.startswith(mark)
         if standing is None or (ours and standing.comment != comment):
             made[name] = create_view(name, table, select, comment, replace=ours)

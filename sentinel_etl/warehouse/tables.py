@@ -117,15 +117,15 @@ def create_table(engine: Engine, table: Table) -> None:
 
 
 def check_table(engine: Engine, table: Table) -> None:
-    there = describe_columns(engine, table.name)
+    found = describe_columns(engine, table.name)
     wanted = {column.name: server_type(column) for column in table.columns}
-    problems = [f"{name} {wanted[name]} is missing" for name in wanted if name not in there]
+    problems = [f"{name} {wanted[name]} is missing" for name in wanted if name not in found]
     problems += [
-        f"{name}: expected {wanted[name]}, found {there[name]}"
+        f"{name}: expected {wanted[name]}, found {found[name]}"
         for name in wanted
-        if name in there and normal_type(there[name]) != normal_type(wanted[name])
+        if name in found and normal_type(found[name]) != normal_type(wanted[name])
     ]
-    problems += [f"{name} {there[name]} is not in the code" for name in there if name not in wanted]
+    problems += [f"{name} {found[name]} is not in the code" for name in found if name not in wanted]
     if problems:
         raise SchemaMismatch(
             f"table {table.name} in the warehouse differs from its definition: {'; '.join(problems)}. "
