@@ -20,6 +20,11 @@ from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed,
 __all__ = ["open_arrow_client", "query_df", "run_statement"]
 
 
+# Nothing may be written, settings may be set: what only reads may be sent again.
+# https://clickhouse.com/docs/operations/settings/permissions-for-queries#readonly
+READ_ONLY = {"readonly": "2"}
+
+
 def run_statement(
     engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
 ) -> list[Any]:
@@ -55,7 +60,7 @@ def query_df(
 
     ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver. ``hints`` are
     settings that change no answer: left out over native, and where the server does not let this user set them.
-    Where the connection fails, the SELECT is tried again.
+    Where the connection fails, the SELECT is tried again; over HTTP the server refuses here whatever would write.
 
     Raises:
         WarehouseUnreachable: the server does not answer.
@@ -67,7 +72,9 @@ def query_df(
     def read() -> pd.DataFrame:
         if engine.dialect.driver == "http":
             with open_arrow_client(engine) as client:
-                settings = {name: value for name, value in (hints or {}).items() if may_set(client, name)}
+                settings = {
+                    name: value for name, value in (READ_ONLY | dict(hints or {})).items() if may_set(client, name)
+                }
                 return as_frame(
                     client.query_arrow(statement, dict(parameters or {}), settings=settings, use_strings=True)
                 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, select
 
-from sentinel_etl.errors import WarehouseUnreachable
+from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 from sentinel_etl.ledger.ledger import attach_report
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.publish.switch import merge_to_one_part
@@ -82,3 +82,15 @@ def test_only_what_leaves_the_same_when_done_twice_is_sent_again(
     assert (len(taken) > 1) is again
     assert len(set(taken)) == 1
     assert taken[0].startswith(start)
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE typed (n UInt8) ENGINE = Memory", "INSERT INTO kept SELECT 2"])
+def test_a_statement_that_would_write_is_refused_as_a_frame_so_that_sending_it_again_does_nothing(
+    warehouse: Engine, statement: str
+) -> None:
+    run_statement(warehouse, "CREATE TABLE kept (n UInt8) ENGINE = Memory")
+    run_statement(warehouse, "INSERT INTO kept SELECT 1")
+    with pytest.raises(SentinelError, match="readonly"):
+        query_df(warehouse, statement)
+    assert list(query_df(warehouse, "SELECT n FROM kept")["n"]) == [1]
+    assert not has_table(warehouse, "typed")
