@@ -60,7 +60,7 @@ def write_help() -> str:
     for path, _ in commands(cli, ("sentinel-etl",)):
         # What click makes of a terminal of 80 columns.
         asked = CliRunner().invoke(cli, [*path[1:], "--help"], prog_name=path[0], terminal_width=78)
-        texts.append(f"### {' '.join(path)}\n\n```text\n{asked.output.strip()}\n```\n")
+        texts.append(f"### {' '.join(path)}\n\n```text\n{asked.stdout.strip()}\n```\n")
     return "\n".join(texts)
 
 
