@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from sentinel_etl.arrow import choose_allocator
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.local.stack import LocalStack, start_stack, stop_stack
 from sentinel_etl.settings import Settings
@@ -145,7 +146,8 @@ def plain_settings(**given: object) -> Settings:
 
 @contextmanager
 def open_stand(state: Path) -> Iterator[Stand]:
-    """Start the stack of a state folder and stop it at the end."""
+    """Start the stack of a state folder and stop it at the end; a run's process has the command's allocator."""
+    choose_allocator(for_children=True)
     try:
         yield Stand(start_stack(state))
     finally:

@@ -77,6 +77,7 @@ def completed_context(
 
     Raises: as `open_context`.
     """
+    choose_allocator()
     settings = settings or load_settings()
     pipeline = pipeline or load_pipeline(settings)
     if source is not None and warehouse is not None:

@@ -50,7 +50,7 @@ for command in (run, demo, backfill, plan, check, status, reconcile, query, loca
 def main() -> None:
     """Run the command line; every error is one sentence and the exit code of its class."""
     os.environ.setdefault("SENTINEL_HOME", str(project_home()))  # a kernel runs elsewhere
-    choose_allocator()
+    choose_allocator(for_children=True)
     leave_out_iri_grammar()
     configure_logging()
     options = Options()
