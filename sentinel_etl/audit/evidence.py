@@ -39,10 +39,10 @@ def attach_evidence(checks: Sequence[Check], now: Scene, published: Scene, wareh
 
 
 def examples_of(rows: pd.DataFrame) -> tuple[dict[str, str], ...]:
-    return tuple({str(name): show_value(value) for name, value in row.items()} for row in rows.to_dict("records"))
+    return tuple({str(name): evidence_text(value) for name, value in row.items()} for row in rows.to_dict("records"))
 
 
-def show_value(value: Any) -> str:
+def evidence_text(value: Any) -> str:
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
     if hasattr(value, "__len__") and not isinstance(value, str):
