@@ -1,4 +1,4 @@
-"""What is tried again, and for how long: nothing waits for ever."""
+"""How long what failed is tried again: nothing waits for ever. Which failures may pass, each database says itself."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from sentinel_etl.audit.checks import Check
-from sentinel_etl.audit.gates import GATES
+from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.warehouse.query import query_df
 

@@ -15,7 +15,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
 
-from sentinel_etl.report.style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
+from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
 
 __all__ = ["city_map_figure"]
 

@@ -18,8 +18,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, table_page
-from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.window import NIGHT_STARTS, Window
 
 __all__ = [

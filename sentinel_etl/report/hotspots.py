@@ -18,9 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.report.render import render_macro
-from sentinel_etl.report.style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 
 __all__ = [
     "emerging_table",

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sentinel_etl.ledger.nights import NIGHT_MARKS, NightCoverage, NightState
-from sentinel_etl.report.pages import Page, lines_page, table_page
-from sentinel_etl.report.style import (
+from sentinel_etl.report.figure_style import (
     BEFORE,
     DEPARTURES,
     INK,
@@ -24,6 +23,7 @@ from sentinel_etl.report.style import (
     draw_plain,
     finish_figure,
 )
+from sentinel_etl.report.pages import Page, lines_page, table_page
 
 __all__ = [
     "coverage_figure",

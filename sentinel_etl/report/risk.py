@@ -11,8 +11,17 @@ from matplotlib.ticker import NullLocator
 
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import RISK_GATES, shifted
+from sentinel_etl.report.figure_style import (
+    BEFORE,
+    INK,
+    TONIGHT,
+    WIDTH,
+    draw_panels,
+    draw_plain,
+    finish_figure,
+    label_panels,
+)
 from sentinel_etl.report.pages import Page, table_page
-from sentinel_etl.report.style import BEFORE, INK, TONIGHT, WIDTH, draw_panels, draw_plain, finish_figure, label_panels
 
 __all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 

@@ -15,8 +15,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sentinel_etl.report.pages import Page, lines_page, table_page
-from sentinel_etl.report.style import (
+from sentinel_etl.report.figure_style import (
     BEFORE,
     INK,
     MUTED,
@@ -27,6 +26,7 @@ from sentinel_etl.report.style import (
     house_style,
     label_panels,
 )
+from sentinel_etl.report.pages import Page, lines_page, table_page
 from sentinel_etl.transform.what_if import changed_weights
 
 __all__ = [

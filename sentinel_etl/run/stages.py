@@ -1,4 +1,7 @@
-"""The stages of a run that follow `fill_staging`: each takes the job and what the stages before returned."""
+"""What each stage of a run after `fill_staging` does; which follows which stands in `run_window.execute`.
+
+Each takes the job and what the stages before returned, and returns a frozen value.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
-from sentinel_etl.audit.gates import GATES
+from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.cli.main import cli
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.pipeline import SENTINEL

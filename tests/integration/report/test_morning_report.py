@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sentinel_etl import report
 from sentinel_etl.audit import history_gates
 from sentinel_etl.audit.checks import Severity
-from sentinel_etl.audit.gates import GATES
+from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SourceUnreachable

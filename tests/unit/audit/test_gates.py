@@ -12,7 +12,7 @@ from scipy import stats
 from sentinel_etl.audit import history_gates
 from sentinel_etl.audit.checks import Severity
 from sentinel_etl.audit.drift import drift_table, population_stability_index
-from sentinel_etl.audit.gates import GATES
+from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.audit.history_gates import check_late, judge_history
 

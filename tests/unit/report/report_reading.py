@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sentinel_etl.report import Page
-from sentinel_etl.report.style import WARNED
+from sentinel_etl.report.figure_style import WARNED
 
 
 def rows_of(page: Page) -> list[str]:

@@ -14,7 +14,7 @@ from report_reading import cells_of, flagged_rows_of, rows_of
 
 from sentinel_etl import report
 from sentinel_etl.ledger.nights import NightCoverage
-from sentinel_etl.report.style import NIGHT_COLOURS
+from sentinel_etl.report.figure_style import NIGHT_COLOURS
 
 FIRST = date(2026, 11, 10)  # a Tuesday
 STATES = ("published", "warned", "failed", "missing", "published", "published", "missing")

@@ -14,7 +14,7 @@ from report_samples import HOSTILE, KOLKATA, RESULT, WINDOW, measures
 from sentinel_etl import report
 from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.report.style import FAILED
+from sentinel_etl.report.figure_style import FAILED
 from sentinel_etl.window import Window
 
 REDO = "sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
