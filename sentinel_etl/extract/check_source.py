@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import Column, Engine, Enum, Table, text
+from sqlalchemy import Column, Connection, Engine, Enum, Table, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.extract.statements import select_events
 from sentinel_etl.source.connection import connect_source
+from sentinel_etl.source.session import GRANT_REMEDY, INSUFFICIENT_PRIVILEGE
+from sentinel_etl.source.sql import compile_sql
+from sentinel_etl.window import Window
 
 __all__ = ["Difference", "check_source", "require_source"]
 
@@ -49,6 +55,10 @@ COLUMNS_OF_TABLES = text(
 )
 
 
+# Only the rights on a statement are asked for, which are the same in any window.
+ANY_WINDOW = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
+
+
 @dataclass(frozen=True)
 class Difference:
     """One way in which the source is not what an entry expects. ``blocking``: extraction would fail."""
@@ -71,6 +81,7 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
     names = sorted({table.name for kind in event_types for table, _ in kind.table_columns()})
     with connect_source(source) as connection:
         found = connection.execute(COLUMNS_OF_TABLES, {"names": names}).mappings().all()
+        denied = list(filter(None, (find_denial(kind, connection) for kind in event_types)))
     live: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row in found:
         live.setdefault((row["table_name"], row["schema_name"]), {})[row["column_name"]] = row
@@ -79,7 +90,25 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
     differences = []
     for event_type in event_types:
         differences += differences_of(event_type, live)
-    return merge_types(differences)
+    return merge_types([*differences, *denied])
+
+
+def find_denial(event_type: EventType, connection: Connection) -> Difference | None:
+    """Tell what keeps the session's role from reading all rows of the entry's tables: a right, or a row-level policy.
+
+    PostgreSQL is asked for the plan of the statement that a run sends, which needs the same rights as running it.
+    What else is wrong with the statement is found by name elsewhere.
+    """
+    explain = f"EXPLAIN {compile_sql(select_events(event_type, ANY_WINDOW))}"
+    try:
+        connection.execution_options(no_parameters=True).exec_driver_sql(explain)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            return None
+        reason = str(error.orig).splitlines()[0]
+        message = f"expected the source's role to be allowed to read every row; found: {reason}. {GRANT_REMEDY}"
+        return Difference(event_type.name, True, message)
+    return None
 
 
 def merge_types(differences: Iterable[Difference]) -> list[Difference]:

@@ -11,12 +11,13 @@ from typing import Any
 
 import psycopg
 from adbc_driver_manager import Error as AdbcError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
+from sentinel_etl.source.session import session_options
 
 __all__ = [
     "KEEPALIVE",
@@ -89,22 +90,24 @@ def open_source(
 ) -> Engine:
     """Make an engine on the source and see that it answers.
 
-    Sessions run in UTC, so that no literal or cast depends on the server's zone. A statement is
-    waited for ``answer_seconds``; a connection that fails is tried again over ``retry_seconds``.
+    Sessions have what `PINNED` says, so that no value depends on the server's settings; of the URL's
+    ``options`` all else is obeyed. A statement is waited for ``answer_seconds``; a connection that
+    fails is tried again over ``retry_seconds``.
 
     Raises:
         ConfigurationError: not a ``postgresql+psycopg`` URL.
         SourceUnreachable: no connection within the timeout, or a refusal.
     """
     try:
+        parsed = make_url(url)
         engine = create_engine(
-            url,
+            parsed,
             poolclass=NullPool,  # a guest leaves no idle sessions behind
             connect_args={
                 "client_encoding": "utf8",
                 "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",
-                "options": f"-c timezone=UTC {SERVER_KEEPALIVE}",
+                "options": f"{session_options(parsed)} {SERVER_KEEPALIVE}",
                 **KEEPALIVE,
             },
             execution_options={LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)},

@@ -15,9 +15,10 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, Select, union_all
 from sqlalchemy.sql.selectable import GenerativeSelect
 
-from sentinel_etl.errors import SchemaMismatch, SentinelError, SourceUnreachable
+from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, SourceUnreachable
 from sentinel_etl.retry import try_again
 from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
+from sentinel_etl.source.session import GRANT_REMEDY, INSUFFICIENT_PRIVILEGE, pin_statement
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
 
@@ -127,6 +128,9 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
             "Run `sentinel-etl check` for the full list, then correct the entry",
             **place,
         )
+    if state == INSUFFICIENT_PRIVILEGE:
+        message = f"expected the source's role to be allowed to read every row; found: {reason}. {GRANT_REMEDY}"
+        return ConfigurationError(message, **place)
     if state == QUERY_CANCELED:
         return SourceUnreachable(
             "expected the statement to end within SENTINEL_STATEMENT_TIMEOUT_SECONDS; the source cancelled "
@@ -179,11 +183,10 @@ def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:
         with snapshot.open_cursor() as cursor:
             for statement in (
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                "SET LOCAL timezone = 'UTC'",
+                pin_statement(),
                 # In SQL_ASCII nothing can be converted, and one text that is no UTF-8 would end the reading.
                 "SELECT set_config('client_encoding', "
                 "CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, true)",
-                "SET LOCAL standard_conforming_strings = on",
                 f"SET LOCAL statement_timeout = {milliseconds}",
                 # A reader that was stopped must not hold back vacuum for ever.
                 f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}",

@@ -1,0 +1,53 @@
+"""What every session on the source has set, whatever server, database, role or URL say: it would change values. Pure.
+
+The rest is the user's: what the URL's ``options`` set (search_path, role, time limits) is obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import URL
+
+__all__ = ["GRANT_REMEDY", "INSUFFICIENT_PRIVILEGE", "PINNED", "pin_statement", "session_options"]
+
+
+# How a value reads as text, and which rows there are. Each is in every PostgreSQL since 9.5.
+# https://www.postgresql.org/docs/current/runtime-config-client.html
+PINNED: Mapping[str, str] = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "3",  # the shortest text that is the same number
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "xmlbinary": "base64",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    # A table whose policy would hide rows from this role is an error, and not a smaller night.
+    # https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+    "row_security": "off",
+}
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+INSUFFICIENT_PRIVILEGE = "42501"
+GRANT_REMEDY = (
+    "Grant it SELECT there and USAGE on the schema; where a row-level security policy is named, BYPASSRLS, or read "
+    "through a role that sees every row"
+)
+
+
+def session_options(url: URL) -> str:
+    """Write libpq's ``options`` of a session: the URL's own, then what is pinned, which so has the last word."""
+    given = url.query.get("options", "")
+    own = given if isinstance(given, str) else " ".join(given)
+    return " ".join([*([own] if own else []), *(f"-c {name}={value}" for name, value in PINNED.items())])
+
+
+def pin_statement() -> str:
+    """Write the statement that pins them in a transaction that is open."""
+    pinned = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in PINNED.items())
+    return f"SELECT {pinned}"
