@@ -83,11 +83,12 @@ class Pipeline:
         self.check_engine_columns()
         # Parsing EVENT_CONFIG checks it.
         labels = {label for event_type in self.event_types.values() for label in event_type.labels}
+        self.check_labels()
         self.check_coalesce(labels)
         self.check_unknown_values()
         self.check_bounds()
         self.check_pii_key()
-        self.check_personal()
+        self.check_personal(labels)
         self.check_text_lengths()
         check_risk_weights(self.risk_weights, self.fact_table)
 
@@ -98,6 +99,23 @@ class Pipeline:
                 f"fact table {self.fact_table.name}: expected the columns {', '.join(ENGINE_COLUMNS)}; "
                 f"missing {', '.join(missing)}"
             )
+
+    def check_labels(self) -> None:
+        """See that what each entry reads has a place to go to, and one that nothing else fills."""
+        read = {name for sources in self.coalesce.values() for name in sources} | set(self.text_lengths.values())
+        for kind in self.event_types.values():
+            for label in kind.labels:
+                if label in self.text_lengths:
+                    raise ConfigurationError(
+                        f"EVENT_CONFIG.{kind.name}: expected no column labelled {label}, because text_lengths computes "
+                        "it; choose another label"
+                    )
+                if not (self.has_column(label) or self.has_column("details_json") or label in read):
+                    raise ConfigurationError(
+                        f"EVENT_CONFIG.{kind.name}: expected {self.fact_table.name} to have a column {label}, or "
+                        f"details_json to keep it in; found {', '.join(self.fact_table.columns.keys())}. Correct the "
+                        "label, or add the column"
+                    )
 
     def check_coalesce(self, labels: set[str]) -> None:
         for target, sources in self.coalesce.items():
@@ -131,9 +149,14 @@ class Pipeline:
                 "hash; make one with `openssl rand -hex 32`, and keep it: with another the hashes do not match"
             )
 
-    def check_personal(self) -> None:
+    def check_personal(self, labels: set[str]) -> None:
         for name in self.personal:
             column = self.fact_table.columns.get(name)
+            if column is None and name not in labels:
+                raise ConfigurationError(
+                    f"personal.{name}: expected a column of {self.fact_table.name} or one that EVENT_CONFIG reads, "
+                    "found neither; a name that is misspelt would leave its column in clear"
+                )
             if name in self.risk_weights:
                 raise ConfigurationError(
                     f"personal.{name}: expected no risk weights for it, because risk_reasons would show its values"

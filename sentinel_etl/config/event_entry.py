@@ -30,7 +30,11 @@ __all__ = ["Entry", "EventConfig"]
 
 
 # Names that the engine itself gives to what it reads.
-RESERVED_LABELS = ("event_type", "event_timestamp", "source_key")
+# What the engine computes under its own name: a source's column of that name would be lost without a word.
+RESERVED_LABELS = (
+    *("event_type", "event_timestamp", "source_key"),
+    *("event_id", "event_date", "shift_date", "base_risk_score", "risk_reasons", "run_id", "loaded_at"),
+)
 
 JOIN_FORM = "expected (model, on) or (model, on, {'outer': True, 'one_to_many': True})"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from adbc_driver_manager import Error as AdbcError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -95,11 +95,13 @@ def open_source(
     fails is tried again over ``retry_seconds``.
 
     Raises:
-        ConfigurationError: not a ``postgresql+psycopg`` URL.
+        ConfigurationError: not a ``postgresql`` URL, or one that names another driver than psycopg.
         SourceUnreachable: no connection within the timeout, or a refusal.
     """
     try:
         parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(
             parsed,
             poolclass=NullPool,  # a guest leaves no idle sessions behind
@@ -158,9 +160,15 @@ def source_may_recover(error: BaseException) -> bool:
     return isinstance(cause, psycopg.OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(cause))
 
 
+def place_of(url: URL) -> str:
+    """Say where a URL leads to; without a host libpq takes a local socket."""
+    host = url.host or url.query.get("host")
+    return f"{host}:{url.port or 5432}" if host else f"a local socket, port {url.port or 5432}"
+
+
 def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     return SourceUnreachable(
-        f"expected PostgreSQL at {engine.url.host}:{engine.url.port or 5432}, database "
+        f"expected PostgreSQL at {place_of(engine.url)}, database "
         f"{engine.url.database}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
     )

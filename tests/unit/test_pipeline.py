@@ -96,6 +96,16 @@ def test_the_pipelines_of_this_module_pass_their_check() -> None:
             id="personal data in a number",
         ),
         pytest.param(
+            {"personal": {"remark_txt": "free text"}},
+            "personal.remark_txt: expected a column of patrol_events or one that EVENT_CONFIG reads, found neither",
+            id="personal data that nothing reads",
+        ),
+        pytest.param(
+            {"text_lengths": {"remark_text": "details_json"}},
+            "EVENT_CONFIG.REMARK: expected no column labelled remark_text, because text_lengths computes it",
+            id="a length in the place of a column that is read",
+        ),
+        pytest.param(
             {"text_lengths": {"remark_size": "remark_text"}},
             "text_lengths.remark_size: expected a column of patrol_events",
             id="a length in no column",
@@ -104,6 +114,20 @@ def test_the_pipelines_of_this_module_pass_their_check() -> None:
 )
 def test_a_pipeline_that_cannot_work_is_refused_before_anything_connects(change: dict[str, Any], message: str) -> None:
     assert refusal(replace(SENTINEL, **change)).startswith(message)
+
+
+def without(*names: str) -> Table:
+    columns = [Column(c.name, c.type) for c in SENTINEL.fact_table.columns if c.name not in names]
+    return Table("patrol_events", MetaData(), *columns)
+
+
+def test_a_label_that_has_no_column_is_refused_where_there_is_no_details_json_to_keep_it_in() -> None:
+    bare = replace(BARE, risk_weights={}, event_config={"REMARK": EVENT_CONFIG["REMARK"]})
+    replace(bare, fact_table=without("remark_text")).check()  # details_json keeps it
+    lossy = replace(bare, fact_table=without("remark_text", "details_json"))
+    assert refusal(lossy).startswith(
+        "EVENT_CONFIG.REMARK: expected patrol_events to have a column remark_text, or details_json to keep it in; "
+    )
 
 
 def test_event_types_are_picked_in_the_configs_order() -> None:

@@ -11,7 +11,7 @@ import pytest
 from content_hash import content_hash
 from sqlalchemy import Engine, func, make_url, select
 
-from sentinel_etl.errors import ConfigurationError, SchemaMismatch
+from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SourceUnreachable
 from sentinel_etl.extract.check_source import check_source
 from sentinel_etl.extract.read import extract_data
 from sentinel_etl.pipeline import SENTINEL
@@ -217,3 +217,28 @@ def test_a_right_that_is_missing_is_named_before_a_run_and_in_it(
     with pytest.raises(ConfigurationError, match=words) as caught:
         extract_data("FEEDBACK", NIGHT, reader)
     assert caught.value.exit_code == 2
+
+
+def test_a_url_that_names_no_driver_is_opened_by_ours(source_engine: Engine) -> None:
+    url = source_engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    assert url.startswith("postgresql://")
+    engine = open_source(url)
+    with connect_source(engine) as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with open_snapshot(engine) as snapshot:
+        assert snapshot.read_whole("SELECT 1 AS one")["one"].to_pylist() == [1]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        pytest.param("postgresql:///city", "at a local socket, port 5432, database city", id="the usual socket"),
+        pytest.param("postgresql://etl@/city?host=/nowhere", "at /nowhere:5432, database city", id="a socket's folder"),
+        pytest.param("postgresql://etl@127.0.0.1:1/city", "at 127.0.0.1:1, database city", id="a host"),
+    ],
+)
+def test_a_source_that_does_not_answer_is_named_by_where_it_was_looked_for(url: str, place: str) -> None:
+    with pytest.raises(SourceUnreachable) as caught:
+        open_source(url)
+    assert str(caught.value).startswith(f"expected PostgreSQL {place}; found: ")

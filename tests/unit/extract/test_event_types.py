@@ -215,20 +215,16 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
             "SEEN.columns: latitude stands twice; give one a .label(name)",
             id="a label twice",
         ),
-        pytest.param(
-            {"columns": [Remark.remark_text.label("event_type")]},
-            "SEEN.columns: event_type is a name that the engine gives; choose another label",
-            id="reserved event_type",
-        ),
-        pytest.param(
-            {"columns": [Remark.created_at.label("event_timestamp")]},
-            "SEEN.columns: event_timestamp is a name that the engine gives; choose another label",
-            id="reserved event_timestamp",
-        ),
-        pytest.param(
-            {"columns": [Remark.remark_id.label("source_key")]},
-            "SEEN.columns: source_key is a name that the engine gives; choose another label",
-            id="reserved source_key",
+        *(
+            pytest.param(
+                {"columns": [Remark.remark_text.label(label)]},
+                f"SEEN.columns: {label} is a name that the engine gives; choose another label",
+                id=f"reserved {label}",
+            )
+            for label in (
+                *("event_type", "event_timestamp", "source_key", "event_id", "event_date", "shift_date"),
+                *("base_risk_score", "risk_reasons", "run_id", "loaded_at"),
+            )
         ),
         pytest.param(
             {"columns": [Officer.full_name]},
