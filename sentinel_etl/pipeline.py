@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
+from traceback import extract_tb
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -210,13 +212,7 @@ def load_pipeline(settings: Settings) -> Pipeline:
     Raises:
         ConfigurationError: it cannot be imported, is no Pipeline, or does not pass its check.
     """
-    module, _, attribute = settings.pipeline.partition(":")
-    try:
-        pipeline = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"SENTINEL_PIPELINE: expected module:attribute, found {settings.pipeline!r}: {error}"
-        ) from error
+    pipeline = import_attribute(settings.pipeline)
     if not isinstance(pipeline, Pipeline):
         raise ConfigurationError(
             f"SENTINEL_PIPELINE: expected {settings.pipeline} to be a Pipeline, found {type(pipeline).__name__}"
@@ -234,3 +230,30 @@ def load_pipeline(settings: Settings) -> Pipeline:
         pipeline = replace(pipeline, risk_weights=read_risk_weights(settings.risk_weights))
     pipeline.check()
     return pipeline
+
+
+def import_attribute(name: str) -> object:
+    """Import ``module:attribute``; a module that fails by itself is told apart from one that is not there."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = find_spec(module)
+        if found is None:
+            raise ModuleNotFoundError(f"No module named {module!r}")
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"SENTINEL_PIPELINE: expected module:attribute, found {name!r}: {error}") from error
+    try:
+        imported = import_module(module)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == found.origin]
+        where = f"{found.origin}, line {lines[-1]}" if lines else found.origin
+        raise ConfigurationError(
+            f"SENTINEL_PIPELINE: expected {module} to be imported; it fails at {where}: {type(error).__name__}: "
+            f"{error}. Correct that module"
+        ) from error
+    if not hasattr(imported, attribute):
+        raise ConfigurationError(
+            f"SENTINEL_PIPELINE: expected module:attribute, found {name!r}: {module} has no {attribute!r}"
+        )
+    return getattr(imported, attribute)

@@ -198,3 +198,31 @@ def test_a_pipeline_that_cannot_be_imported_is_refused_by_the_settings_name(name
     with pytest.raises(ConfigurationError) as refused:
         load_pipeline(Settings(pipeline=name))
     assert str(refused.value).startswith(f"SENTINEL_PIPELINE: {message}")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param("\nmodel.misspelt", "line 2: NameError: name 'model' is not defined", id="a misspelt name"),
+        pytest.param(
+            "from sentinel_etl.config.source_models import Remark\nRemark.remark_txt",
+            "line 2: AttributeError: type object 'Remark' has no attribute 'remark_txt'",
+            id="a misspelt column",
+        ),
+        pytest.param("import sentinel_nowhere", "line 1: ModuleNotFoundError: No module named", id="what it imports"),
+        pytest.param("raise KeyError('ward')", "line 1: KeyError: 'ward'", id="its own error"),
+        pytest.param("def f(:\n", ".py: SyntaxError: ", id="no Python"),
+    ],
+)
+def test_a_pipeline_s_module_that_fails_is_told_by_its_own_line(
+    body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"team_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(body, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        load_pipeline(Settings(pipeline=f"{name}:PIPELINE"))
+    told = str(refused.value)
+    assert told.startswith(f"SENTINEL_PIPELINE: expected {name} to be imported; it fails at {tmp_path / name}.py")
+    assert message in told
+    assert told.endswith(". Correct that module")
