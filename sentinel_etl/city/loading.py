@@ -10,7 +10,6 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Column, Engine, Select, Table, select
-from sqlalchemy.dialects import postgresql
 
 from sentinel_etl.city.night import night_tables
 from sentinel_etl.city.places import City, city_tables
@@ -18,6 +17,7 @@ from sentinel_etl.city.shift import IDS_PER_NIGHT, first_id
 from sentinel_etl.config.source_models import SourceBase
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
 from sentinel_etl.source.snapshot import libpq_string
+from sentinel_etl.source.sql import compile_sql
 
 __all__ = ["create_source_tables", "load_city", "load_night", "load_nights"]
 
@@ -180,8 +180,7 @@ def _spare_key_checks(cursor: adbc.Cursor) -> None:
 
 def _present(cursor: adbc.Cursor, statement: Select[tuple[int]]) -> pa.Table:
     """Read the keys (and for patrols the start times) that already stand in a table."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    cursor.execute(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+    cursor.execute(compile_sql(statement))
     return cursor.fetch_arrow_table()
 
 

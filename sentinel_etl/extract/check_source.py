@@ -10,15 +10,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Enum, Table, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.source.connection import connect_source
-from sentinel_etl.source.session import GRANT_REMEDY, INSUFFICIENT_PRIVILEGE
-from sentinel_etl.source.sql import compile_sql
+from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial
+from sentinel_etl.source.sql import DIALECT, compile_sql
 from sentinel_etl.window import Window
 
 __all__ = ["Difference", "check_source", "require_source"]
@@ -74,7 +73,7 @@ class Difference:
 
 
 def check_source(event_types: Iterable[EventType], source: Engine) -> list[Difference]:
-    """List every difference between the entries and the live source, in one query of its catalog.
+    """List every difference between the entries and the live source: one query of its catalog, and a plan an entry.
 
     Raises:
         SourceUnreachable: no connection.
@@ -109,9 +108,7 @@ def find_denial(event_type: EventType, connection: Connection) -> Difference | N
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             return None
-        reason = str(error.orig).splitlines()[0]
-        message = f"expected the source's role to be allowed to read every row; found: {reason}. {GRANT_REMEDY}"
-        return Difference(event_type.name, True, message)
+        return Difference(event_type.name, True, describe_denial(str(error.orig).splitlines()[0]))
     return None
 
 
@@ -187,7 +184,7 @@ def differing_labels(column: Column[Any], live: list[str] | None) -> str:
 def declared_type(column: Column[Any]) -> str:
     if isinstance(column.type, Enum) and column.type.native_enum:
         return "enum"
-    name = str(column.type.compile(dialect=postgresql.dialect())).lower()  # type: ignore[no-untyped-call]
+    name = str(column.type.compile(dialect=DIALECT)).lower()
     return {"float": "double precision"}.get(name, name)
 
 

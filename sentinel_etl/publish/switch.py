@@ -42,8 +42,8 @@ def switch_partition(
     staged = count_rows(staging, in_partition(partition), warehouse)
     gone = or_(owned, is_staged(table, staging))
     # Of an empty partition nothing is owned, and the ids need not be gathered to find so.
-    there = count_rows(table, in_partition(partition), warehouse)
-    replaced = there and count_rows(table, and_(in_partition(partition), gone), warehouse)
+    rows = count_rows(table, in_partition(partition), warehouse)
+    replaced = rows and count_rows(table, and_(in_partition(partition), gone), warehouse)
     if replaced:
         kept = select(table).where(in_partition(partition), not_(gone)).suffix_with(write_settings())
         names = [column.name for column in table.columns]

@@ -78,7 +78,7 @@ def compare_fingerprints(
     rows = []
     for night in nights:
         for name in kinds:
-            here, there = (side.get((str(night), name), (0, 0, 0)) for side in sides)
-            rows.append((night, name, here[0], there[0], here[:2] == there[:2], here[2] == there[2]))
+            read, stored = (side.get((str(night), name), (0, 0, 0)) for side in sides)
+            rows.append((night, name, read[0], stored[0], read[:2] == stored[:2], read[2] == stored[2]))
     columns = {**LATE_COLUMNS, "keys": "bool", "content": "bool"}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)

@@ -11,7 +11,7 @@ from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.locks import run_lock, try_lock
 from sentinel_etl.warehouse.catalog import list_tables
 from sentinel_etl.warehouse.ddl import cluster_of
-from sentinel_etl.warehouse.tables import drop_staging, staging_prefix
+from sentinel_etl.warehouse.tables import STAGING_MARK, drop_staging
 
 __all__ = ["sweep_staging"]
 
@@ -22,11 +22,10 @@ def sweep_staging(fact_table: Table, source: Engine, warehouse: Engine) -> list[
     A run is dead when nobody holds its lock. One whose audit failed keeps its table for inspection
     until a newer run of a window that covers it has been published.
     """
-    rejected_prefix = f"{rejected_name(fact_table)}__staging_"
-    tables = list_tables(warehouse, staging_prefix(fact_table), rejected_prefix)
+    tables = list_tables(warehouse, fact_table.name + STAGING_MARK, rejected_name(fact_table) + STAGING_MARK)
     left: dict[str, list[str]] = {}
     for name in sorted({name.removesuffix("_local") for name in tables}):
-        left.setdefault(name.partition("__staging_")[2], []).append(name)
+        left.setdefault(name.partition(STAGING_MARK)[2], []).append(name)
     run_ids = list(left)
     if not run_ids:
         return []

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import URL
 
-__all__ = ["GRANT_REMEDY", "INSUFFICIENT_PRIVILEGE", "PINNED", "pin_statement", "session_options"]
+__all__ = ["INSUFFICIENT_PRIVILEGE", "PINNED", "describe_denial", "pin_statement", "session_options"]
 
 
 # How a value reads as text, and which rows there are. Each is in every PostgreSQL since 9.5.
@@ -34,10 +34,15 @@ PINNED: Mapping[str, str] = {
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 INSUFFICIENT_PRIVILEGE = "42501"
-GRANT_REMEDY = (
-    "Grant it SELECT there and USAGE on the schema; where a row-level security policy is named, BYPASSRLS, or read "
-    "through a role that sees every row"
-)
+
+
+def describe_denial(reason: str) -> str:
+    """Say what PostgreSQL refuses the session's role, a right or a policy, and what to do."""
+    return (
+        f"expected the source's role to be allowed to read every row; found: {reason}. Grant it SELECT there and "
+        "USAGE on the schema; where a row-level security policy is named, BYPASSRLS, or read through a role that "
+        "sees every row"
+    )
 
 
 def session_options(url: URL) -> str:

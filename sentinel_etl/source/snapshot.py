@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import GenerativeSelect
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, SourceUnreachable
 from sentinel_etl.retry import try_again
 from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
-from sentinel_etl.source.session import GRANT_REMEDY, INSUFFICIENT_PRIVILEGE, pin_statement
+from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial, pin_statement
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
 
@@ -129,8 +129,7 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
             **place,
         )
     if state == INSUFFICIENT_PRIVILEGE:
-        message = f"expected the source's role to be allowed to read every row; found: {reason}. {GRANT_REMEDY}"
-        return ConfigurationError(message, **place)
+        return ConfigurationError(describe_denial(reason), **place)
     if state == QUERY_CANCELED:
         return SourceUnreachable(
             "expected the statement to end within SENTINEL_STATEMENT_TIMEOUT_SECONDS; the source cancelled "

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.dialects import postgresql
 
-__all__ = ["compile_sql"]
+__all__ = ["DIALECT", "compile_sql"]
 
 
 # Literals as they are: no driver reads %, and backslashes are plain characters since PostgreSQL 9.1.

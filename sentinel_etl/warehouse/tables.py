@@ -19,13 +19,13 @@ from sentinel_etl.warehouse.types import server_type
 
 __all__ = [
     "ETL_RUNS",
+    "STAGING_MARK",
     "build_ledger",
     "build_rejected",
     "create_staging",
     "create_table",
     "drop_staging",
     "normal_type",
-    "staging_prefix",
 ]
 
 
@@ -80,8 +80,8 @@ def build_ledger(cluster: str | None = None) -> Table:
 ETL_RUNS = build_ledger()
 
 
-def staging_prefix(fact_table: Table) -> str:
-    return f"{fact_table.name}__staging_"
+# Between a table's name and the run's id, in the name of what the run stages for the table.
+STAGING_MARK = "__staging_"
 
 
 def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
@@ -91,7 +91,7 @@ def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
     https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
     An interruption leaves an empty table, which `sweep_staging` drops.
     """
-    name = staging_prefix(fact_table) + run_id
+    name = f"{fact_table.name}{STAGING_MARK}{run_id}"
     storage, *distributed = staging_statements(fact_table, name)
     run_statement(warehouse, storage)
     for statement in distributed:  # IF NOT EXISTS, unlike the first
