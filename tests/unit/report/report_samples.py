@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from run_results import run_result
 
 from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.run.result import RunResult, empty
+from sentinel_etl.run.result import empty
 from sentinel_etl.window import Window
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -32,11 +31,6 @@ PERSONAL = {
     "details_json": '{"caller": "9876543210"}',
     "media_ref": "photo-77",
 }
-
-
-def run_result(**known: Any) -> RunResult:
-    """A result of which only what these tests look at is filled in."""
-    return RunResult(**{field.name: known.get(field.name) for field in fields(RunResult)})
 
 
 def measures(counts: Sequence[tuple[date, str, int]] = (), nulls: Mapping[str, float] | None = None) -> Measures:

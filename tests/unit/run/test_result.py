@@ -3,29 +3,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import pytest
+from run_results import run_result
 
 from sentinel_etl.audit.checks import Check, Severity, describe_checks
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.window import Window
 
 WINDOW = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
 COUNTED = Check("staged rows equal the source's", Severity.BLOCK, False, "REMARK 3", "REMARK 2")
 UNIQUE = Check("keys are unique", Severity.BLOCK, True, "5 distinct event_id", "5 distinct event_id")
-
-
-def run_result(**known: Any) -> RunResult:
-    """A result of which only what these tests look at is filled in."""
-    return RunResult(**{field.name: known.get(field.name) for field in fields(RunResult)})
 
 
 RESULT = run_result(
