@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, Integer, Text, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError
@@ -73,7 +73,11 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
                     time.sleep(0.2)
             yield check_held
         finally:
-            # Back in the pool the session would keep them.
+            # Said, not left to the end of the session, which the server may notice only later: whoever
+            # comes next finds them free.
+            with suppress(DBAPIError):
+                connection.execute(select(func.pg_advisory_unlock_all()))
+            # Back in the pool a session that could not say so would keep them.
             connection.invalidate()
 
 
