@@ -75,8 +75,9 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
         finally:
             # Said, not left to the end of the session, which the server may notice only later: whoever
             # comes next finds them free.
-            with suppress(DBAPIError):
-                connection.execute(select(func.pg_advisory_unlock_all()))
+            if not connection.invalidated:
+                with suppress(DBAPIError):
+                    connection.execute(select(func.pg_advisory_unlock_all()))
             # Back in the pool a session that could not say so would keep them.
             connection.invalidate()
 
