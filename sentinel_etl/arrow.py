@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["as_arrow", "as_frame", "choose_allocator", "empty_for_null", "put_column"]
+__all__ = [
+    "as_arrow",
+    "as_frame",
+    "as_one",
+    "choose_allocator",
+    "empty_for_null",
+    "list_elements",
+    "list_rows",
+    "local_date",
+    "put_column",
+    "rebuild_lists",
+]
 
 
 def choose_allocator(*, for_children: bool = False) -> None:
@@ -46,12 +59,44 @@ def put_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -
     return table.append_column(name, values)
 
 
+def local_date(timestamps: pa.ChunkedArray, zone: ZoneInfo, earlier: timedelta) -> pa.ChunkedArray:
+    """Give the date on the zone's wall clock, ``earlier`` hours before each instant."""
+    wall = pc.local_timestamp(timestamps.cast(pa.timestamp("us", tz=zone.key)))
+    return pc.subtract(wall, pa.scalar(earlier, pa.duration("us"))).cast(pa.date32(), safe=False)
+
+
 def empty_for_null(column: pa.ChunkedArray) -> pa.Array:
     """Replace a NULL list by an empty one; over the offsets, because coalesce copies list by list."""
-    lists = column.combine_chunks()
-    lists = lists if isinstance(lists, pa.Array) else pa.concat_arrays(lists.chunks)
+    lists = as_one(column)
     if lists.null_count == 0:
         return lists
+    return pa.ListArray.from_arrays(pa.array(list_offsets(lists)), pc.list_flatten(lists), type=lists.type)
+
+
+def list_elements(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give the elements of all lists, one after another."""
+    return pa.chunked_array([pc.list_flatten(as_one(column))])
+
+
+def list_rows(column: pa.ChunkedArray) -> np.ndarray:
+    """Give for each of `list_elements` the row of its list."""
+    lengths = np.diff(list_offsets(as_one(column)))
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def rebuild_lists(column: pa.ChunkedArray, elements: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Put other elements into the place of `list_elements`; a NULL list stays NULL."""
+    lists, values = as_one(column), as_one(elements)
+    missing = lists.is_null() if lists.null_count else None
+    return pa.chunked_array([pa.ListArray.from_arrays(pa.array(list_offsets(lists)), values, mask=missing)])
+
+
+def as_one(column: pa.ChunkedArray) -> pa.Array:
+    """Give a column's values as one array."""
+    whole = column.combine_chunks()
+    return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
+
+
+def list_offsets(lists: pa.ListArray) -> np.ndarray:
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pc.list_flatten(lists), type=lists.type)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)

@@ -15,15 +15,18 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from pydantic import SecretStr
 
+from sentinel_etl.config.check_types import check_types
 from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
-from sentinel_etl.config.event_type import EventType
+from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS, build_patrol_events
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import PiiPolicy, Settings
+from sentinel_etl.type_mapping.fact_types import FactType
+from sentinel_etl.type_mapping.source_types import SourceType, source_type
 from sentinel_etl.warehouse.ddl import cluster_of
-from sentinel_etl.warehouse.types import arrow_schema, is_nullable
+from sentinel_etl.warehouse.types import arrow_schema, fact_types, is_nullable
 from sentinel_etl.window import CITY_ZONE
 
 __all__ = ["SENTINEL", "Pipeline", "load_pipeline"]
@@ -63,6 +66,21 @@ class Pipeline:
         return arrow_schema(self.fact_table)
 
     @cached_property
+    def fact_types(self) -> dict[str, FactType]:
+        return fact_types(self.fact_table)
+
+    @cached_property
+    def detail_columns(self) -> dict[str, dict[str, SourceType]]:
+        """What ``details_json`` takes, in the order of its members: label → event type → type."""
+        placed = {*self.schema.names, *(name for sources in self.coalesce.values() for name in sources)}
+        found: dict[str, dict[str, SourceType]] = {}
+        for kind in self.event_types.values():
+            for column in kind.columns:
+                if (label := label_of(column)) not in placed:
+                    found.setdefault(label, {})[kind.name] = source_type(column)
+        return found
+
+    @cached_property
     def personal_columns(self) -> frozenset[str]:
         """The labels of personal data: those that are classed, and what is coalesced into them."""
         return frozenset(self.personal).union(*(self.coalesce.get(name, ()) for name in self.personal))
@@ -86,6 +104,7 @@ class Pipeline:
         # Parsing EVENT_CONFIG checks it.
         labels = {label for event_type in self.event_types.values() for label in event_type.labels}
         self.check_labels()
+        check_types(self.event_types.values(), self.fact_types, self.coalesce)
         self.check_coalesce(labels)
         self.check_unknown_values()
         self.check_bounds()

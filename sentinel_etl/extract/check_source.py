@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,29 +17,18 @@ from sentinel_etl.extract.statements import select_events
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial
 from sentinel_etl.source.sql import DIALECT, compile_sql
+from sentinel_etl.type_mapping.source_types import family_of_name
 from sentinel_etl.window import Window
 
 __all__ = ["Difference", "check_source", "require_source"]
 
 
-# A family is what ADBC reads alike: the model may say BIGINT where the source has integer.
-FAMILIES = {
-    "integer": ("smallint", "integer", "bigint", "serial", "bigserial", "oid"),
-    "number": ("real", "double precision", "float", "numeric", "decimal"),
-    "text": ("text", "character varying", "character", "varchar", "char", "name", "enum"),
-    "instant": ("timestamp with time zone",),
-    "wall-clock time": ("timestamp without time zone", "timestamp"),
-    "date": ("date",),
-    "boolean": ("boolean",),
-    "JSON": ("json", "jsonb"),
-    "UUID": ("uuid",),
-}
-
 COLUMNS_OF_TABLES = text(
     """
     SELECT c.relname AS table_name, n.nspname AS schema_name, pg_table_is_visible(c.oid) AS visible,
            a.attname AS column_name,
-           CASE WHEN t.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END AS type_name,
+           CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN format_type(t.typbasetype, NULL)
+               ELSE format_type(a.atttypid, NULL) END AS type_name,
            (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
                AS labels,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum)
@@ -132,7 +120,7 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
         if name not in columns:
             message = f"expected a column {table.fullname}.{name}; {guess_name(column, table, columns)}"
             differences.append(Difference(event_type.name, True, message))
-        elif family(columns[name]["type_name"]) != family(declared_type(column)):
+        elif family_of_name(columns[name]["type_name"]) != family_of_name(declared_type(column)):
             message = (
                 f"expected {table.fullname}.{name} to be {declared_type(column)}; the source has "
                 f"{columns[name]['type_name']}"
@@ -160,7 +148,7 @@ def guess_name(column: Column[Any], table: Table, live: dict[str, Any]) -> str:
     alike = [
         name
         for name, found in live.items()
-        if name not in known and family(found["type_name"]) == family(declared_type(column))
+        if name not in known and family_of_name(found["type_name"]) == family_of_name(declared_type(column))
     ]
     if not alike:
         return f"the source has {', '.join(sorted(live))}: was it dropped?"
@@ -186,13 +174,6 @@ def declared_type(column: Column[Any]) -> str:
         return "enum"
     name = str(column.type.compile(dialect=DIALECT)).lower()
     return {"float": "double precision"}.get(name, name)
-
-
-def family(type_name: str) -> str:
-    if type_name.endswith("[]"):
-        return family(type_name.removesuffix("[]")) + "[]"
-    plain = re.sub(r" *\([^)]*\)", "", type_name)
-    return next((name for name, members in FAMILIES.items() if plain in members), plain)
 
 
 def require_source(event_types: Iterable[EventType], source: Engine) -> None:

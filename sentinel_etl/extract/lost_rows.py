@@ -14,14 +14,9 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Date,
-    DateTime,
-    Float,
     FromClause,
-    Numeric,
-    Text,
+    all_,
     and_,
-    cast,
     false,
     func,
     literal_column,
@@ -32,6 +27,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression
 
 from sentinel_etl.config.event_type import EventType, Join, clauses_of
+from sentinel_etl.type_mapping.source_types import SourceType, source_type
 
 __all__ = ["LooseRows", "carriable_columns", "loosen_joins"]
 
@@ -41,10 +37,7 @@ __all__ = ["LooseRows", "carriable_columns", "loosen_joins"]
 FIRST_INSTANT: ColumnElement[Any] = literal_column("'0001-01-01 00:00:00+00'")
 LAST_INSTANT: ColumnElement[Any] = literal_column("'9999-12-31 00:00:00+00'")
 
-# Double precision, with a margin: PostgreSQL raises where it is to cast a numeric beyond.
-LEAST_DOUBLE: ColumnElement[Any] = literal_column("1e-307")
-GREATEST_DOUBLE: ColumnElement[Any] = literal_column("1.79e308")
-SPECIAL_NUMBERS = ("NaN", "Infinity", "-Infinity")
+INSTANTS = (SourceType("date"), SourceType("timestamp with time zone"))
 
 
 @dataclass(frozen=True)
@@ -120,11 +113,11 @@ def carriable(column: ColumnElement[Any]) -> ColumnElement[bool] | None:
     kind = column.type
     if isinstance(kind, ARRAY):
         # The type bigint[] says nothing about dimensions and where they begin; each value has its own.
-        return and_(func.array_ndims(column) == 1, func.array_lower(column, 1).in_([0, 1])).is_not(false())
-    if isinstance(kind, DateTime | Date):
+        flat = and_(func.array_ndims(column) == 1, func.array_lower(column, 1).in_([0, 1])).is_not(false())
+        if source_type(column).item in INSTANTS:
+            ends = all_(column) >= FIRST_INSTANT, all_(column) <= LAST_INSTANT
+            return and_(flat, *(end.is_not(false()) for end in ends))
+        return flat
+    if source_type(column) in INSTANTS:
         return and_(column >= FIRST_INSTANT, column <= LAST_INSTANT).is_not(false())
-    if isinstance(kind, Numeric) and not isinstance(kind, Float):
-        size = func.abs(column)
-        fits = or_(and_(size >= LEAST_DOUBLE, size <= GREATEST_DOUBLE), column == 0)
-        return or_(fits.is_not(false()), cast(column, Text).in_(SPECIAL_NUMBERS))
     return None

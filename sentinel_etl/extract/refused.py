@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Date,
     DateTime,
@@ -27,7 +26,8 @@ from sqlalchemy import (
 
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.extract.lost_rows import carriable_columns, loosen_joins
-from sentinel_etl.extract.statements import AS_TEXT, happened_in, source_key
+from sentinel_etl.extract.statements import happened_in, source_key
+from sentinel_etl.type_mapping.source_types import source_type
 from sentinel_etl.window import FIRST_NIGHT, LAST_NIGHT, Window
 
 __all__ = ["select_nightless", "select_refused"]
@@ -86,9 +86,7 @@ def why(column: ColumnElement[Any]) -> str:
     element = getattr(column, "element", column)
     if isinstance(element.type, DateTime | Date):
         return "infinite, or outside the years 1 to 9999"
-    if isinstance(element.type, ARRAY):
-        return "an array of arrays, or one that begins at another index than 1"
-    return "a number beyond double precision"
+    return "an array of arrays, one that begins at another index than 1, or one with an infinity"
 
 
 def raw_json(kind: EventType) -> ColumnElement[str]:
@@ -107,4 +105,4 @@ def raw_json(kind: EventType) -> ColumnElement[str]:
 def raw_value(column: ColumnElement[Any]) -> ColumnElement[Any]:
     element = getattr(column, "element", column)
     # JSON inside JSON would be read again, and its depth or escapes may be more than a reader takes.
-    return cast(element, Text) if isinstance(element.type, AS_TEXT) else element
+    return cast(element, Text) if source_type(element).family in ("json", "other") else element

@@ -5,34 +5,15 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    ColumnElement,
-    Date,
-    Double,
-    Float,
-    Interval,
-    Numeric,
-    Select,
-    Text,
-    Uuid,
-    and_,
-    cast,
-    func,
-    literal,
-    select,
-)
-from sqlalchemy.dialects.postgresql import CIDR, INET, INTERVAL, JSON, MACADDR
-from sqlalchemy.types import JSON as GenericJSON
+from sqlalchemy import ColumnElement, Date, Interval, Select, Text, and_, cast, func, literal, select
 from sqlalchemy.types import DateTime
 
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.extract.lost_rows import carriable_columns, loosen_joins
+from sentinel_etl.type_mapping.source_types import carried, source_type
 from sentinel_etl.window import NIGHT_STARTS, Window
 
-__all__ = ["AS_TEXT", "count_events", "happened_in", "night_of", "select_events", "source_key"]
-
-# Types that arrive as opaque extensions over ADBC; as text they arrive as themselves.
-AS_TEXT = (JSON, GenericJSON, Uuid, INET, CIDR, MACADDR, Interval, INTERVAL)
+__all__ = ["count_events", "happened_in", "night_of", "select_events", "source_key"]
 
 HOURS_BEFORE_NIGHT = cast(literal(f"{NIGHT_STARTS.hour} hours"), Interval)
 
@@ -51,7 +32,7 @@ def select_events(kind: EventType, window: Window) -> Select[Any]:
         select(
             source_key(kind).label("source_key"),
             kind.timestamp.label("event_timestamp"),
-            *(readable(column) for column in kind.columns),
+            *(carried(column).label(label_of(column)) for column in kind.columns),
         )
         .select_from(source)
         .where(happened_in(kind, window), *kind.filters, *carriable_columns(kind).values())
@@ -91,15 +72,5 @@ def source_key(kind: EventType) -> ColumnElement[Any]:
 
 
 def readable_key(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    opaque = isinstance(column.type, (*AS_TEXT, Numeric)) and not isinstance(column.type, Float)
-    return cast(column, Text) if opaque else column
-
-
-def readable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Cast what ADBC cannot hand over as a plain Arrow type."""
-    label = label_of(column)
-    if isinstance(column.type, AS_TEXT):
-        return cast(column, Text).label(label)
-    if isinstance(column.type, Numeric) and not isinstance(column.type, Float):
-        return cast(column, Double).label(label)
-    return column.label(label)
+    """Write a key as PostgreSQL's text; an integer's digits are that in any case."""
+    return column if source_type(column).family == "integer" else cast(column, Text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine, func, literal_column, select
+from sqlalchemy import ColumnElement, Engine, func, literal_column, select
 
 from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.config.fact_table import RUN_COLUMNS, content_columns
@@ -15,6 +16,8 @@ from sentinel_etl.load.load import load_data
 from sentinel_etl.warehouse.ddl import delete_statements, has_id
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.rows import row_hash
+from sentinel_etl.warehouse.types import fact_types
+from sentinel_etl.warehouse.wire import read_back
 
 __all__ = ["take_surplus"]
 
@@ -37,10 +40,13 @@ def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Ta
     repeated = select(staging.c.event_id).group_by(staging.c.event_id).having(func.count() > 1)
     ids = sorted(str(row[0]) for row in run_statement(warehouse, repeated, repeatable=True))
     order = (staging.c.event_id, staging.c.event_timestamp, row_hash(staging))
-    columns = [staging.c[name] for name in (*names, *RUN_COLUMNS)]
+    facts = fact_types(staging)
+    columns: list[ColumnElement[Any]] = [
+        literal_column(read_back(name, facts[name])).label(name) for name in (*names, *RUN_COLUMNS)
+    ]
     for first in range(0, len(ids), IDS_AT_A_TIME):
         some = ids[first : first + IDS_AT_A_TIME]
-        statement = select(*columns).where(literal_column(has_id(some))).order_by(*order)
+        statement = select(*columns).select_from(staging).where(literal_column(has_id(some))).order_by(*order)
         found = as_arrow(query_df(warehouse, statement))
         ids_found = found["event_id"].to_pylist()
         stays = pa.array([row == 0 or ids_found[row - 1] != ids_found[row] for row in range(len(ids_found))])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,12 +11,8 @@ from sqlalchemy import Engine, select
 
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.counts import LATE_COLUMNS
-from sentinel_etl.reconcile.fingerprint import (
-    covered_columns,
-    rejected_statement,
-    source_statement,
-    warehouse_statement,
-)
+from sentinel_etl.reconcile.covered import covered_columns, uncovered_columns
+from sentinel_etl.reconcile.fingerprint import rejected_statement, source_statement, warehouse_statement
 from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import rows_of_window
@@ -46,13 +42,15 @@ def compare_fingerprints(
     """Compare counts, keys and content of each night and event type, each summed by its own engine.
 
     Out: shift_date (date), event_type, source and warehouse (int64 rows; the warehouse's are fact rows
-    and rejected ones), keys and content (bool: equal). Nights are compared as they are, loaded or not.
-    Content covers the columns of `covered_columns`, of the rows that are not rejected.
+    and rejected ones), keys and content (bool: equal), not_compared (str: the columns that content cannot tell of,
+    and why). Nights are compared as they are, loaded or not. Content covers the columns of `covered_columns`, of
+    the rows that are not rejected.
     """
     sides: tuple[Sums, Sums] = ({}, {})
     rejected = build_rejected(pipeline.fact_table)
-    personal = pipeline.altered_columns
     kinds = pipeline.event_types
+    covered = {name: covered_columns(kind, pipeline) for name, kind in kinds.items()}
+    untold = {name: write_uncovered(uncovered_columns(kind, pipeline)) for name, kind in kinds.items()}
     for night in nights:
         window = Window.night(night, pipeline.zone)
         owned = rows_of_window(rejected, window, list(kinds))
@@ -60,11 +58,12 @@ def compare_fingerprints(
             str(row[0])
             for row in run_statement(warehouse, select(rejected.c.event_id).where(owned).distinct(), repeatable=True)
         ]
-        covered = {name: covered_columns(kind, pipeline, personal) for name, kind in kinds.items()}
-        statements = [
-            source_statement(kind, window, pipeline.zone, covered[name], refused) for name, kind in kinds.items()
-        ]
         with open_snapshot(source, statement_timeout_seconds) as snapshot:
+            encoding = snapshot.read_whole("SELECT current_setting('server_encoding') AS name")["name"][0].as_py()
+            statements = [
+                source_statement(kind, window, pipeline.zone, covered[name], refused, encoding)
+                for name, kind in kinds.items()
+            ]
             found = snapshot.read_whole("\nUNION ALL\n".join(statements)).to_pylist()
         add_sums(sides[0], [tuple(row.values()) for row in found])
         for name, kind in kinds.items():
@@ -79,6 +78,15 @@ def compare_fingerprints(
     for night in nights:
         for name in kinds:
             read, stored = (side.get((str(night), name), (0, 0, 0)) for side in sides)
-            rows.append((night, name, read[0], stored[0], read[:2] == stored[:2], read[2] == stored[2]))
-    columns = {**LATE_COLUMNS, "keys": "bool", "content": "bool"}
+            same = read[:2] == stored[:2], read[2] == stored[2]
+            rows.append((night, name, read[0], stored[0], *same, untold[name]))
+    columns = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "not_compared": "str"}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def write_uncovered(columns: Mapping[str, str]) -> str:
+    """Write the columns that cannot be compared by their reasons: ``name, plate (hashed)``."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in columns.items():
+        reasons.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())

@@ -7,40 +7,18 @@ not cancel out. MD5 is no secret here: it only has to spread. The statements are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import (
-    ARRAY,
-    Boolean,
-    ColumnElement,
-    DateTime,
-    Float,
-    Integer,
-    LargeBinary,
-    Select,
-    String,
-    Text,
-    and_,
-    case,
-    cast,
-    column,
-    func,
-    literal,
-    null,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Select, Text, cast, column, func, literal, select, true
 
-from sentinel_etl.config.event_type import EventType, label_of
+from sentinel_etl.config.event_type import EventType
 from sentinel_etl.config.fact_table import rejected_name
 from sentinel_etl.extract.lost_rows import loosen_joins
-from sentinel_etl.extract.statements import AS_TEXT, happened_in, night_of, source_key
-from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.extract.statements import happened_in, night_of, source_key
+from sentinel_etl.reconcile.covered import Covered
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.ddl import DIALECT as CLICKHOUSE
 from sentinel_etl.warehouse.ddl import quote_identifier
@@ -48,104 +26,36 @@ from sentinel_etl.warehouse.render import render_sql
 from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.window import Window
 
-__all__ = ["Covered", "covered_columns", "rejected_statement", "source_statement", "warehouse_statement"]
+__all__ = ["rejected_statement", "source_statement", "warehouse_statement"]
 
 
-@dataclass(frozen=True)
-class Covered:
-    """A fact column that both engines can write alike: its kind, and where the source has it."""
-
-    name: str
-    kind: str
-    source: ColumnElement[Any]
-
-
-def covered_columns(kind: EventType, pipeline: Pipeline, stored_otherwise: Collection[str] = ()) -> list[Covered]:
-    """List the fact columns that come straight from the source's, in the fact table's order.
-
-    Left out are those that the transformation computes (dates, lengths, scores, ``details_json``), that
-    change type on the way, or that are ``stored_otherwise``, such as hashed.
-    """
-    read = {label_of(each): getattr(each, "element", each) for each in kind.columns}
-    read |= {"event_timestamp": kind.timestamp}
-    for target, sources in pipeline.coalesce.items():
-        present = [read[name] for name in sources if name in read]
-        if present:
-            read[target] = func.coalesce(*present) if len(present) > 1 else present[0]
-    left_out = {"details_json", *pipeline.text_lengths, *stored_otherwise}
-    covered = []
-    for field in pipeline.schema:
-        if field.name not in read or field.name in left_out:
-            continue
-        value = read[field.name]
-        name = kind_of(value.type, field.type)
-        if name:
-            covered.append(Covered(field.name, name, unknown_as_null(field.name, value, read, pipeline)))
-    return covered
-
-
-def kind_of(source: Any, fact: pa.DataType) -> str | None:
-    """Name the kind of a value that both sides hold alike."""
-    if isinstance(source, ARRAY):
-        return "integers" if isinstance(source.item_type, Integer) and fact == pa.list_(pa.int64()) else None
-    pairs: list[tuple[Any, bool, str]] = [
-        (Boolean, pa.types.is_boolean(fact), "boolean"),
-        (Integer, pa.types.is_integer(fact), "integer"),
-        (Float, fact == pa.float64(), "double"),
-        (DateTime, bool(getattr(source, "timezone", False)) and pa.types.is_timestamp(fact), "instant"),
-        (String, pa.types.is_string(fact), "text"),
-    ]
-    if isinstance(source, (*AS_TEXT, LargeBinary)):
-        return None
-    return next((name for family, fits, name in pairs if isinstance(source, family) and fits), None)
-
-
-def unknown_as_null(
-    name: str, value: ColumnElement[Any], read: Mapping[str, ColumnElement[Any]], pipeline: Pipeline
-) -> ColumnElement[Any]:
-    """Write in SQL what the transformation makes of a phone's "unknown"."""
-    for group, values in pipeline.unknown_values.items():
-        if name in group and all(each in read for each in group):
-            same = [read[each] == literal(unknown) for each, unknown in zip(group, values, strict=True)]
-            value = case((and_(true(), *same), null()), else_=value)
-    return value
-
-
-# How each kind of value is written, alike in both engines: a double as the 16 hexadecimal digits of its bits, an
-# instant as microseconds since 1970. The fact table has no NaN: it is NULL there.
-SOURCE_TEXTS = {
-    "double": "encode(float8send(nullif({value}, 'NaN')), 'hex')",
-    "instant": "(extract(epoch from {value}) * 1000000)::bigint::text",
-    "boolean": "{value}::int::text",
-    "integers": "'[' || coalesce(array_to_string({value}, ','), '') || ']'",
-    "integer": "{value}::text",
-    "text": "{value}::text",
-}
-WAREHOUSE_TEXTS = {
-    "double": "lower(leftPad(hex(reinterpretAsUInt64({value})), 16, '0'))",
-    "instant": "toString(toUnixTimestamp64Micro({value}))",
-    "boolean": "toString(toUInt8({value}))",
-    "integers": "concat('[', arrayStringConcat(arrayMap(each -> toString(each), {value}), ','), ']')",
-    "integer": "toString({value})",
-    "text": "toString({value})",
-}
+# The server's encodings whose bytes are UTF-8's, or in SQL_ASCII whatever was written, which is loaded as it is.
+AS_STORED = ("UTF8", "SQL_ASCII")
 
 
 def source_statement(
-    kind: EventType, window: Window, zone: ZoneInfo, content: Sequence[Covered], rejected: Collection[str] = ()
+    kind: EventType,
+    window: Window,
+    zone: ZoneInfo,
+    content: Sequence[Covered],
+    rejected: Collection[str] = (),
+    encoding: str = "UTF8",
 ) -> str:
     """Write the statement that fingerprints the source's events of each night of the window.
 
     Columns out: ``event_type``, ``shift_date``, ``rows``, ``keys`` and ``content`` (sums, as text). It
-    counts what `count_events` counts; ``content`` leaves out the ids that are ``rejected``.
+    counts what `count_events` counts; ``content`` leaves out the ids that are ``rejected``. ``encoding`` is the
+    server's: text is compared as UTF-8, which is what the warehouse has.
     """
-    named = {f"fact_{each.name}": each for each in content}
-    columns = [each.source.label(name) for name, each in named.items()]
+    columns = [value.label(name) for each in content for name, value in each.named_values().items()]
     return render_sql(
         "sentinel_etl.reconcile",
         "source_fingerprint",
         events=compile_sql(select_identified(kind, window, zone, rejected).add_columns(*columns)),
-        fields=[SOURCE_TEXTS[each.kind].format(value=compile_sql(column(name))) for name, each in named.items()],
+        fields=[
+            each.write_source([compile_sql(column(name)) for name in each.named_values()], zone.key) for each in content
+        ],
+        converted=encoding not in AS_STORED,
     )
 
 
@@ -173,7 +83,7 @@ def warehouse_statement(table: Table, kind: EventType, window: Window, content: 
         table=quote_identifier(table.name),
         rejected_table=quote_identifier(rejected_name(table)),
         is_owned=write_condition(rows_of_window(table, window, [kind.name])),
-        fields=[WAREHOUSE_TEXTS[each.kind].format(value=quote_identifier(each.name)) for each in content],
+        fields=[each.write_fact() for each in content],
     )
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sentinel_etl.arrow import as_arrow, as_frame, empty_for_null, put_column
+from sentinel_etl.arrow import as_arrow, as_frame, empty_for_null, list_elements, local_date, put_column, rebuild_lists
 from sentinel_etl.config.fact_table import RUN_COLUMNS
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.pipeline import SENTINEL, Pipeline
+from sentinel_etl.transform.common_types import with_common_type
 from sentinel_etl.transform.details import put_details
 from sentinel_etl.transform.personal import protect_columns
 from sentinel_etl.transform.risk import score_events
+from sentinel_etl.type_mapping.convert import convert
 from sentinel_etl.window import NIGHT_STARTS
 
-__all__ = ["coalesce_columns", "local_date", "prepare_events", "transform_data"]
+__all__ = ["coalesce_columns", "prepare_events", "transform_data"]
 
 
 # What extraction adds to every row, and transformation consumes.
@@ -46,7 +47,7 @@ def coalesce_table(table: pa.Table, target: str, sources: Sequence[str]) -> pa.T
             f"coalesce {target}: expected at least one of {', '.join(sources)}, found {', '.join(table.column_names)}"
         )
     try:
-        values = pc.coalesce(*(table[name] for name in present))
+        values = pc.coalesce(*with_common_type([table[name] for name in present]))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         types = ", ".join(f"{name} {table[name].type}" for name in present)
         raise SchemaMismatch(f"coalesce {target}: expected compatible types, found {types}") from error
@@ -67,7 +68,7 @@ def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.Dat
     Raises:
         SchemaMismatch: a column that lacks, or whose values do not fit the fact table's type.
     """
-    events = cast_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline.schema)
+    events = convert_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline)
     for group, unknown in pipeline.unknown_values.items():
         events = nulls_for_unknown(events, group, unknown)
     # Lengths and scores are of the words themselves, so what protects them comes after.
@@ -88,20 +89,25 @@ def prepare_events(events: pa.Table, pipeline: Pipeline) -> pa.Table:
 
 
 def nulls_for_nan(table: pa.Table) -> pa.Table:
-    """Replace NaN by NULL in every floating-point column."""
+    """Replace NaN by NULL in every floating-point column, and in every array of such numbers."""
     for place, name in enumerate(table.column_names):
         column = table[name]
         if pa.types.is_floating(column.type):
-            known = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-            table = table.set_column(place, name, known)
+            table = table.set_column(place, name, known_numbers(column))
+        elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+            table = table.set_column(place, name, rebuild_lists(column, known_numbers(list_elements(column))))
     return table
 
 
-def cast_known_columns(events: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Cast the columns that the fact table has to its types, before anything is computed with them."""
+def known_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+
+
+def convert_known_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+    """Convert the columns that the fact table has to its types, before anything is computed with them."""
     for place, name in enumerate(events.column_names):
-        if name in schema.names:
-            events = events.set_column(place, name, cast_column(events[name], schema.field(name)))
+        if name in pipeline.fact_types:
+            events = events.set_column(place, name, convert_column(events[name], name, pipeline))
     return events
 
 
@@ -144,35 +150,32 @@ def derive_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
     return events
 
 
-def local_date(timestamps: pa.ChunkedArray, zone: ZoneInfo, earlier: timedelta) -> pa.ChunkedArray:
-    """Give the date on the zone's wall clock, ``earlier`` hours before each instant."""
-    wall = pc.local_timestamp(timestamps.cast(pa.timestamp("us", tz=zone.key)))
-    return pc.subtract(wall, pa.scalar(earlier, pa.duration("us"))).cast(pa.date32(), safe=False)
-
-
 def fit_fact_table(events: pa.Table, pipeline: Pipeline) -> pa.Table:
     """Select, fill and cast to the fact table's content columns; the rest goes to details_json."""
     extras = [name for name in events.column_names if name not in {*pipeline.schema.names, *EXTRACTED}]
     if extras and "details_json" in pipeline.schema.names:
-        events = put_details(events, extras)
+        events = put_details(events, extras, pipeline)
     columns, fields = [], [field for field in pipeline.schema if field.name not in RUN_COLUMNS]
     for field in fields:
         if field.name not in events.column_names:
             column = pa.chunked_array([pa.nulls(events.num_rows, field.type)])
         else:
-            column = cast_column(events[field.name], field)
+            column = convert_column(events[field.name], field.name, pipeline)
         if pa.types.is_list(field.type):
             column = empty_for_null(column)
+        elif pa.types.is_map(field.type):
+            column = pa.array([each or [] for each in column.to_pylist()], field.type)
         columns.append(column)
     # A NULL in a column that must have a value is `rejected`'s to name, row by row, not a crash here.
     return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in fields]))
 
 
-def cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+def convert_column(column: pa.ChunkedArray, name: str, pipeline: Pipeline) -> pa.ChunkedArray:
+    fact = pipeline.fact_types[name]
     try:
-        return column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return convert(column, fact, pipeline.zone)
+    except (pa.ArrowInvalid, SchemaMismatch) as error:
         raise SchemaMismatch(
-            f"transform: {field.name}: expected values that fit {field.type}, found {column.type}: {error}; "
+            f"transform: {name}: expected values that fit {fact.name}, found {column.type}: {error}; "
             "cast the column in EVENT_CONFIG, or widen the fact table's"
         ) from error

@@ -14,7 +14,8 @@ from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.transform.facts import prepare_events, transform_data
 from sentinel_etl.transform.rejected import REJECTED, write_misfits
-from sentinel_etl.warehouse.contract import find_flaws, find_uncastable
+from sentinel_etl.type_mapping.convert import find_misfits
+from sentinel_etl.warehouse.contract import find_flaws
 
 __all__ = ["sort_rows"]
 
@@ -34,7 +35,7 @@ def sort_rows(frame: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, pa
         facts = as_arrow(transform_data(frame, pipeline))
     except (SchemaMismatch, pa.ArrowInvalid):
         transform_data(frame.iloc[:0], pipeline)  # where no row at all is too many, it is no row's fault
-        note_misfits(prepare_events(events, pipeline), pipeline.schema, reasons)
+        note_misfits(prepare_events(events, pipeline), pipeline, reasons)
         note_untransformable(events, pipeline, reasons)
         facts = transform_rest(events, pipeline, reasons)
     flaws = find_flaws(facts, pipeline.fact_table, pipeline.bounds)
@@ -51,13 +52,13 @@ def transform_rest(events: pa.Table, pipeline: Pipeline, reasons: np.ndarray) ->
     return as_arrow(transform_data(as_frame(events.filter(pa.array(pd.isna(reasons)))), pipeline))
 
 
-def note_misfits(prepared: pa.Table, schema: pa.Schema, reasons: np.ndarray) -> None:
+def note_misfits(prepared: pa.Table, pipeline: Pipeline, reasons: np.ndarray) -> None:
     """Give a reason to each row with a value that its fact column's type cannot hold."""
     for name in prepared.column_names:
-        if name in schema.names:
-            column, wanted = prepared[name], schema.field(name).type
-            for row in find_uncastable(column, wanted):
-                reasons[row] = reasons[row] or f"{name}: {column.type} that does not fit {wanted}"
+        if (fact := pipeline.fact_types.get(name)) is not None:
+            column = prepared[name]
+            for row in find_misfits(column, fact, pipeline.zone):
+                reasons[row] = reasons[row] or f"{name}: a value that does not fit {fact.name}"
 
 
 def note_untransformable(events: pa.Table, pipeline: Pipeline, reasons: np.ndarray) -> None:

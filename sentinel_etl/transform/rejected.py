@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sentinel_etl.arrow import local_date
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.transform.facts import local_date
 from sentinel_etl.transform.personal import protect_row
 from sentinel_etl.warehouse.contract import TYPE_BOUNDS
 from sentinel_etl.window import NIGHT_STARTS

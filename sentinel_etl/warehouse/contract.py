@@ -8,11 +8,10 @@ exclude costs the row its place (`find_flaws`); a frame that the table cannot ho
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Column
 
+from sentinel_etl.arrow import list_elements, list_rows
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.warehouse.types import arrow_schema, server_type
+from sentinel_etl.type_mapping.fact_types import FactType
+from sentinel_etl.warehouse.types import arrow_schema, fact_types
 
-__all__ = ["TYPE_BOUNDS", "Bounds", "count_outside", "find_flaws", "find_uncastable", "fit_table", "ranges_of"]
+__all__ = ["TYPE_BOUNDS", "Bounds", "count_outside", "find_flaws", "fit_table", "ranges_of", "type_bounds"]
 
 Bounds = Mapping[str, tuple[Any, Any]]
 
@@ -36,7 +36,16 @@ TYPE_BOUNDS: Mapping[str, tuple[date, date]] = {
     "Date32": (date(1900, 1, 1), date(2299, 12, 31)),
     "DateTime": (datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)),
     "DateTime64": (datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+    # Nanoseconds since 1970 in 64 bits.
+    "DateTime64(9": (datetime(1900, 1, 1, tzinfo=UTC), datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)),
 }
+
+
+def type_bounds(fact: FactType) -> tuple[date, date] | None:
+    """Give what the type can hold, where its Arrow type holds more."""
+    if fact.name.startswith("DateTime64(9"):
+        return TYPE_BOUNDS["DateTime64(9"]
+    return TYPE_BOUNDS.get(fact.name.partition("(")[0])
 
 
 def ranges_of(table: Table) -> dict[str, tuple[float | None, float | None]]:
@@ -55,9 +64,10 @@ def fit_table(rows: pa.Table, table: Table) -> pa.Table:
     unknown = [name for name in rows.column_names if name not in schema.names]
     if unknown:
         raise SchemaMismatch(f"{table.name} has no column {', '.join(unknown)}", stage="load")
+    facts = fact_types(table)
     for name in rows.column_names:
         # Text inserts would write the type's zero for it.
-        if missing := count_missing(rows[name], schema.field(name)):
+        if missing := count_missing(rows[name], facts[name]):
             raise SchemaMismatch(f"{table.name}.{name} must have a value; {missing} rows have none", stage="load")
     wanted = [schema.field(name).with_nullable(True) for name in rows.column_names]
     try:
@@ -66,32 +76,65 @@ def fit_table(rows: pa.Table, table: Table) -> pa.Table:
         raise SchemaMismatch(f"a value does not fit {table.name}: {error}", stage="load") from error
 
 
-def count_missing(values: pa.ChunkedArray, field: pa.Field) -> int:
-    """Count the NULLs that the column cannot hold; an absent array is an empty one."""
-    return 0 if field.nullable or pa.types.is_list(field.type) else int(values.null_count)
+def count_missing(values: pa.ChunkedArray, fact: FactType) -> int:
+    """Count the NULLs that the column cannot hold; an absent array or map is an empty one."""
+    return 0 if fact.nullable or fact.kind in ("array", "map") else int(values.null_count)
 
 
 def find_flaws(rows: pa.Table, table: Table, bounds: Bounds) -> np.ndarray:
     """Find the rows that the table cannot hold, or that lie beyond the pipeline's bounds.
 
-    In: rows that have the table's types already. Out: for each row the first reason, or None.
+    In: rows that have the table's types already. Out: for each row the first reason, or None. An array's elements
+    are looked at as values of their own.
     """
     reasons = np.full(rows.num_rows, None, dtype=object)
-    schema = arrow_schema(table)
-    for column in table.columns:
-        name = column.name
+    for name, fact in fact_types(table).items():
         if name not in rows.column_names:
             continue
-        values, field = rows[name], schema.field(name)
-        if count_missing(values, field):
-            note(reasons, pc.is_null(values), f"{name}: no value, and the fact table needs one")
-        if pa.types.is_string(field.type):
-            note_encoding(values, name, reasons)
-        if pa.types.is_list(field.type):
-            note_null_elements(values, name, reasons)
-        for low, high in filter(None, (TYPE_BOUNDS.get(plain_type(column)), bounds.get(name))):
-            note_outside(values, name, low, high, reasons)
+        column = rows[name]
+        if count_missing(column, fact):
+            note(reasons, pc.is_null(column), f"{name}: no value, and the fact table needs one")
+        parents = list_rows(column) if fact.item else np.arange(rows.num_rows)
+        values = list_elements(column) if fact.item else column
+        for wrong, reason in flaws_of(values, fact, bounds.get(name)):
+            flawed = np.zeros(rows.num_rows, dtype=bool)
+            flawed[parents[pc.fill_null(wrong, False).to_numpy()]] = True
+            note(reasons, pa.chunked_array([pa.array(flawed)]), f"{name}: {reason}")
     return reasons
+
+
+def flaws_of(
+    values: pa.ChunkedArray, fact: FactType, bounds: tuple[Any, Any] | None
+) -> Iterator[tuple[pa.ChunkedArray, str]]:
+    """Find the values of a column, or the elements of its arrays, that the table cannot hold: which, and why."""
+    each = fact.item or fact
+    if fact.item and not each.nullable and values.null_count:
+        yield pc.is_null(values), "an array with a NULL in it"
+    if pa.types.is_string(each.arrow) and (wrong := find_no_text(values)) is not None:
+        yield wrong, "bytes that are no UTF-8"
+    for low, high in filter(None, (type_bounds(each), bounds)):
+        if exceeds(values, low, high):
+            shown = [f"{end:%Y-%m-%d}" if isinstance(end, date) else f"{end:g}" for end in (low, high)]
+            yield is_outside(values, low, high), f"outside {shown[0]} to {shown[1]}"
+
+
+def find_no_text(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Tell which texts are no UTF-8; None: all are.
+
+    A source in SQL_ASCII checks no encoding, and hands over whatever bytes it was given.
+    """
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return pa.chunked_array([pa.array([not is_text(each) for each in texts.cast(pa.binary()).to_pylist()])])
+    return None
+
+
+def is_text(value: bytes | None) -> bool:
+    try:
+        return value is None or bool(value.decode()) or not value
+    except UnicodeDecodeError:
+        return False
 
 
 def count_outside(rows: pa.Table, table: Table) -> Counter[str]:
@@ -101,11 +144,6 @@ def count_outside(rows: pa.Table, table: Table) -> Counter[str]:
         if name in rows.column_names and exceeds(rows[name], least, most):
             counts[name] = int(pc.sum(is_outside(rows[name], least, most)).as_py())
     return counts
-
-
-def plain_type(column: Column[Any]) -> str:
-    """Name the column's type without what wraps it, and without its parameters: ``DateTime64``."""
-    return re.sub(r"Nullable\(|LowCardinality\(", "", server_type(column)).partition("(")[0].rstrip(")")
 
 
 def exceeds(values: pa.ChunkedArray, low: Any, high: Any) -> bool:
@@ -127,49 +165,13 @@ def is_outside(values: pa.ChunkedArray, low: Any, high: Any) -> pa.ChunkedArray:
 
 
 def bound(value: Any, values: pa.ChunkedArray) -> pa.Scalar:
+    if pa.types.is_decimal(values.type):
+        return pa.scalar(Decimal(repr(value)))  # to be cast it would need the column's digits
+    if pa.types.is_timestamp(values.type):
+        return pa.scalar(value).cast(values.type, safe=False)  # in a coarser unit it is cut, which is no nearer
     return pa.scalar(value).cast(values.type)
 
 
 def note(reasons: np.ndarray, wrong: pa.ChunkedArray, reason: str) -> None:
     rows = pc.fill_null(wrong, False).to_numpy() & pd.isna(reasons)
     reasons[rows] = reason
-
-
-def note_outside(values: pa.ChunkedArray, name: str, low: Any, high: Any, reasons: np.ndarray) -> None:
-    if exceeds(values, low, high):
-        shown = [f"{end:%Y-%m-%d}" if isinstance(end, date) else f"{end:g}" for end in (low, high)]
-        note(reasons, is_outside(values, low, high), f"{name}: outside {shown[0]} to {shown[1]}")
-
-
-def note_encoding(texts: pa.ChunkedArray, name: str, reasons: np.ndarray) -> None:
-    """A source in SQL_ASCII checks no encoding, and hands over whatever bytes it was given."""
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        wrong = np.zeros(len(texts), dtype=bool)
-        wrong[find_uncastable(texts.cast(pa.binary()), pa.string())] = True
-        note(reasons, pa.chunked_array([pa.array(wrong)]), f"{name}: bytes that are no UTF-8")
-
-
-def note_null_elements(lists: pa.ChunkedArray, name: str, reasons: np.ndarray) -> None:
-    """ClickHouse has no Array(Nullable) here: an element that is unknown cannot be told from 0."""
-    if pc.list_flatten(lists).null_count == 0:
-        return
-    whole = lists.combine_chunks()
-    whole = whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-    rows = pc.list_parent_indices(whole).filter(pc.is_null(pc.list_flatten(whole)))
-    wrong = np.zeros(len(whole), dtype=bool)
-    wrong[rows.to_numpy()] = True
-    note(reasons, pa.chunked_array([pa.array(wrong)]), f"{name}: an array with a NULL in it")
-
-
-def find_uncastable(column: pa.ChunkedArray, wanted: pa.DataType, first: int = 0) -> list[int]:
-    """Find the rows whose value cannot be cast, by halving: a stretch that can be cast is done with at once."""
-    with suppress(pa.ArrowInvalid):
-        column.cast(wanted)
-        return []
-    if len(column) == 1:
-        return [first]
-    half = len(column) // 2
-    before = find_uncastable(column.slice(0, half), wanted, first)
-    return before + find_uncastable(column.slice(half), wanted, first + half)

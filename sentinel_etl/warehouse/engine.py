@@ -78,6 +78,8 @@ def with_server_settings(engine: Engine, version: tuple[int, ...] | None = None)
         settings = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
     if engine.dialect.driver == "http":
         session = partial(PatientSession, limits.connect_seconds, limits.answer_seconds)
+        # So that a text of an instant may say its zone.
+        settings |= {"date_time_input_format": "best_effort"} if version else {}
         arguments = {"http_session": session, "ch_settings": settings}
         return create_engine(engine.url, connect_args=arguments, execution_options=options)
     timeouts = {"connect_timeout": str(limits.connect_seconds), "send_receive_timeout": str(limits.answer_seconds)}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Iterable
 from itertools import chain
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
@@ -18,8 +16,10 @@ from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse.query import open_arrow_client
+from sentinel_etl.warehouse.types import fact_types
+from sentinel_etl.warehouse.wire import literal_values, stream_column
 
-__all__ = ["CHUNK_ROWS", "INSERT_SETTINGS", "insert_arrow", "insert_sql", "sql_values"]
+__all__ = ["CHUNK_ROWS", "INSERT_SETTINGS", "insert_arrow", "insert_sql"]
 
 CHUNK_ROWS = 20_000
 
@@ -54,7 +54,10 @@ def insert_arrow(tables: Iterable[pa.Table], table: Table, warehouse: Engine) ->
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the insert.
     """
-    waiting = iter(tables)
+    facts = fact_types(table)
+    waiting = (
+        pa.table({name: stream_column(each[name], facts[name]) for name in each.column_names}) for each in tables
+    )
     first = next(waiting, None)
     if first is None:
         return 0
@@ -91,11 +94,13 @@ def insert_sql(tables: Iterable[pa.Table], table: Table, warehouse: Engine, chun
         SentinelError: the server refuses the insert.
     """
     types = {column.name: column.type for column in table.columns}
+    facts, driver = fact_types(table), warehouse.dialect.driver
     rows = 0
     for batch in tables:
         if not rows:
             check_there(table, warehouse)
-        frame = pd.DataFrame({name: sql_values(batch[name], warehouse) for name in batch.column_names})
+        columns = {name: literal_values(batch[name], facts[name], driver) for name in batch.column_names}
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
         try:
             with warehouse.connect() as connection:
                 frame.to_sql(table.name, connection, if_exists="append", index=False, chunksize=chunk_rows, dtype=types)
@@ -109,15 +114,3 @@ def check_there(table: Table, warehouse: Engine) -> None:
     """Refuse a table that is not there: pandas would try to make one of its own idea."""
     if not has_table(warehouse, table.name):
         raise SchemaMismatch(f"expected a table {table.name} in the warehouse, found none", stage="load")
-
-
-def sql_values(column: pa.ChunkedArray, warehouse: Engine) -> Any:
-    """Give a column's values as the Python objects that the driver renders without loss.
-
-    clickhouse-sqlalchemy's HTTP escaper writes a datetime without its microseconds, so over HTTP an
-    instant goes as text.
-    """
-    if pa.types.is_timestamp(column.type) and warehouse.dialect.driver == "http":
-        # Arrow's %S writes the seconds with the unit's fraction.
-        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), "%Y-%m-%d %H:%M:%S")
-    return pd.Series(column.to_pylist(), dtype=object)

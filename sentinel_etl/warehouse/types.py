@@ -1,53 +1,39 @@
-"""ClickHouse's column types, and the Arrow types that carry them without loss."""
+"""The types of a table's columns, as the server names them and as Arrow carries them."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
+from clickhouse_sqlalchemy.types.common import ClickHouseTypeEngine
 from sqlalchemy import Column
+from sqlalchemy.types import UserDefinedType
 
-from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.type_mapping.fact_types import FactType, fact_type
 
-__all__ = ["arrow_schema", "is_nullable", "server_type"]
-
-
-ARROW_TYPES: dict[str, pa.DataType] = {
-    "Bool": pa.bool_(),
-    "Date": pa.date32(),
-    "Date32": pa.date32(),
-    "Float32": pa.float32(),
-    "Float64": pa.float64(),
-    "String": pa.string(),
-    **{f"Int{bits}": getattr(pa, f"int{bits}")() for bits in (8, 16, 32, 64)},
-    **{f"UInt{bits}": getattr(pa, f"uint{bits}")() for bits in (8, 16, 32, 64)},
-}
+__all__ = ["JSON", "FixedString", "arrow_schema", "fact_types", "is_nullable", "server_type"]
 
 
-def arrow_type(server_type: str) -> pa.DataType:
-    """Map a ClickHouse type's name to the Arrow type that carries it without loss.
+class FixedString(UserDefinedType[str], ClickHouseTypeEngine):  # type: ignore[misc]
+    """ClickHouse's FixedString(N), which clickhouse-sqlalchemy has no type for."""
 
-    Raises:
-        ConfigurationError: a type that this project does not load.
-    """
-    if wrapped := re.fullmatch(r"(?:Nullable|LowCardinality)\((.+)\)", server_type):
-        return arrow_type(wrapped[1])
-    if item := re.fullmatch(r"Array\((.+)\)", server_type):
-        return pa.list_(arrow_type(item[1]))
-    if instant := re.fullmatch(r"DateTime64\((\d)(?:, *'(.+)')?\)", server_type):
-        unit = {"0": "s", "3": "ms", "6": "us", "9": "ns"}.get(instant[1])
-        if unit:
-            return pa.timestamp(unit, tz=instant[2] or "UTC")
-    if instant := re.fullmatch(r"DateTime(?:\('(.+)'\))?", server_type):
-        return pa.timestamp("s", tz=instant[1] or "UTC")
-    if server_type in ARROW_TYPES:
-        return ARROW_TYPES[server_type]
-    raise ConfigurationError(
-        f"fact table: expected a type among {', '.join(ARROW_TYPES)}, DateTime, DateTime64(0|3|6|9), "
-        f"Nullable, LowCardinality and Array of these, found {server_type}"
-    )
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def get_col_spec(self, **_: Any) -> str:
+        return f"FixedString({self.length})"
+
+
+class JSON(UserDefinedType[Any], ClickHouseTypeEngine):  # type: ignore[misc]
+    """ClickHouse's JSON, which clickhouse-sqlalchemy has no type for."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSON"
 
 
 def server_type(column: Column[Any]) -> str:
@@ -56,9 +42,18 @@ def server_type(column: Column[Any]) -> str:
 
 
 def is_nullable(column: Column[Any]) -> bool:
-    return "Nullable(" in server_type(column) and not server_type(column).startswith("Array(")
+    return fact_type(server_type(column)).nullable
+
+
+def fact_types(table: Table) -> dict[str, FactType]:
+    """Read the types of the table's columns: name → type.
+
+    Raises:
+        ConfigurationError: a type that this project does not load, with its column.
+    """
+    return {column.name: fact_type(server_type(column)) for column in table.columns}
 
 
 def arrow_schema(table: Table) -> pa.Schema:
     """Give the Arrow schema of the table's rows; a field is nullable where the column is."""
-    return pa.schema([pa.field(c.name, arrow_type(server_type(c)), nullable=is_nullable(c)) for c in table.columns])
+    return pa.schema([pa.field(name, each.arrow, nullable=each.nullable) for name, each in fact_types(table).items()])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +12,9 @@ from sentinel_etl.arrow import as_frame
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch
 from sentinel_etl.load.load import load_data
+from sentinel_etl.type_mapping.fact_types import fact_type
 from sentinel_etl.warehouse.contract import fit_table
-from sentinel_etl.warehouse.insert import sql_values
+from sentinel_etl.warehouse.wire import literal_values
 
 FACT_TABLE = build_patrol_events()
 WHEN = datetime(2026, 11, 21, 20, 0, 0, 123_456, tzinfo=UTC)
@@ -76,38 +78,82 @@ def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent(name: str,
     assert refused.value.stage == "load"
 
 
+UTC_MICROS = "DateTime64(6, 'UTC')"
+
+
 @pytest.mark.parametrize(
-    ("warehouse", "values", "rendered"),
+    ("driver", "server_type", "values", "rendered"),
     [
-        pytest.param(HTTP, pa.array([WHEN], pa.timestamp("us", "UTC")), ["2026-11-21 20:00:00.123456"], id="HTTP, UTC"),
         pytest.param(
-            HTTP,
+            "http",
+            UTC_MICROS,
+            pa.array([WHEN], pa.timestamp("us", "UTC")),
+            ["2026-11-21 20:00:00.123456"],
+            id="HTTP, UTC",
+        ),
+        pytest.param(
+            "http",
+            UTC_MICROS,
             pa.array([WHEN, None], pa.timestamp("us", "Asia/Kolkata")),
             ["2026-11-21 20:00:00.123456", None],
             id="HTTP",
         ),
         pytest.param(
-            HTTP,
+            "http",
+            "DateTime64(6, 'Asia/Kolkata')",
+            pa.array([WHEN], pa.timestamp("us", "Asia/Kolkata")),
+            ["2026-11-21 20:00:00.123456Z"],
+            id="an instant for a column of another zone says its own",
+        ),
+        pytest.param(
+            "http",
+            "DateTime64(6)",
+            pa.array([WHEN], pa.timestamp("us", "UTC")),
+            ["2026-11-21 20:00:00.123456Z"],
+            id="and for one of the server's zone",
+        ),
+        pytest.param(
+            "http",
+            "DateTime('UTC')",
             pa.array([WHEN.replace(microsecond=0)], pa.timestamp("s", "UTC")),
-            ["2026-11-21 20:00:00.000000"],
+            ["2026-11-21 20:00:00"],
             id="seconds",
         ),
-        pytest.param(NATIVE, pa.array([WHEN, None], pa.timestamp("us", "UTC")), [WHEN, None], id="native"),
-        pytest.param(HTTP, pa.array([1, None]), [1, None], id="an integer with gaps stays integer"),
-        pytest.param(NATIVE, pa.array([2**53 + 1, None]), [2**53 + 1, None], id="to its last digit"),
-        pytest.param(NATIVE, pa.array([True, None]), [True, None], id="boolean"),
-        pytest.param(HTTP, pa.array([date(2026, 11, 21), None]), [date(2026, 11, 21), None], id="date"),
-        pytest.param(NATIVE, pa.array([["a"], []]), [["a"], []], id="array"),
-        pytest.param(NATIVE, pa.array([], pa.int64()), [], id="no rows"),
+        pytest.param(
+            "http",
+            "Array(DateTime64(3, 'UTC'))",
+            pa.array([[WHEN.replace(microsecond=123_000)]], pa.list_(pa.timestamp("ms", "UTC"))),
+            [["2026-11-21 20:00:00.123"]],
+            id="instants of an array",
+        ),
+        pytest.param(
+            "http", "Decimal(20, 2)", pa.array([Decimal("9007199254740993.10")]), ["9007199254740993.10"], id="decimal"
+        ),
+        pytest.param(
+            "http",
+            "Map(String, String)",
+            pa.array([[("a", "b")], []], pa.map_(pa.string(), pa.string())),
+            [{"a": "b"}, {}],
+            id="map",
+        ),
+        pytest.param("native", "Int128", pa.array(["-5", None]), [-5, None], id="big integer"),
+        pytest.param(
+            "native", UTC_MICROS, pa.array([WHEN, None], pa.timestamp("us", "UTC")), [WHEN, None], id="native"
+        ),
+        pytest.param("http", "Int64", pa.array([1, None]), [1, None], id="an integer with gaps stays integer"),
+        pytest.param("native", "Int64", pa.array([2**53 + 1, None]), [2**53 + 1, None], id="to its last digit"),
+        pytest.param("native", "Bool", pa.array([True, None]), [True, None], id="boolean"),
+        pytest.param("http", "Date", pa.array([date(2026, 11, 21), None]), [date(2026, 11, 21), None], id="date"),
+        pytest.param("native", "Array(String)", pa.array([["a"], []]), [["a"], []], id="array"),
+        pytest.param("native", "Int64", pa.array([], pa.int64()), [], id="no rows"),
     ],
 )
 def test_values_go_to_the_driver_as_it_renders_them_without_loss(
-    warehouse: Engine, values: pa.Array, rendered: list[Any]
+    driver: str, server_type: str, values: pa.Array, rendered: list[Any]
 ) -> None:
-    series = sql_values(pa.chunked_array([values]), warehouse)
-    assert series.dtype == object
-    assert series.tolist() == rendered
-    assert [type(value) for value in series] == [type(value) for value in rendered]
+    written = literal_values(pa.chunked_array([values]), fact_type(server_type), driver)
+    assert written == rendered
+    assert [type(value) for value in written] == [type(value) for value in rendered]
 
 
 def test_the_arrow_loader_is_refused_over_the_native_protocol() -> None:

@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.reconcile.fingerprint import covered_columns, source_statement, warehouse_statement
+from sentinel_etl.reconcile.covered import covered_columns
+from sentinel_etl.reconcile.fingerprint import source_statement, warehouse_statement
 from sentinel_etl.window import Window
 
 WINDOW = Window.night(date(2026, 11, 20))

@@ -67,11 +67,9 @@ def test_types_are_widened_never_narrowed(left: pa.Array, right: pa.Array, widen
 @pytest.mark.parametrize(
     ("left", "right"),
     [
-        pytest.param(pa.array([1]), pa.array(["1"]), id="integer and text"),
         pytest.param(pa.array([True]), pa.array([1]), id="boolean and integer"),
         pytest.param(pa.array([WHEN], pa.timestamp("us", "UTC")), pa.array(["a"]), id="instant and text"),
         pytest.param(pa.array([[1]]), pa.array([1]), id="array and integer"),
-        pytest.param(pa.array([2**53 + 1]), pa.array([0.5]), id="an integer that no float holds, and float"),
     ],
 )
 def test_types_without_a_common_type_are_refused_with_the_event_types(left: pa.Array, right: pa.Array) -> None:
@@ -80,6 +78,22 @@ def test_types_without_a_common_type_are_refused_with_the_event_types(left: pa.A
     text = str(refused.value)
     assert text.startswith("concatenate: expected each column to have compatible types in REMARK, GEOFENCE; found: ")
     assert text.endswith("; cast one of them in EVENT_CONFIG")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "texts"),
+    [
+        pytest.param(pa.array([1]), pa.array(["1.50"]), ["1", "1.50"], id="integer and numeric, which comes as text"),
+        pytest.param(pa.array([2**53 + 1]), pa.array([0.5]), ["9007199254740993", "0.5"], id="no double holds it"),
+        pytest.param(
+            pa.array([0.1, 1e15, 1e-5]), pa.array(["a"]), ["0.1", "1000000000000000", "1e-05", "a"], id="float"
+        ),
+        pytest.param(pa.array([[1, None]]), pa.array([["2.5"]]), [["1", None], ["2.5"]], id="elements of arrays"),
+    ],
+)
+def test_numbers_without_a_common_type_keep_their_digits_as_text(left: pa.Array, right: pa.Array, texts: Any) -> None:
+    result = as_arrow(concatenate({"A": frame(value=left), "B": frame(value=right)}))
+    assert result["value"].to_pylist() == texts
 
 
 def test_a_type_with_a_composite_key_is_stacked_on_one_with_a_single_key() -> None:

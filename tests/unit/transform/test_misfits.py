@@ -35,14 +35,14 @@ def sorted_rows(**columns: Any) -> tuple[list[str], dict[str, str]]:
 
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {
-    "a number that overflows": ({"new_priority_ranking": [1, 40_000, None]}, "int64 that does not fit int16"),
-    "a word for a truth": ({"suspicious_activity": ["true", "perhaps", None]}, "string that does not fit bool"),
-    "a fraction for an id": ({"hotspot_id": [1.0, 1.5, None]}, "double that does not fit int64"),
+    "a number that overflows": ({"new_priority_ranking": [1, 40_000, None]}, "a value that does not fit Int16"),
+    "a word for a truth": ({"suspicious_activity": ["true", "perhaps", None]}, "a value that does not fit Bool"),
+    "a fraction for an id": ({"hotspot_id": [1.0, 1.5, None]}, "a value that does not fit Int64"),
     "an infinite latitude": ({"latitude": [90.0, float("-inf"), float("nan")]}, "outside -90 to 90"),
     "a longitude beyond the date line": ({"longitude": [-180.0, 180.1, None]}, "outside -180 to 180"),
     "an array with a NULL": ({"visited_hotspots": [[], [1, None], None]}, "an array with a NULL in it"),
     "nobody": ({"created_by_officer_id": [1, None, 2]}, "no value, and the fact table needs one"),
-    "bytes that are no text": ({"remark_text": [b"a", b"\xff", None]}, "binary that does not fit string"),
+    "bytes that are no text": ({"remark_text": [b"a", b"\xff", None]}, "a value that does not fit String"),
     "a time beyond DateTime64": (
         {"event_timestamp": pa.array([MOMENT, datetime(1899, 1, 1, tzinfo=UTC), MOMENT], pa.timestamp("us", tz="UTC"))},
         "outside 1900-01-01 to 2299-12-31",

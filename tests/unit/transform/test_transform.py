@@ -113,10 +113,16 @@ def test_coalesce_without_any_source_is_refused_with_what_there_is() -> None:
 
 
 def test_sources_without_a_common_type_are_refused_with_their_types() -> None:
-    frame = as_frame(pa.table({"a": ["x"], "b": [1]}))
+    frame = as_frame(pa.table({"a": ["x"], "b": pa.array([WHEN], INSTANT)}))
     with pytest.raises(SchemaMismatch) as refused:
         coalesce_columns(frame, "t", ["a", "b"])
-    assert str(refused.value) == "coalesce t: expected compatible types, found a string, b int64"
+    assert str(refused.value) == "coalesce t: expected compatible types, found a string, b timestamp[us, tz=UTC]"
+
+
+def test_a_number_that_came_as_text_stands_beside_one_that_came_as_a_number() -> None:
+    frame = as_frame(pa.table({"a": [None, "9007199254740993"], "b": [9007199254740995, 1]}))
+    coalesced = as_arrow(coalesce_columns(frame, "t", ["a", "b"]))
+    assert coalesced["t"].to_pylist() == ["9007199254740995", "9007199254740993"]
 
 
 def test_coalesce_does_not_change_its_input() -> None:
@@ -194,12 +200,12 @@ def test_what_extraction_adds_must_be_there(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "wanted"),
     [
-        pytest.param("new_priority_ranking", pa.array([70_000]), "int16, found int64", id="too large"),
-        pytest.param("vehicle_id", pa.array([1.5]), "int64, found double", id="a fraction"),
-        pytest.param("hotspot_id", pa.array(["seven"]), "int64, found string", id="words for a number"),
-        pytest.param("suspicious_activity", pa.array(["maybe"]), "bool, found string", id="words for a boolean"),
-        pytest.param("visited_hotspots", pa.array(["1,2"]), "list<item: int64>, found string", id="text for an array"),
-        pytest.param("media_ref", pa.array([[1, 2]]), "string, found list<item: int64>", id="an array for text"),
+        pytest.param("new_priority_ranking", pa.array([70_000]), "Int16, found int64", id="too large"),
+        pytest.param("vehicle_id", pa.array([1.5]), "Int64, found double", id="a fraction"),
+        pytest.param("hotspot_id", pa.array(["seven"]), "Int64, found string", id="words for a number"),
+        pytest.param("suspicious_activity", pa.array(["maybe"]), "Bool, found string", id="words for a boolean"),
+        pytest.param("visited_hotspots", pa.array(["1,2"]), "Array(Int64), found string", id="text for an array"),
+        pytest.param("media_ref", pa.array([[1, 2]]), "String, found list<item: int64>", id="an array for text"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_its_column(name: str, values: pa.Array, wanted: str) -> None:

@@ -1,0 +1,67 @@
+"""Sees that every value an entry reads can go where it is to go without a change, before anything connects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import ColumnElement
+
+from sentinel_etl.config.event_type import EventType, label_of
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.type_mapping.fact_types import FactType
+from sentinel_etl.type_mapping.pairs import find_pair, remedy_for, takers_of
+from sentinel_etl.type_mapping.source_types import SourceType, source_type
+
+__all__ = ["check_types"]
+
+
+def check_types(
+    kinds: Iterable[EventType], facts: Mapping[str, FactType], coalesce: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Check the type of each column that an entry reads against the type of the fact column that takes it.
+
+    Raises:
+        ConfigurationError: a pair that `type_mapping.pairs` does not have, with the entry, the column and the remedy;
+            or types of one label that have nothing in common.
+    """
+    target_of = {source: target for target, sources in coalesce.items() for source in sources}
+    read: dict[str, tuple[EventType, SourceType]] = {}
+    for kind in kinds:
+        for column in kind.columns:
+            label = label_of(column)
+            target = label if label in facts else target_of.get(label, label)
+            check_pair(kind, column, target, facts.get(target))
+            found = source_type(column)
+            other, before = read.setdefault(target, (kind, found))
+            if carrier_of(before) != carrier_of(found):
+                raise ConfigurationError(
+                    f"EVENT_CONFIG.{kind.name}.columns: {label} is {named(found)}, and in {other.name} it is "
+                    f"{named(before)}; expected one type for {target}. Cast one of the two, or give it another label"
+                )
+
+
+def check_pair(kind: EventType, column: ColumnElement[object], target: str, fact: FactType | None) -> None:
+    found = source_type(column)
+    if fact is None and (found.item or found).family != "unknown":
+        return  # details_json takes whatever PostgreSQL can write
+    if fact is not None and find_pair(found, fact) is not None:
+        return
+    where = f"the fact table's {target}, {fact.name}," if fact else "details_json"
+    raise ConfigurationError(
+        f"EVENT_CONFIG.{kind.name}.columns: expected {label_of(column)} to be of a type that goes into {where} without "
+        f"loss; found {named(found)} ({column.type}), which goes into: {takers_of(found)}. "
+        f"{remedy_for(found)}"
+    )
+
+
+def named(found: SourceType) -> str:
+    return f"an {found}" if found.item else str(found)
+
+
+def carrier_of(found: SourceType) -> str:
+    """Name what a type's values are carried as; numbers and texts become text where both go into one column."""
+    if found.item:
+        return f"array of {carrier_of(found.item)}"
+    if found.family in ("date", "timestamp with time zone", "bytes", "boolean"):
+        return found.family
+    return "number or text"

@@ -1,0 +1,1 @@
+"""Which source types go into which fact types without loss, and how."""
