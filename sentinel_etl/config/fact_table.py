@@ -71,7 +71,11 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
     return Table(
         "patrol_events",
         MetaData(),
-        Column("event_id", TEXT, comment="TYPE:source key; the same event has the same id in every run"),
+        Column(
+            "event_id",
+            TEXT,
+            comment="TYPE:source key, its parts joined by colons; the same event has the same id in every run",
+        ),
         Column("patrol_id", INTEGER, comment="patrol during which it happened"),
         Column("officer_id", INTEGER, comment="who reported it, or else who was assigned"),
         Column("event_timestamp", INSTANT, comment="when it happened, by the phone's clock"),

@@ -5,7 +5,27 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Date, Interval, Select, Text, and_, cast, func, literal, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Date,
+    Integer,
+    Interval,
+    LargeBinary,
+    Numeric,
+    Select,
+    Text,
+    Time,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import INTERVAL, MACADDR, MACADDR8
 from sqlalchemy.types import DateTime
 
 from sentinel_etl.config.event_type import EventType, label_of
@@ -14,6 +34,11 @@ from sentinel_etl.type_mapping.source_types import carried, source_type
 from sentinel_etl.window import NIGHT_STARTS, Window
 
 __all__ = ["count_events", "happened_in", "night_of", "select_events", "source_key"]
+
+# Types whose values have no colon, or theirs always in the same places: written side by side they stay apart.
+SELF_DELIMITING = (
+    *(Integer, Numeric, Boolean, Uuid, Date, DateTime, Time, Interval, INTERVAL, LargeBinary, MACADDR, MACADDR8),
+)
 
 HOURS_BEFORE_NIGHT = cast(literal(f"{NIGHT_STARTS.hour} hours"), Interval)
 
@@ -67,8 +92,23 @@ def night_of(kind: EventType, zone: ZoneInfo) -> ColumnElement[Any]:
 
 
 def source_key(kind: EventType) -> ColumnElement[Any]:
-    """Build the row's key as one value."""
-    return readable_key(kind.key[0]) if len(kind.key) == 1 else func.concat_ws(":", *kind.key)
+    """Build the row's key as one value; NULL where all of it is NULL.
+
+    The parts of a composite key are joined by colons, such that no two keys give the same value.
+    """
+    if len(kind.key) == 1:
+        return readable_key(kind.key[0])
+    known = or_(*(part.is_not(None) for part in kind.key))
+    return case((known, func.concat_ws(":", *map(key_part, kind.key))))
+
+
+def key_part(part: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Write one part of a composite key as text: ``\\N`` for NULL, and a backslash before a text's ``:`` and ``\\``."""
+    # Not a cast, which writes a boolean and a CHAR(n) otherwise than concat_ws does.
+    written: ColumnElement[Any] = func.concat(part)
+    if not isinstance(part.type, SELF_DELIMITING):
+        written = func.replace(func.replace(written, "\\", "\\\\"), ":", "\\:")
+    return case((part.is_(None), "\\N"), else_=written)
 
 
 def readable_key(column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -62,7 +62,8 @@ def source_statement(
 def select_identified(kind: EventType, window: Window, zone: ZoneInfo, rejected: Collection[str]) -> Select[Any]:
     """Build the statement that selects what `count_events` counts: ``event_type, shift_date, event_id, accepted``."""
     rows = loosen_joins(kind)
-    event_id = literal(f"{kind.name}:", Text) + func.coalesce(cast(source_key(kind), Text), "")
+    event_id = literal(f"{kind.name}:", Text) + cast(source_key(kind), Text)
+    event_id = func.coalesce(event_id, kind.name)  # as `transform.rejected` names a row without a key
     return (
         select(
             literal(kind.name, Text).label("event_type"),

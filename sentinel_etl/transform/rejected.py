@@ -102,7 +102,8 @@ def rejected_table(
     times = null_beyond(times.cast(pa.timestamp("us", tz="UTC")), *TYPE_BOUNDS["DateTime64"])
     nights = local_date(times, pipeline.zone, timedelta(hours=NIGHT_STARTS.hour))
     columns = {
-        "event_id": pc.binary_join_element_wise(kinds, pc.fill_null(keys, ""), ":"),
+        # Without a key the type alone: an empty key has its colon.
+        "event_id": pc.coalesce(pc.binary_join_element_wise(kinds, keys, ":"), kinds),
         "event_type": kinds,
         "event_timestamp": times,
         "shift_date": null_beyond(nights, *TYPE_BOUNDS["Date"]),

@@ -37,7 +37,7 @@ def build_rejected(fact_table: Table) -> Table:
     return Table(
         rejected_name(fact_table),
         MetaData(),
-        Column("event_id", TEXT, comment="TYPE:source key of the event that it would have been"),
+        Column("event_id", TEXT, comment="event_id of the event that it would have been; TYPE alone: it has no key"),
         Column("event_type", KEYWORD, comment="entry of EVENT_CONFIG"),
         Column("event_timestamp", optional(INSTANT), comment="when it happened; NULL where it lies in no night"),
         Column("shift_date", optional(types.Date), comment="operational night; NULL where it lies in none"),

@@ -470,7 +470,10 @@ def test_a_join_that_repeats_events_on_purpose_says_so(condition: Any) -> None:
         "key": (CALLS.c.call_id, LINES.c.region_id, LINES.c.line_number),
     }
     assert sql(parse(entry)).startswith(
-        "SELECT concat_ws(':', calls.call_id, lines.region_id, lines.line_number) AS source_key, "
+        "SELECT CASE WHEN (calls.call_id IS NOT NULL OR lines.region_id IS NOT NULL OR lines.line_number IS NOT NULL) "
+        "THEN concat_ws(':', CASE WHEN (calls.call_id IS NULL) THEN '\\N' ELSE concat(calls.call_id) END, "
+        "CASE WHEN (lines.region_id IS NULL) THEN '\\N' ELSE concat(lines.region_id) END, "
+        "CASE WHEN (lines.line_number IS NULL) THEN '\\N' ELSE concat(lines.line_number) END) END AS source_key, "
     )
 
 
@@ -595,7 +598,11 @@ def test_a_key_that_the_driver_cannot_hand_over_is_cast_in_the_statement(column:
 
 def test_a_composite_key_is_joined_by_colons() -> None:
     kind = parse(CALL | {"key": (CALLS.c.region_id, CALLS.c.reference)})
-    assert sql(kind).startswith("SELECT concat_ws(':', calls.region_id, calls.reference) AS source_key, ")
+    assert sql(kind).startswith(
+        "SELECT CASE WHEN (calls.region_id IS NOT NULL OR calls.reference IS NOT NULL) "
+        "THEN concat_ws(':', CASE WHEN (calls.region_id IS NULL) THEN '\\N' ELSE concat(calls.region_id) END, "
+        "CASE WHEN (calls.reference IS NULL) THEN '\\N' ELSE concat(calls.reference) END) END AS source_key, "
+    )
 
 
 def test_the_count_reads_the_same_rows_as_the_statement() -> None:
