@@ -2,7 +2,8 @@
 
 A gate that blocks stops publishing; one that warns is told first in the report. Each stands in one place, with
 its limit, its measure, its words and its evidence: in `window_gates` those on the window itself, in
-`history_gates` those that compare it with the nights before.
+`night_gates` those on its events that stand in other nights, in `history_gates` those that compare it with the
+nights before.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Check:
     """One judgement: what was expected, what was observed, and whether it stops publishing.
 
     ``name``      what is true where the check passed, in words
-    ``subjects``  the event types, columns or stations concerned
+    ``subjects``  the event types, columns, stations or events concerned
     ``examples``  up to five rows that show it, without personal data
     ``query``     the SELECT that shows more of them
     ``gate``      identifier of the gate that judged

@@ -25,7 +25,9 @@ def publish_window(
 ) -> str:
     """Make the staged rows the fact table's rows of the window, and return how: for the ledger.
 
-    Rows that left the source, or whose timestamp moved within a partition, go with it. ``check_held`` raises
+    Rows that left the source go with it, and so do those of events that are staged now, wherever their timestamp
+    was before, in all the ``partitions``. Those that the window does not touch come last: such an event is read
+    twice for a moment, and never not at all. ``check_held`` raises
     where the run has lost its locks: it is called first and before each switch, because who has lost them must
     not undo what another run publishes.
 

@@ -47,6 +47,8 @@ class RunResult:
                  counted here alone
     ``late``     shift_date, event_type, source, warehouse (int64 rows) of earlier nights that have changed
                  in the source since they were loaded
+    ``moved``    event_type, shift_date, rows (int64) of other nights that go, because their event is in
+                 this window now
     """
 
     run_id: str
@@ -70,6 +72,7 @@ class RunResult:
     late: pd.DataFrame = field(
         default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
     )
+    moved: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", shift_date="object", rows="int64"))
 
     @property
     def published(self) -> bool:
@@ -122,6 +125,7 @@ def make_result(
         counts=reconciled.counts,
         rejected=staged.rejected.tabulate(),
         late=judged.late,
+        moved=judged.others.moved,
         checks=judged.checks,
         timings=job.clock.rounded(),
         how=published.how,

@@ -5,17 +5,20 @@ Each takes the job and what the stages before returned, and returns a frozen val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pandas as pd
+from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
 from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.night_gates import check_moved, check_one_night
+from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
 from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
@@ -62,11 +65,38 @@ def hold_partitions(job: Job) -> Iterator[HeldLocks]:
     Raises:
         WindowLocked: another run holds one of them.
     """
-    settings, table = job.context.settings, job.fact_table
-    partitions = partition_ids(job.window, partition_scheme(table, job.context.warehouse), job.context.pipeline.zone)
-    names = [*(f"{table.name} partition {partition}" for partition in partitions), run_lock(job.run_id)]
-    with hold_locks(job.context.source, names, session_name(job.run_id), settings.lock_wait_seconds) as check_held:
+    scheme = partition_scheme(job.fact_table, job.context.warehouse)
+    partitions = partition_ids(job.window, scheme, job.context.pipeline.zone)
+    with hold_names(job, [*partition_locks(job, partitions), run_lock(job.run_id)]) as check_held:
         yield HeldLocks(tuple(partitions), check_held)
+
+
+@contextmanager
+def hold_more(job: Job, partitions: Sequence[str], locks: HeldLocks) -> Iterator[HeldLocks]:
+    """Lock further partitions for the rest of the run; they come after the window's own.
+
+    Raises:
+        WindowLocked: another run holds one of them.
+    """
+    more = [partition for partition in partitions if partition not in locks.partitions]
+    if not more:
+        yield locks
+        return
+    with hold_names(job, partition_locks(job, more)) as check_more:
+
+        def check_all() -> None:
+            locks.check()
+            check_more()
+
+        yield HeldLocks((*locks.partitions, *more), check_all)
+
+
+def partition_locks(job: Job, partitions: Sequence[str]) -> list[str]:
+    return [f"{job.fact_table.name} partition {partition}" for partition in partitions]
+
+
+def hold_names(job: Job, names: Sequence[str]) -> AbstractContextManager[Callable[[], None]]:
+    return hold_locks(job.context.source, names, session_name(job.run_id), job.context.settings.lock_wait_seconds)
 
 
 def look_back(job: Job) -> pd.DataFrame:
@@ -83,6 +113,7 @@ class Judged:
     """What the audit made of the staged rows: its checks, and what the report shows of them.
 
     ``staged``  event type → rows in staging
+    ``others``  the staged events that stand outside of the window
     """
 
     checks: tuple[Check, ...]
@@ -92,6 +123,7 @@ class Judged:
     preview: pd.DataFrame
     riskiest: pd.DataFrame
     staged: Mapping[str, int]
+    others: OtherNights
 
     @property
     def blocked(self) -> list[Check]:
@@ -117,6 +149,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         measuring = background(
             lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
         )
+        looking = background(lambda: look_elsewhere(job, table))
         source, rejected = staged.extracted.counts, staged.rejected
         checks = [
             check_accepted(rejected.in_window, rejected.counts, source),
@@ -135,7 +168,8 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         ]
         preview = read_examples(table, warehouse, context.pipeline.personal)
         tonight, before = measuring()
-        late_rows = late()
+        others, late_rows = looking(), late()
+        checks += [check_one_night(others, job.event_types), check_moved(others)]
         # Part of a night, or several, cannot be compared with whole nights.
         checks += judge_history(before, tonight) if job.is_one_night and not job.limited else []
         checks += [check_late(late_rows, settings.lookback_nights)] if settings.lookback_nights else []
@@ -147,7 +181,23 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
             preview=preview,
             riskiest=read_riskiest(table, warehouse),
             staged=count_warehouse(table, job.window, job.names, warehouse),
+            others=others,
         )
+
+
+def look_elsewhere(job: Job, staging: Table) -> OtherNights:
+    """Find the staged events that stand outside of the window: the rows of other nights that publishing would take."""
+    context = job.context
+    return find_other_nights(
+        staging,
+        job.fact_table,
+        job.window,
+        job.event_types,
+        context.pipeline.zone,
+        context.reader,
+        context.warehouse,
+        context.settings.statement_timeout_seconds,
+    )
 
 
 def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
@@ -175,12 +225,16 @@ class Published:
 def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
     """Put the rejected rows and then the facts in the place of the window's earlier ones, if that is to be.
 
+    Where an event has moved here from a partition of another night, that one is locked and switched too.
     An interruption leaves what `publish_rejected` and `publish_window` leave.
+
+    Raises:
+        WindowLocked: another run holds such a partition. Nothing is published.
     """
     if judged.blocked or job.dry_run:
         return Published()
     context, names = job.context, job.names
-    with job.clock.measure("publish"):
+    with job.clock.measure("publish"), hold_more(job, judged.others.partitions, locks) as held:
         publish_rejected(
             staged.rejected.staging,
             job.rejected_table,
@@ -192,7 +246,7 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Publi
             context.settings.lock_wait_seconds,
         )
         how = publish_window(
-            staged.table, job.fact_table, job.window, names, locks.partitions, context.warehouse, locks.check
+            staged.table, job.fact_table, job.window, names, held.partitions, context.warehouse, held.check
         )
         return Published(how)
 

@@ -1,0 +1,248 @@
+"""Events that stand in another night: one that moved leaves it and is told of, a key that is in both is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, PrimaryKeyConstraint, Table, Text, insert
+
+from sentinel_etl.audit import other_nights
+from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
+from sentinel_etl.databases import Databases
+from sentinel_etl.errors import AuditFailed, WindowLocked
+from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.pipeline import SENTINEL, Pipeline
+from sentinel_etl.run.result import RunResult
+from sentinel_etl.run.run_window import run_window
+from sentinel_etl.settings import Settings
+from sentinel_etl.source.locks import hold_locks
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.tables import ETL_RUNS
+from sentinel_etl.window import Window
+
+FIRST, SECOND, THIRD = date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)
+NIGHTS = (FIRST, SECOND, THIRD)
+ROWS = 20
+
+# A number that begins again each night: unique only together with its time.
+PAYMENTS = Table(
+    "payments",
+    MetaData(),
+    Column("payment_id", BigInteger),
+    Column("paid_at", DateTime(timezone=True), index=True),
+    Column("place", BigInteger),
+    Column("note", Text),
+    PrimaryKeyConstraint("payment_id", "paid_at"),
+)
+
+
+def payments(*key: str, partition_by: PartitionBy = "month") -> Pipeline:
+    columns = [PAYMENTS.c.place.label(name) for name in ("patrol_id", "officer_id", "station_id")]
+    entry = {
+        "model": PAYMENTS,
+        "timestamp": PAYMENTS.c.paid_at,
+        "key": tuple(PAYMENTS.c[name] for name in key),
+        "columns": [*columns, PAYMENTS.c.note.label("remark_text")],
+    }
+    return replace(
+        SENTINEL,
+        event_config={"PAYMENT": entry},
+        fact_table=build_patrol_events(partition_by),
+        coalesce={},
+        common_columns=(),
+        risk_weights={},
+    )
+
+
+BY_NUMBER, BY_BOTH = payments("payment_id"), payments("payment_id", "paid_at")
+
+
+def start(night: date) -> datetime:
+    return Window.night(night).start
+
+
+@pytest.fixture
+def databases(source_engine: Engine, warehouse: Engine) -> Databases:
+    """Three nights of payments, each with numbers of its own, in two months; the second and third lie in one."""
+    PAYMENTS.metadata.create_all(source_engine)
+    rows = [
+        {"payment_id": number + 100 * place, "paid_at": start(night) + timedelta(minutes=number), "place": number}
+        for place, night in enumerate(NIGHTS)
+        for number in range(ROWS)
+    ]
+    with source_engine.begin() as connection:
+        connection.execute(insert(PAYMENTS), rows)
+    return Databases(source_engine, warehouse)
+
+
+def move(databases: Databases, *nights: date, pipeline: Pipeline = BY_NUMBER, **options: Any) -> RunResult:
+    settings = options.pop("settings", Settings(lookback_nights=0))
+    window = Window(Window.night(nights[0]).start, Window.night(nights[-1]).end)
+    return run_window(
+        window,
+        source=databases.source,
+        warehouse=databases.warehouse,
+        pipeline=pipeline,
+        settings=settings,
+        **options,
+    )
+
+
+def change(databases: Databases, statement: str) -> None:
+    with databases.source.begin() as connection:
+        assert connection.exec_driver_sql(statement).rowcount > 0
+
+
+def nights_of(databases: Databases, *numbers: int) -> list[tuple[str, str]]:
+    ids = ", ".join(f"'PAYMENT:{number}'" for number in numbers)
+    statement = f"SELECT event_id, toString(shift_date) AS d FROM patrol_events WHERE event_id IN ({ids}) ORDER BY 1, 2"
+    return [(str(event_id), str(night)) for event_id, night in run_statement(databases.warehouse, statement)]
+
+
+def rows_of(databases: Databases) -> list[tuple[str, int]]:
+    statement = "SELECT toString(shift_date) AS d, count() FROM patrol_events GROUP BY d ORDER BY d"
+    return [(str(night), int(rows)) for night, rows in run_statement(databases.warehouse, statement)]
+
+
+def put(databases: Databases, night: date, numbers: Sequence[int]) -> None:
+    """Put payments with numbers that another night has into a night."""
+    rows = [
+        {"payment_id": number, "paid_at": start(night) + timedelta(hours=2, minutes=place), "place": 1}
+        for place, number in enumerate(numbers)
+    ]
+    with databases.source.begin() as connection:
+        connection.execute(insert(PAYMENTS), rows)
+
+
+TO_SECOND = f"UPDATE payments SET paid_at = '{start(SECOND).isoformat()}' WHERE payment_id = "
+
+
+@pytest.mark.parametrize(
+    ("number", "night", "how"),
+    [
+        pytest.param(203, THIRD, "replace 202612", id="in one partition"),
+        pytest.param(3, FIRST, "replace 202612, replace 202611", id="from another partition"),
+    ],
+)
+def test_an_event_that_moved_is_told_of_with_its_night_and_stands_once(
+    databases: Databases, number: int, night: date, how: str
+) -> None:
+    move(databases, *NIGHTS)
+    change(databases, TO_SECOND + str(number))
+    result = move(databases, SECOND, run_id="mover")
+    assert (result.verdict, result.how) == ("PUBLISHED WITH WARNINGS", how)
+    assert result.cause == (
+        f"events stay in their nights: expected 0 rows of other nights taken, observed PAYMENT 1 from {night}"
+    )
+    assert result.moved.to_dict("records") == [{"event_type": "PAYMENT", "shift_date": night, "rows": 1}]
+    assert nights_of(databases, number) == [(f"PAYMENT:{number}", str(SECOND))]
+    [run] = read_runs(databases.warehouse, ETL_RUNS.c.run_id == "mover")
+    assert run["cause"] == result.cause
+    [check] = [check for check in result.checks if not check.passed]
+    assert [row["event_id"] for row in check.examples] == [f"PAYMENT:{number}"]
+    assert [row[0] for row in run_statement(databases.warehouse, check.query)] == [f"PAYMENT:{number}"]
+    # Nothing is left to take.
+    again = move(databases, SECOND)
+    assert (again.verdict, again.cause, len(again.moved)) == ("PUBLISHED", "", 0)
+
+
+def test_a_last_event_that_moved_away_leaves_no_partition(databases: Databases) -> None:
+    by_day = payments("payment_id", partition_by="day")
+    change(databases, "DELETE FROM payments WHERE payment_id BETWEEN 201 AND 299")
+    move(databases, *NIGHTS, pipeline=by_day)
+    change(databases, TO_SECOND + "200")
+    assert move(databases, SECOND, pipeline=by_day).how == "replace 20261201, drop 20261202"
+    assert rows_of(databases) == [(str(FIRST), ROWS), (str(SECOND), ROWS + 1)]
+
+
+def test_a_partition_that_an_event_left_is_waited_for_and_nothing_is_published_without_it(
+    databases: Databases,
+) -> None:
+    move(databases, *NIGHTS)
+    change(databases, TO_SECOND + "3")
+    before = rows_of(databases)
+    held = hold_locks(databases.source, ["patrol_events partition 202611"], "sentinel-etl run november", 0)
+    with held, pytest.raises(WindowLocked, match="expected patrol_events partition 202611 to be free"):
+        move(databases, SECOND, settings=Settings(lock_wait_seconds=0.3, lookback_nights=0))
+    assert rows_of(databases) == before
+    move(databases, SECOND)
+    assert nights_of(databases, 3) == [("PAYMENT:3", str(SECOND))]
+
+
+@pytest.mark.parametrize(
+    ("night", "numbers"),
+    [
+        pytest.param(THIRD, [101, 105], id="in one partition"),
+        pytest.param(FIRST, [101, 105], id="in another partition"),
+        pytest.param(THIRD, list(range(100, 120)), id="each key of the night"),
+    ],
+)
+def test_a_key_that_two_nights_of_the_source_have_fails_the_audit_and_takes_no_row(
+    databases: Databases, night: date, numbers: list[int]
+) -> None:
+    move(databases, *NIGHTS)
+    put(databases, night, numbers)
+    before = rows_of(databases)
+    result = move(databases, night)
+    assert (result.verdict, result.published) == ("NOT PUBLISHED", False)
+    first = " and ".join(sorted((str(SECOND), str(night))))
+    assert result.cause.startswith(
+        "each key is in one night: expected each key of PAYMENT to be in one night, observed "
+        f"PAYMENT:{numbers[0]} in {first}; PAYMENT:{numbers[1]} in {first}"
+    )
+    assert result.cause.endswith(
+        "so `key` (payments.payment_id) is not unique; put the column into `key` that tells these rows apart: "
+        "`sentinel-etl check` names the table's unique keys"
+    )
+    assert rows_of(databases) == before
+    with pytest.raises(AuditFailed) as caught:
+        result.raise_for_verdict()
+    assert caught.value.exit_code == 5
+    # The whole key is one.
+    assert move(databases, night, pipeline=BY_BOTH).published
+    [check] = [check for check in result.checks if check.blocks]
+    assert {row["shift_date"][:10] for row in check.examples} == {str(SECOND)}
+
+
+def test_moved_events_beside_a_repeated_key_do_not_hide_it(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_nights, "KEYS_AT_A_TIME", 3)
+    move(databases, *NIGHTS)
+    change(databases, TO_SECOND[: TO_SECOND.rindex("WHERE")] + "WHERE payment_id BETWEEN 200 AND 206")
+    assert move(databases, SECOND, dry_run=True).moved["rows"].tolist() == [7]
+    put(databases, SECOND, [219])
+    result = move(databases, SECOND)
+    assert result.verdict == "NOT PUBLISHED"
+    assert "PAYMENT:219 in 2026-12-01 and 2026-12-02" in result.cause
+
+
+def test_where_no_staged_event_stands_elsewhere_the_source_is_not_asked(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(databases, *NIGHTS)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the source was asked")
+
+    monkeypatch.setattr(other_nights, "open_snapshot", refuse)
+    assert move(databases, SECOND).verdict == "PUBLISHED"
+
+
+def test_a_row_that_stands_outside_of_a_window_within_its_night_counts_too(databases: Databases) -> None:
+    move(databases, SECOND)
+    put(databases, SECOND, [110])
+    evening = Window(start(SECOND) + timedelta(hours=1), Window.night(SECOND).end)
+    result = run_window(
+        evening,
+        source=databases.source,
+        warehouse=databases.warehouse,
+        pipeline=BY_NUMBER,
+        settings=Settings(lookback_nights=0),
+    )
+    assert result.verdict == "NOT PUBLISHED"
+    assert "observed PAYMENT:110 in 2026-12-01, so `key`" in result.cause
