@@ -119,7 +119,7 @@ KEYS = Gate(
 
 
 def check_keys(rows: int, keys: int) -> Check:
-    cause = "; a join of the entry repeats rows" if rows != keys else ""
+    cause = "; a join of the entry repeats rows, or its `key` is not unique" if rows != keys else ""
     return KEYS.check(rows == keys, f"{rows} distinct event_id", f"{keys} distinct event_id{cause}")
 
 

@@ -56,6 +56,12 @@ class Reconciliation:
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
         return "\n".join(lines)
 
+    @property
+    def told(self) -> str:
+        """What the runs that healed warned of: it may be why they could not."""
+        causes = dict.fromkeys(result.cause for result in self.healed if result.cause)
+        return f". It tells: {'; '.join(causes)}" if causes else ""
+
     def raise_for_differences(self) -> None:
         """Raise where source and warehouse differ still.
 
@@ -69,7 +75,7 @@ class Reconciliation:
             raise AuditFailed(
                 f"expected source and warehouse to hold the same events; they differ in {nights}. "
                 + (
-                    "A run has done them again: see its report"
+                    f"A run has done them again: see its report{self.told}"
                     if self.healed
                     else f"Run `sentinel-etl reconcile --days {self.days} --heal` to do those nights again"
                 ),

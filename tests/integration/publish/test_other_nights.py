@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, PrimaryKeyConstraint, Table, Text, insert
+from payments import (
+    BY_BOTH,
+    BY_NUMBER,
+    FIRST,
+    NIGHTS,
+    ROWS,
+    SECOND,
+    THIRD,
+    fill_payments,
+    payments,
+    put_payments,
+    start,
+)
+from sqlalchemy import Engine
 
 from sentinel_etl.audit import other_nights
-from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed, WindowLocked
 from sentinel_etl.ledger.ledger import read_runs
-from sentinel_etl.pipeline import SENTINEL, Pipeline
+from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -24,58 +34,11 @@ from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
-FIRST, SECOND, THIRD = date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)
-NIGHTS = (FIRST, SECOND, THIRD)
-ROWS = 20
-
-# A number that begins again each night: unique only together with its time.
-PAYMENTS = Table(
-    "payments",
-    MetaData(),
-    Column("payment_id", BigInteger),
-    Column("paid_at", DateTime(timezone=True), index=True),
-    Column("place", BigInteger),
-    Column("note", Text),
-    PrimaryKeyConstraint("payment_id", "paid_at"),
-)
-
-
-def payments(*key: str, partition_by: PartitionBy = "month") -> Pipeline:
-    columns = [PAYMENTS.c.place.label(name) for name in ("patrol_id", "officer_id", "station_id")]
-    entry = {
-        "model": PAYMENTS,
-        "timestamp": PAYMENTS.c.paid_at,
-        "key": tuple(PAYMENTS.c[name] for name in key),
-        "columns": [*columns, PAYMENTS.c.note.label("remark_text")],
-    }
-    return replace(
-        SENTINEL,
-        event_config={"PAYMENT": entry},
-        fact_table=build_patrol_events(partition_by),
-        coalesce={},
-        common_columns=(),
-        risk_weights={},
-    )
-
-
-BY_NUMBER, BY_BOTH = payments("payment_id"), payments("payment_id", "paid_at")
-
-
-def start(night: date) -> datetime:
-    return Window.night(night).start
-
 
 @pytest.fixture
 def databases(source_engine: Engine, warehouse: Engine) -> Databases:
-    """Three nights of payments, each with numbers of its own, in two months; the second and third lie in one."""
-    PAYMENTS.metadata.create_all(source_engine)
-    rows = [
-        {"payment_id": number + 100 * place, "paid_at": start(night) + timedelta(minutes=number), "place": number}
-        for place, night in enumerate(NIGHTS)
-        for number in range(ROWS)
-    ]
-    with source_engine.begin() as connection:
-        connection.execute(insert(PAYMENTS), rows)
+    """Three nights of payments; the second and third lie in one month."""
+    fill_payments(source_engine)
     return Databases(source_engine, warehouse)
 
 
@@ -106,16 +69,6 @@ def nights_of(databases: Databases, *numbers: int) -> list[tuple[str, str]]:
 def rows_of(databases: Databases) -> list[tuple[str, int]]:
     statement = "SELECT toString(shift_date) AS d, count() FROM patrol_events GROUP BY d ORDER BY d"
     return [(str(night), int(rows)) for night, rows in run_statement(databases.warehouse, statement)]
-
-
-def put(databases: Databases, night: date, numbers: Sequence[int]) -> None:
-    """Put payments with numbers that another night has into a night."""
-    rows = [
-        {"payment_id": number, "paid_at": start(night) + timedelta(hours=2, minutes=place), "place": 1}
-        for place, number in enumerate(numbers)
-    ]
-    with databases.source.begin() as connection:
-        connection.execute(insert(PAYMENTS), rows)
 
 
 TO_SECOND = f"UPDATE payments SET paid_at = '{start(SECOND).isoformat()}' WHERE payment_id = "
@@ -185,7 +138,7 @@ def test_a_key_that_two_nights_of_the_source_have_fails_the_audit_and_takes_no_r
     databases: Databases, night: date, numbers: list[int]
 ) -> None:
     move(databases, *NIGHTS)
-    put(databases, night, numbers)
+    put_payments(databases.source, night, numbers)
     before = rows_of(databases)
     result = move(databases, night)
     assert (result.verdict, result.published) == ("NOT PUBLISHED", False)
@@ -215,7 +168,7 @@ def test_moved_events_beside_a_repeated_key_do_not_hide_it(
     move(databases, *NIGHTS)
     change(databases, TO_SECOND[: TO_SECOND.rindex("WHERE")] + "WHERE payment_id BETWEEN 200 AND 206")
     assert move(databases, SECOND, dry_run=True).moved["rows"].tolist() == [7]
-    put(databases, SECOND, [219])
+    put_payments(databases.source, SECOND, [219])
     result = move(databases, SECOND)
     assert result.verdict == "NOT PUBLISHED"
     assert "PAYMENT:219 in 2026-12-01 and 2026-12-02" in result.cause
@@ -235,7 +188,7 @@ def test_where_no_staged_event_stands_elsewhere_the_source_is_not_asked(
 
 def test_a_row_that_stands_outside_of_a_window_within_its_night_counts_too(databases: Databases) -> None:
     move(databases, SECOND)
-    put(databases, SECOND, [110])
+    put_payments(databases.source, SECOND, [110])
     evening = Window(start(SECOND) + timedelta(hours=1), Window.night(SECOND).end)
     result = run_window(
         evening,
