@@ -10,6 +10,7 @@ import click
 from sentinel_etl.cli.options import as_json, event_types, print_frame, window_end, window_hours
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.extract.check_keys import check_keys
 from sentinel_etl.extract.check_source import check_source
 from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.status import read_status
@@ -37,10 +38,11 @@ def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> No
 @event_types
 @as_json
 def check(event_types: Sequence[str], as_json: bool) -> None:
-    """Compare the code with both databases: the source's columns, types and indexes, the warehouse's tables."""
+    """Compare the code with both databases: the source's columns, types, indexes, keys, the warehouse's tables."""
     with open_context() as context:
         chosen = context.pipeline.select_event_types(list(event_types))
         differences = check_source(chosen.values(), context.source)
+        differences += check_keys(chosen.values(), context.source)
         differences += check_warehouse(context.pipeline, context.warehouse)
     if as_json:
         click.echo(json.dumps([vars(difference) for difference in differences]))

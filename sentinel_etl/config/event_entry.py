@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, FromClause, PrimaryKeyConstraint, UniqueConstraint, inspect, type_coerce
+from sqlalchemy import ColumnElement, FromClause, PrimaryKeyConstraint, Table, UniqueConstraint, inspect, type_coerce
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression
@@ -26,7 +26,7 @@ from sqlalchemy.types import DateTime
 
 from sentinel_etl.config.event_type import base_table, clauses_of, label_of
 
-__all__ = ["Entry", "EventConfig"]
+__all__ = ["Entry", "EventConfig", "unique_columns"]
 
 
 # Names that the engine itself gives to what it reads.
@@ -212,14 +212,19 @@ def joins_at_most_one(joined: FromClause, on: ColumnElement[Any]) -> bool:
             mine = getattr(side, "table", None) is joined
             if mine and joined not in other._from_objects:
                 pinned.add(side.key)
+    return any(unique <= pinned for unique in unique_columns(table))
+
+
+def unique_columns(table: Table) -> list[set[str]]:
+    """List the unique keys that a model declares, each as its columns' keys."""
     uniques = [
-        {column.key for column in constraint.columns}
+        {str(column.key) for column in constraint.columns}
         for constraint in table.constraints
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint)
     ]
     uniques += [
-        {column.key for column in index.columns}
+        {str(column.key) for column in index.columns}
         for index in table.indexes
         if index.unique and index.dialect_options["postgresql"]["where"] is None
     ]
-    return any(unique and unique <= pinned for unique in uniques)
+    return [unique for unique in uniques if unique]
