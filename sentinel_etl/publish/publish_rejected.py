@@ -32,9 +32,10 @@ def publish_rejected(
     """Put a run's rejected rows in the place of those that an earlier run of the window left.
 
     ``staging`` holds them; None: there are none. The table is switched in one step, so readers see the rejected
-    rows of before or of after. A lock of the table's own keeps runs of other partitions out meanwhile. An
-    interruption leaves the rows of before and a staging table, which the next run sweeps; the same run again
-    ends in the same rows. Nothing is done where there was nothing and is nothing.
+    rows of before or of after. Those of other windows stay, whatever their ids: a row may be rejected just because
+    another one has its key, or because it has none. A lock of the table's own keeps runs of other partitions out
+    meanwhile. An interruption leaves the rows of before and a staging table, which the next run sweeps; the same
+    run again ends in the same rows. Nothing is done where there was nothing and is nothing.
     """
     nightless = and_(rejected.c.event_timestamp.is_(None), rejected.c.event_type.in_(list(event_types)))
     owned = or_(func.ifNull(rows_of_window(rejected, window, event_types), literal_column("0")), nightless)

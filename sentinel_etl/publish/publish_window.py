@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Engine
+from sqlalchemy import Engine, or_
 
 from sentinel_etl.publish.switch import switch_partition
-from sentinel_etl.warehouse.rows import rows_of_window
+from sentinel_etl.warehouse.rows import is_staged, rows_of_window
 from sentinel_etl.window import Window
 
 __all__ = ["publish_window"]
@@ -36,10 +36,10 @@ def publish_window(
     rows as one that was never interrupted.
     """
     check_held()
-    owned = rows_of_window(fact_table, window, event_types)
+    gone = or_(rows_of_window(fact_table, window, event_types), is_staged(fact_table, staging))
     ways = [
         f"{way.lower()} {partition}"
         for partition in partitions
-        if (way := switch_partition(fact_table, staging, partition, owned, warehouse, check_held))
+        if (way := switch_partition(fact_table, staging, partition, gone, warehouse, check_held))
     ]
     return ", ".join(ways) or "nothing to publish"

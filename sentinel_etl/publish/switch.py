@@ -1,17 +1,17 @@
-"""Switches one partition of a table: what a run owns there goes, what it staged comes, in one atomic step."""
+"""Switches one partition of a table: what is to go goes, what is staged comes, in one atomic step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, TextClause, and_, literal_column, not_, or_, select, text
+from sqlalchemy import ColumnElement, Engine, TextClause, and_, literal_column, not_, select, text
 
 from sentinel_etl.warehouse.catalog import count_parts
 from sentinel_etl.warehouse.ddl import Way, cluster_of, merge_statements, switch_statements
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import count_rows, is_staged
+from sentinel_etl.warehouse.rows import count_rows
 
 __all__ = ["switch_partition"]
 
@@ -24,24 +24,22 @@ def switch_partition(
     table: Table,
     staging: Table,
     partition: str,
-    owned: ColumnElement[bool],
+    gone: ColumnElement[bool],
     warehouse: Engine,
     check_held: Callable[[], None],
 ) -> Way | None:
-    """Make the staged rows the table's own rows of a partition; return how, None where nothing was to do.
+    """Put the staged rows of a partition in the place of those that are to go; return how, None for nothing to do.
 
-    ``owned`` tells the table's rows that the run owns; it is never NULL. Rows whose event is staged go too,
-    wherever their timestamp was before. Where the partition has no such row, the staged partition is attached.
-    Where it has some, its other rows are copied into staging and the whole partition is replaced. Staging is
-    merged to one part first, because a switch of several parts is not covered against a crash in its middle.
-    ``check_held`` raises where the run has lost its locks; it is called right before the switch.
+    ``gone`` tells the table's rows that are to go; it is never NULL. Where the partition has no such row, the
+    staged partition is attached. Where it has some, its other rows are copied into staging and the whole partition
+    is replaced. Staging is merged to one part first, because a switch of several parts is not covered against a
+    crash in its middle. ``check_held`` raises where the run has lost its locks; it is called right before the switch.
 
     Readers see the partition before its switch or after it, nothing between. An interruption leaves it old or
     new, and a staging table; the same run again ends in the same rows.
     """
     staged = count_rows(staging, in_partition(partition), warehouse)
-    gone = or_(owned, is_staged(table, staging))
-    # Of an empty partition nothing is owned, and the ids need not be gathered to find so.
+    # Of an empty partition nothing goes, and the ids need not be gathered to find so.
     rows = count_rows(table, in_partition(partition), warehouse)
     replaced = rows and count_rows(table, and_(in_partition(partition), gone), warehouse)
     if replaced:

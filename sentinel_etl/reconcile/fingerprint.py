@@ -24,6 +24,7 @@ from sentinel_etl.warehouse.ddl import DIALECT as CLICKHOUSE
 from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.render import render_sql
 from sentinel_etl.warehouse.rows import rows_of_window
+from sentinel_etl.warehouse.tables import build_rejected
 from sentinel_etl.window import Window
 
 __all__ = ["rejected_statement", "source_statement", "warehouse_statement"]
@@ -77,13 +78,14 @@ def select_identified(kind: EventType, window: Window, zone: ZoneInfo, rejected:
 
 
 def warehouse_statement(table: Table, kind: EventType, window: Window, content: Sequence[Covered]) -> str:
-    """Write the statement that fingerprints a type's fact rows of each night, but for rejected ids; as above."""
+    """Write the statement that fingerprints a type's fact rows of each night, but for its rejected ids; as above."""
     return render_sql(
         "sentinel_etl.reconcile",
         "warehouse_fingerprint",
         table=quote_identifier(table.name),
         rejected_table=quote_identifier(rejected_name(table)),
         is_owned=write_condition(rows_of_window(table, window, [kind.name])),
+        is_rejected=write_condition(rows_of_window(build_rejected(table), window, [kind.name])),
         fields=[each.write_fact() for each in content],
     )
 

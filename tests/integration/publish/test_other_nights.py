@@ -26,6 +26,7 @@ from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed, WindowLocked
 from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.reconcile.compare import compare_fingerprints
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -199,3 +200,51 @@ def test_a_row_that_stands_outside_of_a_window_within_its_night_counts_too(datab
     )
     assert result.verdict == "NOT PUBLISHED"
     assert "observed PAYMENT:110 in 2026-12-01, so `key`" in result.cause
+
+
+def compared(databases: Databases, pipeline: Pipeline = BY_NUMBER) -> list[tuple[str, int, int, bool, bool]]:
+    table = compare_fingerprints(NIGHTS, pipeline, databases.source, databases.warehouse)
+    return [
+        (str(row.shift_date), row.source, row.warehouse, row.keys, row.content) for row in table.itertuples(index=False)
+    ]
+
+
+def test_a_window_of_both_nights_keeps_one_row_of_the_key_rejects_the_other_and_compares_equal(
+    databases: Databases,
+) -> None:
+    put_payments(databases.source, THIRD, [101, 105])
+    result = move(databases, *NIGHTS)
+    assert result.rejected["reason"].tolist() == ["event_id: another row of the source has the same key"]
+    assert nights_of(databases, 101, 105) == [("PAYMENT:101", str(SECOND)), ("PAYMENT:105", str(SECOND))]
+    assert compared(databases) == [
+        (str(FIRST), ROWS, ROWS, True, True),
+        (str(SECOND), ROWS, ROWS, True, True),
+        (str(THIRD), ROWS + 2, ROWS + 2, True, True),
+    ]
+
+
+def test_a_window_in_which_most_keys_repeat_says_that_the_key_may_not_be_unique(databases: Databases) -> None:
+    for night in (SECOND, THIRD):
+        put_payments(databases.source, night, range(1000, 1150))
+    result = move(databases, SECOND, THIRD)
+    assert result.verdict == "NOT PUBLISHED"
+    assert "a join of the entry repeats rows, or its `key` is not unique" in result.cause
+
+
+@pytest.mark.parametrize(
+    "change_rows",
+    [
+        pytest.param("UPDATE payments SET payment_id = NULL", id="NULL"),
+        pytest.param("UPDATE payments SET payment_id = 7, place = NULL", id="the same key"),
+    ],
+)
+def test_rejected_rows_of_one_key_stay_with_their_own_nights(databases: Databases, change_rows: str) -> None:
+    with databases.source.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE payments DROP CONSTRAINT payments_pkey")
+        connection.exec_driver_sql("ALTER TABLE payments ALTER payment_id DROP NOT NULL")
+    change(databases, f"{change_rows} WHERE place = 3")
+    for night in (*NIGHTS, SECOND):
+        assert move(databases, night).rejected["rows"].tolist() == [1]
+    statement = "SELECT toString(shift_date) AS d FROM patrol_events_rejected ORDER BY d"
+    assert [night for (night,) in run_statement(databases.warehouse, statement)] == list(map(str, NIGHTS))
+    assert all(row[1:] == (ROWS, ROWS, True, True) for row in compared(databases))
