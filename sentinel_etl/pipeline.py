@@ -23,6 +23,7 @@ from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS, RiskWeights, check_risk_weights, read_risk_weights
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import PiiPolicy, Settings
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.type_mapping.fact_types import FactType
 from sentinel_etl.type_mapping.source_types import SourceType, source_type
 from sentinel_etl.warehouse.ddl import cluster_of
@@ -103,6 +104,7 @@ class Pipeline:
         self.check_engine_columns()
         # Parsing EVENT_CONFIG checks it.
         labels = {label for event_type in self.event_types.values() for label in event_type.labels}
+        self.check_statements()
         self.check_labels()
         check_types(self.event_types.values(), self.fact_types, self.coalesce)
         self.check_coalesce(labels)
@@ -120,6 +122,15 @@ class Pipeline:
                 f"fact table {self.fact_table.name}: expected the columns {', '.join(ENGINE_COLUMNS)}; "
                 f"missing {', '.join(missing)}"
             )
+
+    def check_statements(self) -> None:
+        """See that each entry can be written as SQL, with all its literals."""
+        for kind in self.event_types.values():
+            for expression in kind.expressions():
+                try:
+                    compile_sql(expression)
+                except ConfigurationError as error:
+                    raise ConfigurationError(f"EVENT_CONFIG.{kind.name}: {error}") from error
 
     def check_labels(self) -> None:
         """See that what each entry reads has a place to go to, and one that nothing else fills."""

@@ -17,14 +17,24 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from sqlalchemy import ColumnElement, FromClause, PrimaryKeyConstraint, Table, UniqueConstraint, inspect, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    FromClause,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    cast,
+    func,
+    inspect,
+    type_coerce,
+)
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression
-from sqlalchemy.sql.functions import Function
-from sqlalchemy.types import DateTime
+from sqlalchemy.sql.elements import BinaryExpression, Grouping, TextClause
 
-from sentinel_etl.config.event_type import base_table, clauses_of, label_of
+from sentinel_etl.config.event_type import WallClock, base_table, clauses_of, label_of, wall_clock_of
 
 __all__ = ["Entry", "EventConfig", "unique_columns"]
 
@@ -48,7 +58,9 @@ def table_of(model: Any) -> Any:
 
 
 def expression_of(value: Any) -> Any:
-    """Find the column of a mapped attribute; anything else is returned as it is."""
+    """Find the column of a mapped attribute, and keep a text() together; anything else is returned as it is."""
+    if isinstance(value, TextClause):
+        return Grouping(value)
     return value.__clause_element__() if hasattr(value, "__clause_element__") else value
 
 
@@ -125,8 +137,8 @@ class Entry(Form):
     @field_validator("timestamp")
     @classmethod
     def timestamp_has_a_time_zone(cls, timestamp: ColumnElement[Any]) -> ColumnElement[Any]:
-        if isinstance(timestamp, Function) and timestamp.name == "timezone":
-            timestamp = type_coerce(timestamp, DateTime(timezone=True))
+        if (clock := wall_clock_of(timestamp)) is not None:
+            timestamp = instant_of(clock)
         if not (isinstance(timestamp.type, DateTime) and timestamp.type.timezone):
             raise ValueError(
                 f"expected a column of type timestamp with time zone, found {timestamp} of type "
@@ -188,6 +200,16 @@ class Entry(Form):
             "filters": self.filters,
             "joins": tuple(join.on for join in self.joins),
         }
+
+
+def instant_of(clock: WallClock) -> ColumnElement[Any]:
+    """Build the instant at which the zone's clocks showed what the column says."""
+    column = clock.column
+    if isinstance(column.type, DateTime) and column.type.timezone:
+        raise ValueError(f"expected {column} by itself, because it has a time zone already; found a timezone() of it")
+    if isinstance(column.type, Date):
+        column = cast(column, DateTime())  # PostgreSQL would take a date for an instant of the session's zone
+    return type_coerce(func.timezone(clock.zone, column), DateTime(timezone=True))
 
 
 EventName = Annotated[str, Field(strict=True, pattern=r"^[A-Z][A-Z0-9_]*$")]

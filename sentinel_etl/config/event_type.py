@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Alias, Column, ColumnElement, FromClause, Table
+from sqlalchemy import Alias, Cast, Column, ColumnElement, Date, FromClause, Table, TypeCoerce
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BooleanClauseList, Label
+from sqlalchemy.sql.functions import Function
 
-__all__ = ["EventType", "Join", "base_table", "clauses_of", "label_of"]
+__all__ = ["EventType", "Join", "WallClock", "base_table", "clauses_of", "label_of", "wall_clock_of"]
+
+
+@dataclass(frozen=True)
+class WallClock:
+    """A column that says what a zone's clocks showed, and that zone."""
+
+    zone: ColumnElement[Any]
+    column: ColumnElement[Any]
 
 
 @dataclass(frozen=True)
@@ -41,17 +50,25 @@ class EventType:
         return tuple(label_of(column) for column in self.columns)
 
     @property
+    def wall_clock(self) -> WallClock | None:
+        """The column without a time zone that the timestamp is made of; none for an instant."""
+        return wall_clock_of(self.timestamp)
+
+    @property
     def time_filter(self) -> tuple[Table, str] | None:
         """The table and column that the window is a filter on; none for an expression."""
-        column = self.timestamp
+        column = self.wall_clock.column if self.wall_clock else self.timestamp
         table = base_table(column.table) if isinstance(column, Column) else None
         return (table, str(column.name)) if table is not None and isinstance(column, Column) else None
 
+    def expressions(self) -> tuple[ColumnElement[Any], ...]:
+        """List all that the entry reads or asks, joins' conditions too."""
+        return (self.timestamp, *self.key, *self.columns, *self.filters, *(join.on for join in self.joins))
+
     def table_columns(self) -> Iterator[tuple[Table, str]]:
         """List every column of a table that the statement touches, for checks against the source."""
-        expressions = (self.timestamp, *self.key, *self.columns, *self.filters, *(j.on for j in self.joins))
         seen: set[Column[Any]] = set()
-        for expression in expressions:
+        for expression in self.expressions():
             for element in visitors.iterate(expression):
                 if not isinstance(element, Column):
                     continue
@@ -59,6 +76,22 @@ class EventType:
                 if table is not None and (column := table.columns[element.key]) not in seen:
                     seen.add(column)
                     yield table, column.name
+
+
+def wall_clock_of(timestamp: ColumnElement[Any]) -> WallClock | None:
+    """Take ``timezone(zone, column)`` apart; none of anything else.
+
+    A date is what the clocks showed as its first midnight.
+    https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-ZONECONVERT
+    """
+    if isinstance(timestamp, TypeCoerce):
+        timestamp = timestamp.clause
+    if not (isinstance(timestamp, Function) and timestamp.name == "timezone" and len(timestamp.clauses) == 2):
+        return None
+    zone, column = timestamp.clauses
+    if isinstance(column, Cast) and isinstance(column.clause.type, Date):
+        column = column.clause
+    return WallClock(zone, column)
 
 
 def base_table(selectable: FromClause | None) -> Table | None:

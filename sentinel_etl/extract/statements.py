@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
 )
@@ -39,6 +41,11 @@ __all__ = ["count_events", "happened_in", "night_of", "select_events", "source_k
 SELF_DELIMITING = (
     *(Integer, Numeric, Boolean, Uuid, Date, DateTime, Time, Interval, INTERVAL, LargeBinary, MACADDR, MACADDR8),
 )
+
+HOUR = timedelta(hours=1)
+# The clocks of Samoa have leapt over a day, and no others further.
+# https://data.iana.org/time-zones/tzdb/australasia
+LARGEST_CHANGE = 25 * HOUR
 
 HOURS_BEFORE_NIGHT = cast(literal(f"{NIGHT_STARTS.hour} hours"), Interval)
 
@@ -79,11 +86,38 @@ def count_events(kind: EventType, window: Window) -> Select[Any]:
 
 
 def happened_in(kind: EventType, window: Window) -> ColumnElement[bool]:
-    """Build the condition that an event happened in the window, on the bare column, so that an index serves."""
+    """Build the condition that an event happened in the window, on the bare column, so that an index serves.
+
+    Where the column is on a zone's clocks, which may show an hour twice or never, bounds on the column that
+    are wide enough for the index come first, and the instant decides.
+    """
+    exact = and_(kind.timestamp >= instant(window.start), kind.timestamp < instant(window.end))
+    if (clock := kind.wall_clock) is None:
+        return exact
     return and_(
-        kind.timestamp >= literal(window.start, DateTime(timezone=True)),
-        kind.timestamp < literal(window.end, DateTime(timezone=True)),
+        clock.column >= func.least(*shown_around(clock.zone, window.start)),
+        clock.column < func.greatest(*shown_around(clock.zone, window.end)),
+        exact,
     )
+
+
+def instant(moment: datetime) -> ColumnElement[Any]:
+    """Write an instant as what it is compared with has its type."""
+    return literal_column(f"'{moment.isoformat(sep=' ')}'")
+
+
+def shown_around(zone: ColumnElement[Any], moment: datetime) -> list[ColumnElement[Any]]:
+    """Build what the zone's clocks show at an instant by the offset in force then, before and after.
+
+    With one change of the clocks in that time, whatever offset PostgreSQL gives to a time that
+    is shown twice or never is one of these.
+    https://www.postgresql.org/docs/current/datetime-invalid-input.html
+    """
+    return [
+        func.timezone(zone, literal(moment + shift, DateTime(timezone=True)), type_=DateTime())
+        - cast(literal(f"{shift // HOUR} hours"), Interval)
+        for shift in (-LARGEST_CHANGE, 0 * HOUR, LARGEST_CHANGE)
+    ]
 
 
 def night_of(kind: EventType, zone: ZoneInfo) -> ColumnElement[Any]:

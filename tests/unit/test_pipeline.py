@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_sqlalchemy import Table, types
-from sqlalchemy import Column, MetaData, create_engine
+from sqlalchemy import Column, MetaData, create_engine, text
 from sqlalchemy.schema import CreateTable
 
 from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.source_models import EmergencyIncident, Remark
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
 from sentinel_etl.settings import Settings
+from sentinel_etl.source.sql import compile_sql
 
 NOT_A_PIPELINE = "text"
 
@@ -119,6 +122,43 @@ def test_a_pipeline_that_cannot_work_is_refused_before_anything_connects(change:
 def without(*names: str) -> Table:
     columns = [Column(c.name, c.type) for c in SENTINEL.fact_table.columns if c.name not in names]
     return Table("patrol_events", MetaData(), *columns)
+
+
+UNWRITABLE: dict[str, tuple[Any, str]] = {
+    "a value of another kind": (Remark.created_at == object(), r"DateTime\(timezone=True\), found <object object at"),
+    "a text with NUL": (Remark.remark_text == "a\0b", r"Text\(\), found 'a\\x00b' of type str: .* no NUL character"),
+    "half a letter": (Remark.remark_text == "\ud800", r"Text\(\), found '\\ud800' of type str: "),
+    "one of a list": (Remark.remark_id.in_([1, object()]), r"BigInteger\(\), found <object object at"),
+    "JSON that is none": (EmergencyIncident.details.contains({"a": object()}), "not JSON serializable"),
+    "a parameter without a value": (text("remark_id = :which"), r"a value for the parameter :which, found none"),
+}
+
+
+@pytest.mark.parametrize("case", UNWRITABLE)
+def test_a_literal_that_cannot_be_sent_is_refused_with_its_entry_before_anything_connects(case: str) -> None:
+    condition, message = UNWRITABLE[case]
+    model: Any = EmergencyIncident if "JSON" in case else Remark
+    entry = {
+        "model": model,
+        "timestamp": model.created_at,
+        "key": model.patrol_id,
+        "columns": [model.patrol_id],
+        "filters": [condition],
+    }
+    config = {"REMARK": EVENT_CONFIG["REMARK"], "SEEN": entry}
+    said = refusal(replace(BARE, event_config=config))
+    assert re.match(rf"EVENT_CONFIG\.SEEN: expected .*{message}", said)
+    assert "\n" not in said
+
+
+def test_a_text_of_sql_is_a_filter_with_its_parameters_and_stays_together() -> None:
+    either = text("remark_id = :one OR remark_text = :words").bindparams(one=1, words="it's")
+    entry = {**EVENT_CONFIG["REMARK"], "filters": [either]}
+    pipeline = replace(BARE, event_config={"REMARK": entry})
+    pipeline.check()
+    assert [compile_sql(each) for each in pipeline.event_types["REMARK"].filters] == [
+        "(remark_id = 1 OR remark_text = 'it''s')"
+    ]
 
 
 def test_a_label_that_has_no_column_is_refused_where_there_is_no_details_json_to_keep_it_in() -> None:
