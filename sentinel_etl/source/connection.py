@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
+from sentinel_etl.source.parameters import find_unusable, take_driver_parameters
 from sentinel_etl.source.session import session_options
 
 __all__ = [
@@ -95,22 +96,24 @@ def open_source(
     fails is tried again over ``retry_seconds``.
 
     Raises:
-        ConfigurationError: not a ``postgresql`` URL, or one that names another driver than psycopg.
+        ConfigurationError: not a ``postgresql`` URL, one that names another driver than psycopg, or one with a
+            parameter that nobody knows or that libpq cannot use.
         SourceUnreachable: no connection within the timeout, or a refusal.
     """
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed, driver_parameters = take_driver_parameters(parsed, setting)
         engine = create_engine(
             parsed,
             poolclass=NullPool,  # a guest leaves no idle sessions behind
             connect_args={
                 "client_encoding": "utf8",
-                "connect_timeout": connect_timeout_seconds,
                 "application_name": "sentinel-etl",
                 "options": f"{session_options(parsed)} {SERVER_KEEPALIVE}",
-                **KEEPALIVE,
+                **without_query(parsed, {"connect_timeout": connect_timeout_seconds, **KEEPALIVE}),
+                **driver_parameters,
             },
             execution_options={LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)},
         )
@@ -128,8 +131,19 @@ def open_source(
         connection.answer_seconds = answer_seconds
         return connection
 
-    with connect_source(engine):
-        return engine
+    try:
+        with connect_source(engine):
+            return engine
+    except SourceUnreachable as error:
+        unusable = find_unusable(str(getattr(error.__cause__, "orig", "")))
+        if unusable is None:
+            raise
+        raise ConfigurationError(f"{setting}: expected parameters that libpq can use, found: {unusable}") from None
+
+
+def without_query(url: URL, parameters: dict[str, int]) -> dict[str, int]:
+    """Leave out what the URL says itself."""
+    return {name: value for name, value in parameters.items() if name not in url.query}
 
 
 @contextmanager
@@ -157,7 +171,8 @@ def source_may_recover(error: BaseException) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.Error | AdbcError) and (state := cause.sqlstate):
         return state.startswith("08") or state in PASSING_STATES
-    return isinstance(cause, psycopg.OperationalError | AdbcError | TimeoutError) and not REFUSED.search(str(cause))
+    passing = isinstance(cause, psycopg.OperationalError | AdbcError | TimeoutError)
+    return passing and not (REFUSED.search(str(cause)) or find_unusable(str(cause)))
 
 
 def place_of(url: URL) -> str:

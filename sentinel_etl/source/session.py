@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import URL
 
-__all__ = ["INSUFFICIENT_PRIVILEGE", "PINNED", "describe_denial", "pin_statement", "session_options"]
+__all__ = ["INSUFFICIENT_PRIVILEGE", "PINNED", "describe_denial", "own_options", "pin_statement", "session_options"]
 
 
 # How a value reads as text, and which rows there are. Each is in every PostgreSQL since 9.5.
@@ -47,9 +47,14 @@ def describe_denial(reason: str) -> str:
 
 def session_options(url: URL) -> str:
     """Write libpq's ``options`` of a session: the URL's own, then what is pinned, which so has the last word."""
-    given = url.query.get("options", "")
-    own = given if isinstance(given, str) else " ".join(given)
+    own = own_options(url)
     return " ".join([*([own] if own else []), *(f"-c {name}={value}" for name, value in PINNED.items())])
+
+
+def own_options(url: URL) -> str:
+    """Write the URL's own ``options``, which may be given in parts."""
+    given = url.query.get("options", "")
+    return given if isinstance(given, str) else " ".join(given)
 
 
 def pin_statement() -> str:

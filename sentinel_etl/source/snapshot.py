@@ -16,9 +16,10 @@ from sqlalchemy import Engine, Select, union_all
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, SourceUnreachable
-from sentinel_etl.retry import try_again
+from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
-from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial, pin_statement
+from sentinel_etl.source.parameters import LIBPQ_NAMES
+from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial, own_options, pin_statement
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
 
@@ -109,11 +110,12 @@ LOST_CONNECTIONS: list[object] = []
 
 
 def libpq_string(engine: Engine) -> str:
-    """Write the engine's connection parameters as libpq reads them, whatever characters they hold."""
+    """Write the engine's connection parameters as libpq reads them, whatever characters they hold; psycopg's not."""
     _, parameters = engine.dialect.create_connect_args(engine.url)
-    defaults = {"connect_timeout": 10, "application_name": "sentinel-etl", **KEEPALIVE}
-    own = {"context"}  # psycopg's, not libpq's
-    return make_conninfo(**{**defaults, **{name: v for name, v in parameters.items() if name not in own}})
+    connect_timeout = int(limits_of(engine).connect_seconds)
+    defaults = {"connect_timeout": connect_timeout, "application_name": "sentinel-etl", **KEEPALIVE}
+    parameters["options"] = own_options(engine.url)
+    return make_conninfo(**{**defaults, **{name: v for name, v in parameters.items() if name in LIBPQ_NAMES}})
 
 
 def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
