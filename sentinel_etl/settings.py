@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+from dotenv.parser import parse_stream
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home"]
 
+
+PREFIX = "SENTINEL_"
 
 PiiPolicy = Literal["keep", "hash", "drop"]
 
@@ -32,10 +41,34 @@ def project_home() -> Path:
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 
+class PlainDotEnv(DotEnvSettingsSource):
+    """Reads ``.env`` by python-dotenv's rules for quotes, escapes and comments; ``$`` is a plain character.
+
+    https://saurabh-kumar.com/python-dotenv/#file-format
+    """
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        found: dict[str, str | None] = {}
+        with file_path.open(encoding=self.env_file_encoding) as stream:
+            for binding in parse_stream(stream):
+                name = (binding.key or "").lower()
+                text = binding.original.string
+                ours = PREFIX in (text if binding.error else name).upper()
+                if ours and (binding.error or binding.value is None):
+                    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+                    raise ConfigurationError(
+                        f"settings: expected NAME=value in line {line} of {file_path}, found none that can be read. "
+                        "Look for a quote that does not end, or for text after it"
+                    )
+                if name and binding.value:
+                    found[name] = binding.value
+        return found
+
+
 class Settings(BaseSettings):
     """Every setting, its default and its help: docs/reference.md is made from this class."""
 
-    model_config = SettingsConfigDict(env_prefix="SENTINEL_", extra="ignore", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True)
 
     source_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of the PostgreSQL source; empty: the local stack"
@@ -110,6 +143,18 @@ class Settings(BaseSettings):
         Path(".sentinel"), description="where the local stack keeps its state; relative to the home folder"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
+        return init_settings, env_settings, PlainDotEnv(settings_cls, env_file=file, env_file_encoding="utf-8-sig")
+
     @field_validator("timezone")
     @classmethod
     def timezone_is_known(cls, value: str) -> str:
@@ -136,7 +181,7 @@ def load_settings() -> Settings:
         ConfigurationError: a value that cannot be used, by the variable's name.
     """
     try:
-        return Settings(_env_file=project_home() / ".env", _env_file_encoding="utf-8")
+        return Settings(_env_file=project_home() / ".env", _env_file_encoding="utf-8-sig")
     except ValidationError as error:
         problems = "; ".join(
             f"SENTINEL_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
@@ -145,6 +190,8 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"settings: {problems}") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"settings: expected .env in {project_home()} to be UTF-8, found {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"settings: expected to read .env in {project_home()}, found: {error}") from None
 
 
 def choose_window(window_end: str = "", window_hours: float = 24, settings: Settings | None = None) -> Window:

@@ -131,6 +131,63 @@ def test_the_env_file_of_the_home_folder_is_read(tmp_path: Path) -> None:
     assert settings.source_url.get_secret_value() == SOURCE_URL
 
 
+# A line of .env → the value.
+LINES: dict[str, tuple[str, str]] = {
+    "a dollar and braces": ("SENTINEL_SOURCE_URL=a${HOME}b", "a${HOME}b"),
+    "a dollar": ("SENTINEL_SOURCE_URL=a$HOME$$b", "a$HOME$$b"),
+    "a dollar and a default": ('SENTINEL_SOURCE_URL="a${NONE:-x}b"', "a${NONE:-x}b"),
+    "a dollar in single quotes": ("SENTINEL_SOURCE_URL='a${HOME}b'", "a${HOME}b"),
+    "another setting's name": ("SENTINEL_LOADER=arrow\nSENTINEL_SOURCE_URL=${SENTINEL_LOADER}", "${SENTINEL_LOADER}"),
+    "a hash": ("SENTINEL_SOURCE_URL=a#b", "a#b"),
+    "a hash first": ("SENTINEL_SOURCE_URL=#b", "#b"),
+    "a hash in quotes": ("SENTINEL_SOURCE_URL='a #b' # a comment", "a #b"),
+    "a comment": ("SENTINEL_SOURCE_URL=a # b", "a"),
+    "a backslash": (r"SENTINEL_SOURCE_URL=a\nb\\c", r"a\nb\\c"),
+    "a backslash in single quotes": (r"SENTINEL_SOURCE_URL='a\nb'", r"a\nb"),
+    "a backslash in double quotes": (r'SENTINEL_SOURCE_URL="a\\nb"', r"a\nb"),
+    "a single quote within": ("SENTINEL_SOURCE_URL=a'b", "a'b"),
+    "a double quote within": ('SENTINEL_SOURCE_URL=a"b', 'a"b'),
+    "one quote in the other": ("""SENTINEL_SOURCE_URL="a'b\"""", "a'b"),
+    "an escaped quote": (r"SENTINEL_SOURCE_URL='a\'b'", "a'b"),
+    "spaces about it": ("SENTINEL_SOURCE_URL =  a b  ", "a b"),
+    "spaces in quotes": ("SENTINEL_SOURCE_URL=' a '", " a "),
+    "export": ("export SENTINEL_SOURCE_URL=a", "a"),
+    "small letters": ("sentinel_source_url=a", "a"),
+    "lines that end in CRLF": ("SENTINEL_LOADER=arrow\r\nSENTINEL_SOURCE_URL=a\r\n", "a"),
+    "a byte order mark": ("\ufeffSENTINEL_SOURCE_URL=a", "a"),
+    "no line end": ("UNRELATED\n\n# a comment\nSENTINEL_SOURCE_URL=a", "a"),
+    "another tool's line": ("if [ -n 'x ]\nSENTINEL_SOURCE_URL=a", "a"),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_a_value_of_the_env_file_is_what_stands_there(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    line, value = LINES[case]
+    (tmp_path / ".env").write_bytes(line.encode())
+    url = load_settings().source_url
+    assert url is not None
+    assert url.get_secret_value() == value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"SENTINEL_SOURCE_URL='{PASSWORD}", id="a quote that does not end"),
+        pytest.param(f'SENTINEL_SOURCE_URL="{PASSWORD}" and more', id="text after the quote"),
+        pytest.param("SENTINEL_SOURCE_URL", id="no value"),
+        pytest.param(f"export SENTINEL_SOURCE_URL '{PASSWORD}'", id="no equals sign"),
+    ],
+)
+def test_a_line_of_the_env_file_that_cannot_be_read_is_refused_and_not_left_out(line: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"UNRELATED=1\n\n{line}\nSENTINEL_LOADER=arrow\n", encoding="utf-8")
+    said = refusal()
+    assert said.startswith(f"settings: expected NAME=value in line 3 of {tmp_path / '.env'}, found none")
+    assert PASSWORD not in said
+
+
 def test_a_variable_comes_before_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("SENTINEL_LOADER=arrow\nSENTINEL_BATCH_ROWS=2000\n", encoding="utf-8")
     monkeypatch.setenv("SENTINEL_LOADER", "to_sql")
