@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
 from sentinel_etl.source.parameters import find_unusable, take_driver_parameters
-from sentinel_etl.source.session import session_options
+from sentinel_etl.source.session import describe_end, session_options
 
 __all__ = [
     "KEEPALIVE",
@@ -44,6 +44,10 @@ KEEPALIVE = {
 SERVER_KEEPALIVE = (
     "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c tcp_user_timeout=50s"
 )
+
+# A serializable statement may wait for others', and a standby takes none. The snapshot says its own.
+# https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-DEFAULT-TRANSACTION-DEFERRABLE
+PLAIN_STATEMENTS = r"-c default_transaction_isolation=read\ committed"
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -73,11 +77,15 @@ class PatientConnection(psycopg.Connection[Any]):
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 PASSING_STATES = ("57P01", "57P02", "57P03", "53300")
 
+# What a pooler says of a session's options. https://www.pgbouncer.org/config.html#ignore_startup_parameters
+POOLER = "unsupported startup parameter"
+
 # What the server says to those it will never let in. Words must do here: libpq 18 does not give out the SQLSTATE
 # of a connection that it could not make, so psycopg 3.3 and ADBC 1.13 have none. A server that says it in
 # another language is asked again until the retry seconds are over.
 REFUSED = re.compile(
     r"authentication failed|does not exist|no pg_hba\.conf entry|permission denied|no password supplied"
+    rf"|{POOLER}"
 )
 
 
@@ -111,7 +119,7 @@ def open_source(
             connect_args={
                 "client_encoding": "utf8",
                 "application_name": "sentinel-etl",
-                "options": f"{session_options(parsed)} {SERVER_KEEPALIVE}",
+                "options": f"{session_options(parsed)} {SERVER_KEEPALIVE} {PLAIN_STATEMENTS}",
                 **without_query(parsed, {"connect_timeout": connect_timeout_seconds, **KEEPALIVE}),
                 **driver_parameters,
             },
@@ -183,7 +191,14 @@ def place_of(url: URL) -> str:
 
 def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    place = f"PostgreSQL at {place_of(engine.url)}, database {engine.url.database}"
+    if POOLER in reason:
+        return SourceUnreachable(
+            f"expected {place} itself; found a pooler ({reason}). Name the server's own address: locks and snapshots "
+            "need sessions of their own"
+        )
+    if (end := describe_end(reason)) is not None:
+        return SourceUnreachable(f"expected {place} to answer; {end}")
     return SourceUnreachable(
-        f"expected PostgreSQL at {place_of(engine.url)}, database "
-        f"{engine.url.database}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
+        f"expected {place}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
     )

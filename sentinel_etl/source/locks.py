@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, Integer, Text, column, func, select, table, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sentinel_etl.errors import SourceUnreachable, WindowLocked
 from sentinel_etl.source.connection import connect_source
+from sentinel_etl.source.session import describe_end
 
 __all__ = ["held_names", "hold_locks", "run_lock", "session_name", "session_names", "try_lock"]
 
@@ -37,6 +38,11 @@ SESSIONS = table(
     column("backend_start", DateTime(timezone=True)),
 )
 
+# A session that holds locks has nothing to say while the run works, however long that is. Servers before 14 know no
+# such limit, so it cannot be an option of the session.
+# https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT
+IDLE_WITHOUT_END = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
+
 
 @contextmanager
 def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[Callable[[], None]]:
@@ -57,14 +63,17 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
         try:
             connection.scalar(select(1))
         except DBAPIError as error:
+            reason = str(error.orig).strip().partition("\n")[0]
             raise SourceUnreachable(
                 "expected to hold the window's locks until it is published; found that the session which held "
-                "them is gone, so another run may be at work. Nothing more was published; run it again",
+                "them is gone, so another run may be at work. Nothing more was published; run it again. The session "
+                f"is gone because: {describe_end(reason) or reason}",
                 stage="publish",
             ) from error
 
     with connect_source(engine) as connection:
         connection.execute(select(func.set_config("application_name", cut_session_name(holder), False)))
+        connection.execute(IDLE_WITHOUT_END)
         try:
             for name in sorted(names):
                 while not try_lock(connection, name):
@@ -75,9 +84,9 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
         finally:
             # Said, not left to the end of the session, which the server may notice only later: whoever
             # comes next finds them free.
-            if not connection.invalidated:
-                with suppress(DBAPIError):
-                    connection.execute(select(func.pg_advisory_unlock_all()))
+            # A session that is gone has freed them, and SQLAlchemy then asks for a rollback first.
+            with suppress(SQLAlchemyError):
+                connection.execute(select(func.pg_advisory_unlock_all()))
             # Back in the pool a session that could not say so would keep them.
             connection.invalidate()
 

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 
 from sqlalchemy import URL
 
-__all__ = ["INSUFFICIENT_PRIVILEGE", "PINNED", "describe_denial", "own_options", "pin_statement", "session_options"]
+__all__ = [
+    "INSUFFICIENT_PRIVILEGE",
+    "PINNED",
+    "describe_denial",
+    "describe_end",
+    "own_options",
+    "pin_statement",
+    "session_options",
+]
 
 
 # How a value reads as text, and which rows there are. Each is in every PostgreSQL since 9.5.
@@ -43,6 +51,50 @@ def describe_denial(reason: str) -> str:
         "USAGE on the schema; where a row-level security policy is named, BYPASSRLS, or read through a role that "
         "sees every row"
     )
+
+
+# What ends a session or a statement from outside, by the server's words: an SQLSTATE is not always at hand, and
+# 57014 and 55P03 have several causes. Then what it is, and what to do.
+# https://www.postgresql.org/docs/current/runtime-config-client.html#RUNTIME-CONFIG-CLIENT-STATEMENT
+ENDS: Mapping[str, tuple[str, str]] = {
+    "transaction timeout": (
+        "its transaction_timeout ended the transaction in which everything is read",
+        "Have that raised for our role (ALTER ROLE … SET transaction_timeout = 0), or load a shorter window",
+    ),
+    "idle-in-transaction timeout": (
+        "its idle_in_transaction_session_timeout ended a session that waited for the run to read on",
+        "Raise SENTINEL_STATEMENT_TIMEOUT_SECONDS, which sets it, or load a shorter window",
+    ),
+    "idle-session timeout": (
+        "its idle_session_timeout ended a session that waited for the run",
+        "Have that raised for our role (ALTER ROLE … SET idle_session_timeout = 0)",
+    ),
+    "lock timeout": (
+        "its lock_timeout ended the wait for a table that somebody has locked, such as a migration",
+        "Run it again afterwards, or raise lock_timeout for our role or in the URL's options",
+    ),
+    "statement timeout": (
+        "its statement_timeout ended a short statement of ours",
+        "Raise it for our role or in the URL's options",
+    ),
+    "user request": ("somebody cancelled the statement (pg_cancel_backend)", "Ask who did, then run it again"),
+    "administrator command": (
+        "an administrator ended the session (pg_terminate_backend) or the server",
+        "Ask who did, then run it again",
+    ),
+    "conflict with recovery": (
+        "the standby gave up the statement for what it had to replay",
+        "Raise max_standby_streaming_delay there, set hot_standby_feedback, or read from the primary",
+    ),
+}
+
+
+def describe_end(reason: str) -> str | None:
+    """Say what ended a session or a statement from outside, and what to do; none where it ended otherwise."""
+    for words, (what, remedy) in ENDS.items():
+        if f"due to {words}" in reason:
+            return f"found that {what}. {remedy}"
+    return None
 
 
 def session_options(url: URL) -> str:

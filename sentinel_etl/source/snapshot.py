@@ -19,7 +19,13 @@ from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelErro
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
 from sentinel_etl.source.parameters import LIBPQ_NAMES
-from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial, own_options, pin_statement
+from sentinel_etl.source.session import (
+    INSUFFICIENT_PRIVILEGE,
+    describe_denial,
+    describe_end,
+    own_options,
+    pin_statement,
+)
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
 
@@ -122,7 +128,7 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
     reason = str(error).replace("\n", " ").strip()
     # An error in the middle of a stream comes through Arrow, which keeps its words only: ADBC 1.13 gives
     # pyarrow's own reader. https://github.com/apache/arrow-adbc/issues/1523
-    state = getattr(error, "sqlstate", None) or (QUERY_CANCELED if "statement timeout" in reason else None)
+    state = getattr(error, "sqlstate", None)
     place: dict[str, str | None] = {"stage": "extract", "event_type": event_type}
     if state in UNDEFINED:
         return SchemaMismatch(
@@ -132,12 +138,14 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
         )
     if state == INSUFFICIENT_PRIVILEGE:
         return ConfigurationError(describe_denial(reason), **place)
-    if state == QUERY_CANCELED:
+    if "statement timeout" in reason or (state == QUERY_CANCELED and not describe_end(reason)):
         return SourceUnreachable(
             "expected the statement to end within SENTINEL_STATEMENT_TIMEOUT_SECONDS; the source cancelled "
             "it. Raise the limit, or load a shorter window",
             **place,
         )
+    if (end := describe_end(reason)) is not None:
+        return SourceUnreachable(f"the source broke off while rows were read; {end}. Nothing was published", **place)
     return SourceUnreachable(
         f"the source broke off while rows were read: {reason}. Nothing was published; run it again", **place
     )
@@ -184,13 +192,13 @@ def begin(snapshot: Snapshot, statement_timeout_seconds: int) -> None:
         with snapshot.open_cursor() as cursor:
             for statement in (
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                # A reader that was stopped must not hold back vacuum for ever.
+                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}",
+                f"SET LOCAL statement_timeout = {milliseconds}",
                 pin_statement(),
                 # In SQL_ASCII nothing can be converted, and one text that is no UTF-8 would end the reading.
                 "SELECT set_config('client_encoding', "
                 "CASE current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, true)",
-                f"SET LOCAL statement_timeout = {milliseconds}",
-                # A reader that was stopped must not hold back vacuum for ever.
-                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}",
                 # Not BEGIN takes the snapshot, but the first statement that reads.
                 "SELECT pg_current_snapshot()::text",
             ):
