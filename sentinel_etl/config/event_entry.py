@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -25,16 +26,16 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    and_,
     cast,
     func,
-    inspect,
     type_coerce,
 )
-from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, Grouping, TextClause
+from sqlalchemy.sql.elements import BinaryExpression
 
 from sentinel_etl.config.event_type import WallClock, base_table, clauses_of, label_of, wall_clock_of
+from sentinel_etl.config.mapped import expression_of, kind_condition, named_expression_of, table_of
 
 __all__ = ["Entry", "EventConfig", "unique_columns"]
 
@@ -49,21 +50,6 @@ RESERVED_LABELS = (
 JOIN_FORM = "expected (model, on) or (model, on, {'outer': True, 'one_to_many': True})"
 
 
-def table_of(model: Any) -> Any:
-    """Find the table of a mapped class; what has none is returned for pydantic to refuse."""
-    try:
-        return inspect(model).selectable
-    except (NoInspectionAvailable, AttributeError):
-        return model
-
-
-def expression_of(value: Any) -> Any:
-    """Find the column of a mapped attribute, and keep a text() together; anything else is returned as it is."""
-    if isinstance(value, TextClause):
-        return Grouping(value)
-    return value.__clause_element__() if hasattr(value, "__clause_element__") else value
-
-
 def list_as_tuple(value: Any) -> Any:
     """Let a list stand for a tuple, and nothing else: a set has no order, and text is no list of letters."""
     return tuple(value) if isinstance(value, list) else value
@@ -76,6 +62,8 @@ def one_as_several(value: Any) -> Any:
 TableEntry = Annotated[FromClause, BeforeValidator(table_of)]
 Expression = Annotated[ColumnElement[Any], BeforeValidator(expression_of)]
 Expressions = Annotated[tuple[Expression, ...], Field(strict=True), BeforeValidator(list_as_tuple)]
+NamedExpression = Annotated[ColumnElement[Any], BeforeValidator(named_expression_of)]
+NamedExpressions = Annotated[tuple[NamedExpression, ...], Field(strict=True), BeforeValidator(list_as_tuple)]
 
 
 class Form(BaseModel):
@@ -103,7 +91,11 @@ class JoinEntry(Form):
     def is_a_tuple_of_two_or_three(cls, value: Any) -> dict[str, Any]:
         if not isinstance(value, tuple) or len(value) not in (2, 3):
             raise ValueError(f"{JOIN_FORM}, found {value!r}")
-        return dict(zip(cls.model_fields, value, strict=False))
+        model, on, *options = value
+        on = expression_of(on)
+        if (condition := kind_condition(model)) is not None and isinstance(on, ColumnElement):
+            on = and_(on, condition)
+        return dict(zip(cls.model_fields, (model, on, *options), strict=False))
 
     @field_validator("options", mode="wrap")
     @classmethod
@@ -130,9 +122,17 @@ class Entry(Form):
     model: TableEntry
     timestamp: Expression
     key: Annotated[Expressions, Field(min_length=1), BeforeValidator(one_as_several)]
-    columns: Annotated[Expressions, Field(min_length=1)]
+    columns: Annotated[NamedExpressions, Field(min_length=1)]
     joins: Annotated[tuple[JoinEntry, ...], Field(strict=True), BeforeValidator(list_as_tuple)] = ()
     filters: Expressions = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def kind_of_the_model_is_a_filter(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or (condition := kind_condition(value.get("model"))) is None:
+            return value
+        filters = value.get("filters", ())
+        return {**value, "filters": (*filters, condition)} if isinstance(filters, list | tuple) else value
 
     @field_validator("timestamp")
     @classmethod
