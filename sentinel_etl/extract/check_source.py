@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,12 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.extract.statements import select_events
+from sentinel_etl.extract.check_plan import plan_freely, tell_missing_indexes
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial
-from sentinel_etl.source.sql import DIALECT, compile_sql
+from sentinel_etl.source.sql import DIALECT
 from sentinel_etl.type_mapping.source_types import family_of_name
-from sentinel_etl.window import Window
 
 __all__ = ["Difference", "check_source", "require_source"]
 
@@ -30,9 +28,7 @@ COLUMNS_OF_TABLES = text(
            CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN format_type(t.typbasetype, NULL)
                ELSE format_type(a.atttypid, NULL) END AS type_name,
            (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
-               AS labels,
-           EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indkey[0] = a.attnum)
-               AS indexed
+               AS labels
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -43,9 +39,6 @@ COLUMNS_OF_TABLES = text(
 
 
 LOCK_MILLISECONDS = 200
-
-# Only the rights on a statement are asked for, which are the same in any window.
-ANY_WINDOW = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,8 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
         found = connection.execute(COLUMNS_OF_TABLES, {"names": names}).mappings().all()
         # A table that a migration has locked is the run's to wait for, as long as its settings say.
         connection.exec_driver_sql(f"SET lock_timeout = {LOCK_MILLISECONDS}")
-        denied = list(filter(None, (find_denial(kind, connection) for kind in event_types)))
+        plan_freely(connection)
+        planned = [difference for kind in event_types for difference in check_plan(kind, connection)]
     live: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row in found:
         live.setdefault((row["table_name"], row["schema_name"]), {})[row["column_name"]] = row
@@ -81,23 +75,22 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
     differences = []
     for event_type in event_types:
         differences += differences_of(event_type, live)
-    return merge_types([*differences, *denied])
+    return merge_types([*differences, *planned])
 
 
-def find_denial(event_type: EventType, connection: Connection) -> Difference | None:
-    """Tell what keeps the session's role from reading all rows of the entry's tables: a right, or a row-level policy.
+def check_plan(event_type: EventType, connection: Connection) -> list[Difference]:
+    """Tell what keeps the session's role from reading all rows of the entry's tables, and which index they lack.
 
     PostgreSQL is asked for the plan of the statement that a run sends, which needs the same rights as running it.
     What else is wrong with the statement is found by name elsewhere.
     """
-    explain = f"EXPLAIN {compile_sql(select_events(event_type, ANY_WINDOW))}"
     try:
-        connection.execution_options(no_parameters=True).exec_driver_sql(explain)
+        messages = tell_missing_indexes(event_type, connection)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
-            return None
-        return Difference(event_type.name, True, describe_denial(str(error.orig).splitlines()[0]))
-    return None
+            return []
+        return [Difference(event_type.name, True, describe_denial(str(error.orig).splitlines()[0]))]
+    return [Difference(event_type.name, False, message) for message in messages]
 
 
 def merge_types(differences: Iterable[Difference]) -> list[Difference]:
@@ -128,12 +121,6 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
             differences.append(Difference(event_type.name, True, message))
         elif difference := differing_labels(column, columns[name].get("labels")):
             message = f"expected {table.fullname}.{name} to have the model's values; {difference}"
-            differences.append(Difference(event_type.name, False, message))
-        elif (table, name) == event_type.time_filter and not columns[name]["indexed"]:
-            message = (
-                f"expected an index on {table.fullname}.{name}, the time filter; every run reads the whole "
-                f"table. CREATE INDEX CONCURRENTLY ON {table.fullname} ({name})"
-            )
             differences.append(Difference(event_type.name, False, message))
     differences += [
         Difference(event_type.name, True, f"expected a table {name}; the source has none that we may see")

@@ -393,9 +393,19 @@ def test_an_index_in_which_the_time_comes_second_is_none(city_tables: Engine) ->
     assert [blocking for blocking, _ in differences(config, city_tables)] == [False]
 
 
-def test_a_view_needs_no_index(city_tables: Engine) -> None:
+def test_a_view_needs_no_index_of_its_own_but_the_one_under_it(city_tables: Engine) -> None:
     with city_tables.begin() as connection:
         connection.exec_driver_sql(
             "CREATE VIEW complaints AS SELECT feedback_id AS complaint_id, created_at FROM feedback"
         )
-    assert [blocking for blocking, _ in differences({"C": entry(NOWHERE, "complaint_id")}, city_tables)] == [False]
+    config = {"C": entry(NOWHERE, "complaint_id")}
+    assert differences(config, city_tables) == []
+    with city_tables.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_feedback_created_at")
+    assert differences(config, city_tables) == [
+        (
+            False,
+            "C: expected an index on feedback.created_at, the time filter; every run reads the whole table. "
+            "CREATE INDEX CONCURRENTLY ON feedback (created_at)",
+        )
+    ]

@@ -97,7 +97,7 @@ KIND = parse_event_config(
 
 def live(**types: str) -> dict[tuple[str, str | None], dict[str, Any]]:
     """What the catalog would say of the table: column → type, the time filter indexed."""
-    return {("calls", None): {name: {"type_name": kind, "indexed": name == "at"} for name, kind in types.items()}}
+    return {("calls", None): {name: {"type_name": kind} for name, kind in types.items()}}
 
 
 def test_a_source_that_is_as_expected_has_no_differences() -> None:
@@ -116,14 +116,3 @@ def test_a_missing_table_a_missing_column_and_another_type_would_stop_a_run() ->
         (True, "CALL: expected calls.at to be timestamp with time zone; the source has timestamp without time zone"),
         (True, "CALL: expected calls.said to be text; the source has jsonb"),
     ]
-
-
-def test_a_time_filter_without_an_index_is_a_warning_with_its_cure() -> None:
-    catalog = live(call_id="bigint", at="timestamp with time zone", said="text")
-    catalog["calls", None]["at"]["indexed"] = False
-    (difference,) = differences_of(KIND, catalog)
-    assert not difference.blocking
-    assert str(difference) == (
-        "CALL: expected an index on calls.at, the time filter; every run reads the whole table. "
-        "CREATE INDEX CONCURRENTLY ON calls (at)"
-    )
