@@ -38,6 +38,14 @@ COLUMNS_OF_TABLES = text(
 )
 
 
+# https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-ACCESS
+COLUMN_RIGHTS = text(
+    """
+    SELECT has_any_column_privilege(c.oid, 'SELECT'), has_column_privilege(c.oid, :column, 'SELECT')
+      FROM (SELECT to_regclass(:table) AS oid) AS c
+    """
+)
+
 LOCK_MILLISECONDS = 200
 
 
@@ -89,8 +97,20 @@ def check_plan(event_type: EventType, connection: Connection) -> list[Difference
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             return []
-        return [Difference(event_type.name, True, describe_denial(str(error.orig).splitlines()[0]))]
+        reason = str(error.orig).splitlines()[0] + list_closed_columns(event_type, connection)
+        return [Difference(event_type.name, True, describe_denial(reason))]
     return [Difference(event_type.name, False, message) for message in messages]
+
+
+def list_closed_columns(event_type: EventType, connection: Connection) -> str:
+    """Name the columns that the role may not read of tables of which it may read others; PostgreSQL names the table."""
+    closed: dict[str, list[str]] = {}
+    for table, name in event_type.table_columns():
+        quoted = DIALECT.identifier_preparer.format_table(table)
+        some, this = connection.execute(COLUMN_RIGHTS, {"table": quoted, "column": name}).one()
+        if some and not this:
+            closed.setdefault(table.fullname, []).append(name)
+    return "".join(f" (its columns {', '.join(sorted(names))} of {table})" for table, names in closed.items())
 
 
 def merge_types(differences: Iterable[Difference]) -> list[Difference]:

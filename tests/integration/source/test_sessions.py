@@ -219,6 +219,72 @@ def test_a_right_that_is_missing_is_named_before_a_run_and_in_it(
     assert caught.value.exit_code == 2
 
 
+def test_columns_that_the_role_may_not_read_are_named(city: Engine, make_reader: Callable[[], Engine]) -> None:
+    reader = make_reader()
+    role, allowed = reader.url.username, "(feedback_id, created_at, patrol_id)"
+    with connect_source(city) as connection:
+        connection.exec_driver_sql(f"REVOKE SELECT ON feedback FROM {role}")
+        connection.exec_driver_sql(f"GRANT SELECT {allowed} ON feedback TO {role}")
+    [(_, message)] = blocking(reader)
+    assert "(its columns accuracy, assigned_to_officer_id, feedback_text, latitude, longitude of feedback)" in message
+    with connect_source(city) as connection:
+        connection.exec_driver_sql(f"REVOKE ALL {allowed} ON feedback FROM {role}")
+
+
+# What stands where the feedback's table did → what PostgreSQL says of it to a role without the right.
+OTHER_RIGHTS: dict[str, tuple[tuple[str, ...], str]] = {
+    "a table under a view of the reader's rights": (
+        (
+            "ALTER TABLE feedback RENAME TO all_feedback",
+            "REVOKE SELECT ON all_feedback FROM {role}",
+            "CREATE VIEW feedback WITH (security_invoker = on) AS SELECT * FROM all_feedback",
+            "GRANT SELECT ON feedback TO {role}",
+        ),
+        "permission denied for table all_feedback",
+    ),
+    "a view": (
+        (
+            "ALTER TABLE feedback RENAME TO all_feedback",
+            "CREATE VIEW feedback AS SELECT * FROM all_feedback",
+        ),
+        "permission denied for view feedback",
+    ),
+    "a function of a view": (
+        (
+            "ALTER TABLE feedback RENAME TO all_feedback",
+            "CREATE FUNCTION quiet(words text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN lower(words); END'",
+            "REVOKE EXECUTE ON FUNCTION quiet FROM PUBLIC",
+            "CREATE VIEW feedback WITH (security_invoker = on) AS SELECT feedback_id, patrol_id, created_at, "
+            "assigned_to_officer_id, latitude, longitude, accuracy, quiet(feedback_text) AS feedback_text "
+            "FROM all_feedback",
+            "GRANT SELECT ON feedback TO {role}",
+        ),
+        "permission denied for function quiet",
+    ),
+    "a materialized view": (
+        (
+            "ALTER TABLE feedback RENAME TO all_feedback",
+            "CREATE MATERIALIZED VIEW feedback AS SELECT * FROM all_feedback",
+        ),
+        "permission denied for materialized view feedback",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_RIGHTS)
+def test_a_right_on_what_is_no_table_is_named_too(city: Engine, make_reader: Callable[[], Engine], case: str) -> None:
+    statements, words = OTHER_RIGHTS[case]
+    reader = make_reader()
+    with connect_source(city) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement.format(role=reader.url.username))
+    found = blocking(reader)
+    assert [kind for kind, _ in found] == ["FEEDBACK"]
+    assert words in found[0][1]
+    with pytest.raises(ConfigurationError, match=words):
+        extract_data("FEEDBACK", NIGHT, reader)
+
+
 def test_a_url_that_names_no_driver_is_opened_by_ours(source_engine: Engine) -> None:
     url = source_engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     assert url.startswith("postgresql://")
