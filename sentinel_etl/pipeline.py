@@ -81,6 +81,11 @@ class Pipeline:
                     found.setdefault(label, {})[kind.name] = source_type(column)
         return found
 
+    @property
+    def own_details(self) -> str:
+        """The member that a row's own ``details_json`` becomes beside others."""
+        return "details" if "details" not in self.detail_columns else "details_json"
+
     @cached_property
     def personal_columns(self) -> frozenset[str]:
         """The labels of personal data: those that are classed, and what is coalesced into them."""

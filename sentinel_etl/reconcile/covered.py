@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, nul
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.details import details_sql
-from sentinel_etl.transform.details import own_member
 from sentinel_etl.type_mapping.pairs import Pair, find_pair
 from sentinel_etl.type_mapping.source_types import SourceType, source_type
 from sentinel_etl.warehouse.ddl import quote_identifier
@@ -145,5 +144,5 @@ def cover_details(kind: EventType, pipeline: Pipeline) -> Covered:
         (own, *(read[name] for name in labels)),
         (SourceType("text"), *(source_type(read[name]) for name in labels)),
         (),
-        (own_member(pipeline.detail_columns), *labels),
+        (pipeline.own_details, *labels),
     )

@@ -48,8 +48,8 @@ def describe_denial(reason: str) -> str:
     """Say what PostgreSQL refuses the session's role, a right or a policy, and what to do."""
     return (
         f"expected the source's role to be allowed to read every row; found: {reason}. Grant it SELECT there and "
-        "USAGE on the schema, or EXECUTE where a function is named; where a row-level security policy is named, BYPASSRLS, or read through a role that "
-        "sees every row"
+        "USAGE on the schema, or EXECUTE where a function is named; where a row-level security policy is named, "
+        "BYPASSRLS, or read through a role that sees every row"
     )
 
 

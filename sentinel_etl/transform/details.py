@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.type_mapping.number_texts import number_text
 from sentinel_etl.type_mapping.source_types import NUMBERS, SourceType
 
-__all__ = ["own_member", "put_details"]
+__all__ = ["put_details"]
 
 
 def put_details(events: pa.Table, names: list[str], pipeline: Pipeline) -> pa.Table:
@@ -33,14 +33,10 @@ def put_details(events: pa.Table, names: list[str], pipeline: Pipeline) -> pa.Ta
         own = pa.chunked_array([pa.nulls(events.num_rows, pa.string())])
     values = (json_value(events[name], is_numeric(events, pipeline.detail_columns.get(name, {}))) for name in names)
     members = pc.binary_join_element_wise(*(json_member(*pair) for pair in zip(names, values, strict=True)), "")
-    body = pc.binary_join_element_wise(json_member(own_member({*names, *pipeline.detail_columns}), own), members, "")
+    own_name = pipeline.own_details if "details" not in names else "details_json"
+    body = pc.binary_join_element_wise(json_member(own_name, own), members, "")
     written = pc.binary_join_element_wise(pa.scalar("{"), pc.utf8_slice_codeunits(body, 1), pa.scalar("}"), "")
     return put_column(events, "details_json", pc.if_else(pc.equal(members, ""), own, written))
-
-
-def own_member(names: Collection[str]) -> str:
-    """Name the member that a row's own ``details_json`` becomes beside others."""
-    return "details" if "details" not in names else "details_json"
 
 
 def is_numeric(events: pa.Table, types: Mapping[str, SourceType]) -> pa.ChunkedArray:
