@@ -27,7 +27,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression
 
 from sentinel_etl.config.event_type import EventType, Join, clauses_of
-from sentinel_etl.type_mapping.source_types import SourceType, source_type
+from sentinel_etl.type_mapping.source_types import SourceType, source_type, unlabelled
 
 __all__ = ["LooseRows", "carriable_columns", "loosen_joins"]
 
@@ -104,7 +104,7 @@ def split_condition(join: Join) -> tuple[dict[ColumnElement[Any], ColumnElement[
 
 def carriable_columns(kind: EventType) -> dict[ColumnElement[Any], ColumnElement[bool]]:
     """For each of the type's columns that may hold a value the driver cannot carry: that it does not."""
-    conditions = {column: carriable(getattr(column, "element", column)) for column in kind.columns}
+    conditions = {column: carriable(unlabelled(column)) for column in kind.columns}
     return {column: condition for column, condition in conditions.items() if condition is not None}
 
 

@@ -31,7 +31,8 @@ def extract_data(
     """Read all rows of one event type in the window, whole, in a snapshot of its own.
 
     Out: ``source_key``, ``event_timestamp`` (timestamptz, UTC), the common columns that the entry's
-    tables have, then the entry's columns under their labels; Arrow-backed, NULL kept as NULL. An
+    tables have, then the entry's columns under their labels; Arrow-backed, NULL kept as NULL. What Arrow
+    has no type for without loss comes as the text that PostgreSQL writes: numeric, uuid, inet and others. An
     empty window gives the same columns and no rows. For a night this is fine; `run_window` streams.
 
     Raises:

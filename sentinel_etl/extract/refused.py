@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.extract.lost_rows import carriable_columns, loosen_joins
 from sentinel_etl.extract.statements import happened_in, source_key
-from sentinel_etl.type_mapping.source_types import source_type
+from sentinel_etl.type_mapping.source_types import source_type, unlabelled
 from sentinel_etl.window import FIRST_NIGHT, LAST_NIGHT, Window
 
 __all__ = ["select_nightless", "select_refused"]
@@ -83,7 +83,7 @@ def refusals(kind: EventType, when: ColumnElement[Any], reasons: list[tuple[Colu
 
 
 def why(column: ColumnElement[Any]) -> str:
-    element = getattr(column, "element", column)
+    element = unlabelled(column)
     if isinstance(element.type, DateTime | Date):
         return "infinite, or outside the years 1 to 9999"
     return "an array of arrays, one that begins at another index than 1, or one with an infinity"
@@ -103,6 +103,6 @@ def raw_json(kind: EventType) -> ColumnElement[str]:
 
 
 def raw_value(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    element = getattr(column, "element", column)
+    element = unlabelled(column)
     # JSON inside JSON would be read again, and its depth or escapes may be more than a reader takes.
     return cast(element, Text) if source_type(element).family in ("json", "other") else element

@@ -12,7 +12,7 @@ from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.details import details_sql
 from sentinel_etl.type_mapping.pairs import Pair, find_pair
-from sentinel_etl.type_mapping.source_types import SourceType, source_type
+from sentinel_etl.type_mapping.source_types import SourceType, source_type, unlabelled
 from sentinel_etl.warehouse.ddl import quote_identifier
 
 __all__ = ["Covered", "covered_columns", "uncovered_columns"]
@@ -98,7 +98,7 @@ def uncovered_columns(kind: EventType, pipeline: Pipeline) -> dict[str, str]:
 
 def read_columns(kind: EventType, pipeline: Pipeline) -> dict[str, list[ColumnElement[Any]]]:
     """Find what the source has for each fact column, but for ``details_json``: the first that is not NULL counts."""
-    read = {label_of(each): getattr(each, "element", each) for each in kind.columns}
+    read = {label_of(each): unlabelled(each) for each in kind.columns}
     found = {name: [value] for name, value in read.items() if name in pipeline.schema.names}
     found["event_timestamp"] = [kind.timestamp]
     for target, sources in pipeline.coalesce.items():
@@ -135,7 +135,7 @@ def unknown_as_null(
 
 def cover_details(kind: EventType, pipeline: Pipeline) -> Covered:
     """Cover ``details_json``: the type's own text for it, then its other members in the pipeline's order."""
-    read = {label_of(each): getattr(each, "element", each) for each in kind.columns}
+    read = {label_of(each): unlabelled(each) for each in kind.columns}
     own: ColumnElement[Any] = cast(read["details_json"], Text) if "details_json" in read else cast(null(), Text)
     dropped = pipeline.altered_columns if pipeline.pii == "drop" else frozenset()
     labels = [name for name in pipeline.detail_columns if name in read and name not in dropped]

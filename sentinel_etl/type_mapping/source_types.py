@@ -23,10 +23,11 @@ from sqlalchemy import (
     cast,
 )
 from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, INET, JSONB, MONEY, OID
+from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import JSON, NullType, TypeDecorator
 
-__all__ = ["FAMILY_NAMES", "NUMBERS", "SourceType", "carried", "family_of_name", "source_type"]
+__all__ = ["FAMILY_NAMES", "NUMBERS", "SourceType", "carried", "family_of_name", "source_type", "unlabelled"]
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,14 @@ FAMILIES: tuple[tuple[type, str], ...] = (
 )
 
 
+def unlabelled(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Take the label off an expression that has one."""
+    return column.element if isinstance(column, Label) else column
+
+
 def source_type(column: ColumnElement[Any]) -> SourceType:
     """Find the family of an expression's type."""
-    value = getattr(column, "element", column)
+    value = unlabelled(column)
     if isinstance(value, Function) and value.name == "timezone" and isinstance(value.type, NullType):
         # It turns a time with a zone into one without, and one without into one with.
         # https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-ZONECONVERT
@@ -120,7 +126,7 @@ PLAIN = frozenset({"boolean", "integer", "float", "date", "timestamp with time z
 
 def carried(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Write an expression so that ADBC hands its values over without a change, or return it as it is."""
-    value, found = getattr(column, "element", column), source_type(column)
+    value, found = unlabelled(column), source_type(column)
     family = found.item.family if found.item else found.family
     if family in PLAIN:
         return value
