@@ -42,16 +42,14 @@ def check_types(
 
 def check_pair(kind: EventType, column: ColumnElement[object], target: str, fact: FactType | None) -> None:
     found = source_type(column)
-    if fact is None and (found.item or found).family != "unknown":
-        return  # details_json takes whatever PostgreSQL can write
-    if fact is not None and find_pair(found, fact) is not None:
-        return
-    where = f"the fact table's {target}, {fact.name}," if fact else "details_json"
-    raise ConfigurationError(
-        f"EVENT_CONFIG.{kind.name}.columns: expected {label_of(column)} to be of a type that goes into {where} without "
-        f"loss; found {named(found)} ({column.type}), which goes into: {takers_of(found)}. "
-        f"{remedy_for(found)}"
-    )
+    if fact is None or (found.item or found).family == "unknown":
+        return  # details_json takes whatever PostgreSQL can write; an expression's result is looked at in the source
+    if find_pair(found, fact) is None:
+        raise ConfigurationError(
+            f"EVENT_CONFIG.{kind.name}.columns: expected {label_of(column)} to be of a type that goes into the fact "
+            f"table's {target}, {fact.name}, without loss; found {named(found)} ({column.type}), which goes into: "
+            f"{takers_of(found)}. {remedy_for(found)}"
+        )
 
 
 def named(found: SourceType) -> str:
@@ -62,6 +60,8 @@ def carrier_of(found: SourceType) -> str:
     """Name what a type's values are carried as; numbers and texts become text where both go into one column."""
     if found.item:
         return f"array of {carrier_of(found.item)}"
+    if found.family == "unknown":
+        return carrier_of(SourceType("text"))
     if found.family in ("date", "timestamp with time zone", "bytes", "boolean"):
         return found.family
     return "number or text"

@@ -8,11 +8,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Enum, Table, text
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import DBAPIError
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_plan import plan_freely, tell_missing_indexes
+from sentinel_etl.extract.check_results import tell_other_types
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.session import INSUFFICIENT_PRIVILEGE, describe_denial
 from sentinel_etl.source.sql import DIALECT
@@ -87,19 +89,23 @@ def check_source(event_types: Iterable[EventType], source: Engine) -> list[Diffe
 
 
 def check_plan(event_type: EventType, connection: Connection) -> list[Difference]:
-    """Tell what keeps the session's role from reading all rows of the entry's tables, and which index they lack.
+    """Tell what keeps the role from reading all rows of the entry's tables, and which index or type is another.
 
     PostgreSQL is asked for the plan of the statement that a run sends, which needs the same rights as running it.
     What else is wrong with the statement is found by name elsewhere.
     """
     try:
         messages = tell_missing_indexes(event_type, connection)
+        others = tell_other_types(event_type, connection)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             return []
         reason = str(error.orig).splitlines()[0] + list_closed_columns(event_type, connection)
         return [Difference(event_type.name, True, describe_denial(reason))]
-    return [Difference(event_type.name, False, message) for message in messages]
+    return [
+        *(Difference(event_type.name, False, message) for message in messages),
+        *(Difference(event_type.name, True, message) for message in others),
+    ]
 
 
 def list_closed_columns(event_type: EventType, connection: Connection) -> str:
@@ -177,9 +183,12 @@ def differing_labels(column: Column[Any], live: list[str] | None) -> str:
 
 
 def declared_type(column: Column[Any]) -> str:
-    if isinstance(column.type, Enum) and column.type.native_enum:
+    kind: Any = column.type
+    while isinstance(kind, DOMAIN):
+        kind = kind.data_type
+    if isinstance(kind, Enum) and kind.native_enum:
         return "enum"
-    name = str(column.type.compile(dialect=DIALECT)).lower()
+    name = str(kind.compile(dialect=DIALECT)).lower()
     return {"float": "double precision"}.get(name, name)
 
 

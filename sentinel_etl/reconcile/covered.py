@@ -84,13 +84,15 @@ def uncovered_columns(kind: EventType, pipeline: Pipeline) -> dict[str, str]:
         elif unlike := next((pair.unlike for pair in pairs if pair and pair.source is None), ""):
             found[name] = unlike
         elif None in pairs:
-            found[name] = "of a type that is read otherwise than its fact column's"
+            found[name] = "an expression that says no type"
     members = {label_of(each): source_type(each) for each in kind.columns if label_of(each) in pipeline.detail_columns}
     if "details_json" in pipeline.schema.names:
         if hashed.intersection({*members, "details_json"}):
             found["details_json"] = "hashed"
         elif "details_json" in dropped:
             found["details_json"] = "dropped"
+        elif any((each.item or each).family == "unknown" for each in members.values()):
+            found["details_json"] = "an expression that says no type"
         elif any((each.item or each).family == "bytes" for each in members.values()):
             found["details_json"] = "PostgreSQL cannot tell bytes that are a text"
     return found

@@ -145,13 +145,12 @@ PAIRS: Mapping[str, Mapping[str, Pair]] = {
 
 # What a user may write instead, where a family's values do not go into a fact type as they are.
 REMEDIES: Mapping[str, str] = {
-    "timestamp without time zone": "say its zone with func.timezone('Asia/Kolkata', column)",
-    "date": "say its zone with func.timezone('Asia/Kolkata', cast(column, DateTime))",
-    "unknown": "say its type with cast(expression, Type)",
-    "timestamp with time zone": "cast(column, Text) for its text",
-    "float": "take Float64, or cast(column, Numeric)",
+    "timestamp without time zone": "Say its zone with func.timezone('Asia/Kolkata', column)",
+    "date": "Say its zone with func.timezone('Asia/Kolkata', cast(column, DateTime))",
+    "timestamp with time zone": "Write cast(column, Text) for its text",
+    "float": "Take Float64, or write cast(column, Numeric)",
 }
-COMMON_REMEDY = "cast the column in EVENT_CONFIG, or change the fact table's column"
+COMMON_REMEDY = "Cast the column in EVENT_CONFIG, or change the fact table's column"
 
 # Words for the kinds of fact types, in messages and in the reference.
 KIND_NAMES: Mapping[str, str] = {

@@ -27,7 +27,7 @@ from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.types import JSON, NullType, TypeDecorator
 
-__all__ = ["FAMILY_NAMES", "NUMBERS", "SourceType", "carried", "family_of_name", "source_type", "unlabelled"]
+__all__ = ["FAMILY_NAMES", "NUMBERS", "PLAIN", "SourceType", "carried", "family_of_name", "source_type", "unlabelled"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def family_of_name(type_name: str) -> str:
     return next((name for name, members in FAMILY_NAMES.items() if plain in members), plain)
 
 
-# What ADBC hands over as it is. All else leaves PostgreSQL as the text that it writes for it: numeric because no
+# What ADBC hands over as it is, as it does an expression that says no type, whose result `extract.check_results` looks
+# at. All else leaves PostgreSQL as the text that it writes for it: numeric because no
 # number of Arrow has room for it, text because a CHAR(n) is padded, the rest because ADBC knows no type for it.
 PLAIN = frozenset({"boolean", "integer", "float", "date", "timestamp with time zone", "bytes"})
 
@@ -128,7 +129,7 @@ def carried(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Write an expression so that ADBC hands its values over without a change, or return it as it is."""
     value, found = unlabelled(column), source_type(column)
     family = found.item.family if found.item else found.family
-    if family in PLAIN:
+    if family in PLAIN or family == "unknown":
         return value
     if family == "hstore" and not found.item:
         return cast(cast(value, JSONB), Text)
