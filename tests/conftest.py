@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from adversity.soak import SOAK, lines
+from source_kinds import create_source, write_city_in_ascii
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
@@ -70,7 +71,8 @@ def make_source(stack: LocalStack) -> Iterator[Callable[[str | None], Engine]]:
     def make(template: str | None = None) -> Engine:
         name = f"test_{uuid4().hex[:12]}"
         with maintenance.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}"))
+            for statement in create_source(name, template):
+                connection.execute(text(statement))
         url = make_url(stack.source_url).set(database=name)
         engines.append(open_source(url.render_as_string(hide_password=False)))
         return engines[-1]
@@ -99,6 +101,7 @@ def make_warehouse(stack: LocalStack) -> Callable[[], Engine]:
 def city_template(make_source: Callable[[str | None], Engine]) -> str:
     """Name a database that holds a small sample city of three nights; copy it, do not change it."""
     engine = make_source(None)
+    write_city_in_ascii()
     city = City()
     create_source_tables(engine)
     load_city(engine, city)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ class Reconciliation:
     ``nights``     how many loaded nights were compared
     ``found``      shift_date, event_type, source, warehouse, keys, content: what differed
     ``left``       the same, of what differs still; after healing, nothing
+    ``untold``     event type → its columns that cannot be compared, and why
     ``healed``     the runs that did nights again
     """
 
@@ -38,6 +40,7 @@ class Reconciliation:
     found: pd.DataFrame
     left: pd.DataFrame
     healed: tuple[GroupResult, ...] = ()
+    untold: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         tables = {"found": self.found, "left": self.left}
@@ -47,12 +50,14 @@ class Reconciliation:
             "rows": self.rows,
             **{name: json.loads(mark_differences(table).to_json(orient="records")) for name, table in tables.items()},
             "healed": [result.report for result in self.healed],
+            "not_compared": dict(self.untold),
         }
 
     def __str__(self) -> str:
         lines = [mark_differences(self.found).to_string(index=False)] if len(self.found) else []
         changed = self.found["shift_date"].nunique()
         lines.append(f"{self.nights} nights of {self.rows:,} rows compared, {changed} changed since they were loaded")
+        lines += [f"not compared: {name}: {columns}" for name, columns in self.untold.items()]
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
         return "\n".join(lines)
 
@@ -86,7 +91,7 @@ class Reconciliation:
 def mark_differences(table: pd.DataFrame) -> pd.DataFrame:
     """Write the comparison for people: equal or not, in words."""
     words = {True: "equal", False: "differ"}
-    return table.assign(
+    return table.drop(columns="not_compared").assign(
         shift_date=table["shift_date"].astype(str), keys=table["keys"].map(words), content=table["content"].map(words)
     )
 
@@ -110,7 +115,9 @@ def reconcile_nights(context: Context, days: int, *, heal: bool = False, allow_s
     limit = settings.statement_timeout_seconds
     table = compare_fingerprints(nights, pipeline, context.reader, warehouse, limit)
     found = differing(table)
-    result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found)
+    told = table[table["not_compared"] != ""].drop_duplicates("event_type")
+    untold = dict(zip(told["event_type"], told["not_compared"], strict=True))
+    result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found, untold=untold)
     if not heal or found.empty:
         return result
     scheme = partition_scheme(pipeline.fact_table, warehouse)
