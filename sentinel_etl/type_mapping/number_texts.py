@@ -43,7 +43,7 @@ def number_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
         return texts
     places = as_one(pc.fill_null(odd, False))
     values = as_one(numbers).filter(places).to_numpy(zero_copy_only=False)
-    with localcontext(prec=EXACT_DIGITS):
+    with localcontext(prec=EXACT_DIGITS), np.errstate(over="ignore"):  # beside the greatest number stands infinity
         written = pa.array([with_exponent(value, DIGITS[numbers.type]) for value in values], pa.string())
     return pa.chunked_array([pc.replace_with_mask(as_one(texts), places, written)])
 

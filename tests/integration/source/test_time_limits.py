@@ -151,7 +151,8 @@ def test_a_statement_timeout_of_the_url_is_told_by_its_name(source_engine: Engin
 
 END: dict[str, tuple[str, str]] = {
     "cancelled": ("pg_cancel_backend", r"somebody cancelled the statement \(pg_cancel_backend\)"),
-    "ended": ("pg_terminate_backend", r"an administrator ended the session \(pg_terminate_backend\)"),
+    # While rows stream, libpq may see the end of the connection before the server's last words.
+    "ended": ("pg_terminate_backend", r"ended the session \(pg_terminate_backend\)|server closed the connection"),
 }
 
 
