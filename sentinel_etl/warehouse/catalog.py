@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.query import read_number, run_statement
 
 __all__ = ["count_parts", "describe_columns", "has_table", "list_tables", "read_partition_key", "read_sorting_key"]
 
 
 def has_table(warehouse: Engine, name: str) -> bool:
     statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
-    return bool(run_statement(warehouse, statement, {"name": name}, repeatable=True)[0][0])
+    return read_number(warehouse, statement, {"name": name}) > 0
 
 
 def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> list[str]:
@@ -51,11 +51,8 @@ def read_sorting_key(warehouse: Engine, table: str) -> str:
 
 def count_parts(warehouse: Engine, table: str, partition: str) -> int:
     """Count the active parts of a table's partition, by its id, on this server."""
-    rows = run_statement(
-        warehouse,
+    statement = (
         "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
-        "AND partition_id = :partition AND active",
-        {"name": table, "partition": partition},
-        repeatable=True,
+        "AND partition_id = :partition AND active"
     )
-    return int(rows[0][0])
+    return read_number(warehouse, statement, {"name": table, "partition": partition})

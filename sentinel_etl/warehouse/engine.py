@@ -1,18 +1,30 @@
-"""Opens the ClickHouse warehouse: one SQLAlchemy engine, its time limits, its version."""
+"""Opens the ClickHouse warehouse: one SQLAlchemy engine, its time limits, its version, its settings."""
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import requests
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
+from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
+from sentinel_etl.warehouse.address import check_certificates, complete_port, tls_verify
+from sentinel_etl.warehouse.failures import SETTING_CODES, server_code
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.session import (
+    FIRST_SETTINGS,
+    LIMITS,
+    SETTABLE_OPTION,
+    SETTABLE_STATEMENT,
+    pinned_settings,
+)
 
 __all__ = ["OLDEST_SERVER", "PatientSession", "open_warehouse", "server_version"]
 
@@ -46,10 +58,11 @@ def open_warehouse(
     """Make an engine on the warehouse and see that it answers and is new enough.
 
     Each piece of an answer is waited for ``answer_seconds``. Connections and statements that may be
-    repeated are tried again over ``retry_seconds``.
+    repeated are tried again over ``retry_seconds``. Every session has what `session.PINNED` names.
 
     Raises:
-        ConfigurationError: not a ``clickhouse+http`` or ``clickhouse+native`` URL.
+        ConfigurationError: not a ``clickhouse+http`` or ``clickhouse+native`` URL, or a file of certificates that
+            cannot be read.
         WarehouseUnreachable: no connection, a refusal, or a server older than `OLDEST_SERVER`.
     """
     form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
@@ -62,29 +75,81 @@ def open_warehouse(
         ) from None
     if engine.dialect.name != "clickhouse" or engine.dialect.driver not in ("http", "native"):
         raise ConfigurationError(f"SENTINEL_WAREHOUSE_URL: expected {form}, found {engine.url.drivername}://…")
-    return with_server_settings(engine, check_version(with_server_settings(engine)))
+    check_certificates(engine.url)
+    first = first_engine(engine)
+    with without_words_on_settings():
+        check_version(first)
+    return with_server_settings(first, read_settable(first))
 
 
-def with_server_settings(engine: Engine, version: tuple[int, ...] | None = None) -> Engine:
-    """Make the engine again with its time limits and, once the version is known, so that two equal blocks are two.
+def first_engine(engine: Engine) -> Engine:
+    """Make the engine that asks what the server is, and knows nothing of it yet.
 
-    A replicated table, and newer servers more widely, would drop the second block silently. Since
-    26.2 one setting supersedes the older one, which older servers know alone.
+    A profile may cut answers off after so many rows, also those that the drivers ask for by themselves. A server
+    may know no such settings, or not let this user set them.
     """
-    options = engine.get_execution_options()
+    for settings in (FIRST_SETTINGS, LIMITS):
+        first = with_server_settings(engine, settings)
+        try:
+            with without_words_on_settings():
+                ask_version(first)
+            return first
+        except SentinelError as error:
+            first.dispose()
+            if error.__cause__ is None or server_code(error.__cause__) not in SETTING_CODES:
+                raise
+    return with_server_settings(engine)
+
+
+def read_settable(engine: Engine) -> frozenset[str]:
+    """Ask which settings this user may set."""
+    rows = run_statement(engine, SETTABLE_STATEMENT, repeatable=True)
+    return frozenset(str(rows[0][0]).split(",")) if rows else frozenset()
+
+
+def with_server_settings(engine: Engine, settable: Collection[str] = ()) -> Engine:
+    """Make the engine again with its time limits, with what is pinned, and so that all its drivers find the server."""
+    options = {**engine.get_execution_options(), SETTABLE_OPTION: frozenset(settable)}
     limits = limits_of(engine)
-    settings: dict[str, str] = {}
-    if version is not None:
-        settings = {"deduplicate_insert": "disable"} if version >= (26, 2) else {"insert_deduplicate": "0"}
+    settings = pinned_settings(settable)
+    url = complete_port(engine.url)
     if engine.dialect.driver == "http":
         session = partial(PatientSession, limits.connect_seconds, limits.answer_seconds)
-        # So that a text of an instant may say its zone.
-        settings |= {"date_time_input_format": "best_effort"} if version else {}
-        arguments = {"http_session": session, "ch_settings": settings}
-        return create_engine(engine.url, connect_args=arguments, execution_options=options)
+        arguments = {"http_session": session, "ch_settings": settings, "verify": tls_verify(url)}
+        made = create_engine(url, connect_args=arguments, execution_options=options)
+        event.listen(made, "do_connect", bracket_host)
+        return made
     timeouts = {"connect_timeout": str(limits.connect_seconds), "send_receive_timeout": str(limits.answer_seconds)}
-    url = engine.url.update_query_dict({**timeouts, **settings, **engine.url.query})
-    return create_engine(url, execution_options=options)
+    made = create_engine(url.update_query_dict({**timeouts, **url.query}), execution_options=options)
+    # First of all, so that it comes before what the dialect asks on its first connection.
+    event.listen(made, "connect", partial(pin_settings, settings), insert=True)
+    return made
+
+
+def bracket_host(dialect: Dialect, record: object, arguments: list[Any], named: dict[str, Any]) -> None:
+    """Write an IPv6 host as a URL does: clickhouse-sqlalchemy 0.3.2 writes it bare."""
+    scheme, _, rest = arguments[0].partition("://")
+    place, _, path = rest.partition("/")
+    host, _, port = place.rpartition(":")
+    if ":" in host and not host.startswith("["):
+        arguments[0] = f"{scheme}://[{host}]:{port}/{path}"
+
+
+def pin_settings(settings: Mapping[str, str], connection: Any, record: object) -> None:
+    """Pin a native connection's settings: they have the last word over those in the URL."""
+    connection.transport.settings.update(settings)
+
+
+@contextmanager
+def without_words_on_settings() -> Iterator[None]:
+    """Let the native driver leave settings out in silence: it cannot send those of today to a server before 20.1."""
+    log = logging.getLogger("clickhouse_driver.settings.writer")
+    before = log.disabled
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def server_version(engine: Engine) -> tuple[int, int]:

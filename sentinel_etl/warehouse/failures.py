@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 from urllib3.exceptions import HTTPError
 
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
+from sentinel_etl.warehouse.address import authority
 
-__all__ = ["CONNECTION_ERRORS", "warehouse_failed", "warehouse_may_recover"]
+__all__ = ["CONNECTION_ERRORS", "SETTING_CODES", "server_code", "warehouse_failed", "warehouse_may_recover"]
 
 
 # The server's own numbers of its errors; clickhouse_driver uses the first two for its own, too.
@@ -26,6 +27,12 @@ ALL_CONNECTION_TRIES_FAILED = 279  # by the server, to its shards
 NOT_ENOUGH_SPACE = 243
 # Unknown database, unknown user, wrong password, password required, authentication failed.
 LOGIN_CODES = (81, 192, 193, 194, 516)
+
+# Unknown setting, and two that say that this user may not set it: readonly, or bounded to other values.
+SETTING_CODES = (115, 164, 452)
+
+# OpenSSL's words; a check that failed fails again.
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 # The operating system's words, which the server repeats under many codes.
 DISK_FULL = os.strerror(errno.ENOSPC)
@@ -63,6 +70,8 @@ def server_code(error: BaseException) -> int | None:
 def warehouse_may_recover(error: BaseException) -> bool:
     """Tell whether a failure may pass: a server that is away or starting, a connection that broke."""
     code = server_code(error)
+    if UNTRUSTED in str(error):
+        return False
     if code is not None:
         return code in (SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED)
     if isinstance(error, ClickHouseError | WarehouseUnreachable):
@@ -78,10 +87,16 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
         if code == NOT_ENOUGH_SPACE or DISK_FULL in message:
             message = f"its disk is full; free some space there, then run it again ({message})"
         return SentinelError(f"the warehouse refused a statement: {message[:600]}")
+    if UNTRUSTED in message:
+        return WarehouseUnreachable(
+            f"expected ClickHouse at {authority(engine.url)} to show a certificate that is trusted here; found: "
+            f"{shorten_certificate_error(message)}. Name the file of its authority in SENTINEL_WAREHOUSE_URL, as "
+            "?protocol=https&verify=/path/ca.pem over HTTP, as ?secure=True&ca_certs=/path/ca.pem over native"
+        )
     login = code in LOGIN_CODES
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
-        f"expected ClickHouse at {engine.url.host}:{engine.url.port}, database {engine.url.database}; found: "
+        f"expected ClickHouse at {authority(engine.url)}, database {engine.url.database}; found: "
         f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right"
     )
 
@@ -90,3 +105,8 @@ def shorten_connection_error(message: str) -> str:
     """Shorten what is printed; nothing is decided by these words."""
     known = re.search(r"Connection refused|timed out|Name or service not known|Connection reset|Broken pipe", message)
     return known[0] if known else message[:200]
+
+
+def shorten_certificate_error(message: str) -> str:
+    known = re.search(r"certificate verify failed: ([^(\[\]]+)", message)
+    return known[1].strip() if known else "that it is not"

@@ -16,6 +16,7 @@ from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse.query import open_arrow_client
+from sentinel_etl.warehouse.session import only_settable
 from sentinel_etl.warehouse.types import fact_types
 from sentinel_etl.warehouse.wire import literal_values, stream_column
 
@@ -26,15 +27,8 @@ CHUNK_ROWS = 20_000
 # A fifth of the bytes: what LZ4 costs is less than what copying them through two sockets' ends does.
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
-# Those that a server does not know are left out.
+# What costs less so, beside what `session.PINNED` has for every statement; left out where it cannot be set.
 INSERT_SETTINGS = {
-    # A NULL for a Nullable column is a NULL, not the column's default.
-    "input_format_null_as_default": "0",
-    # Two equal blocks are two: see `warehouse.with_server_settings`.
-    "insert_deduplicate": "0",
-    "deduplicate_insert": "disable",
-    # Through a Distributed table: acknowledged when the shards have the rows.
-    "insert_distributed_sync": "1",
     # One part for what half a gigabyte holds, a million and a half rows: a window of less is switched as it
     # is, with no merge before.
     "min_insert_block_size_rows": "0",
@@ -78,7 +72,7 @@ def insert_arrow(tables: Iterable[pa.Table], table: Table, warehouse: Engine) ->
         yield buffer.getvalue()
 
     with open_arrow_client(warehouse) as client:
-        settings = {name: value for name, value in INSERT_SETTINGS.items() if name in client.server_settings}
+        settings = only_settable(warehouse, INSERT_SETTINGS)
         client.raw_insert(table.name, schema.names, insert_block=body(), settings=settings, fmt="ArrowStream")
     return rows
 
@@ -114,3 +108,18 @@ def check_there(table: Table, warehouse: Engine) -> None:
     """Refuse a table that is not there: pandas would try to make one of its own idea."""
     if not has_table(warehouse, table.name):
         raise SchemaMismatch(f"expected a table {table.name} in the warehouse, found none", stage="load")
+
+
+def sql_values(column: pa.ChunkedArray, warehouse: Engine) -> Any:
+    """Give a column's values as the Python objects that the driver renders without loss.
+
+    clickhouse-sqlalchemy's HTTP escaper writes a datetime without its microseconds, so over HTTP an
+    instant goes as text.
+    """
+    if pa.types.is_timestamp(column.type) and warehouse.dialect.driver == "http":
+        # Arrow's %S writes the seconds with the unit's fraction.
+        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), "%Y-%m-%d %H:%M:%S")
+    values = column.to_pylist()
+    if pa.types.is_list(column.type):
+        values = [[] if value is None else value for value in values]  # an absent array is an empty one
+    return pd.Series(values, dtype=object)

@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import clickhouse_connect
 import pandas as pd
+import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
 from sqlalchemy import Engine, Select, text
 
 from sentinel_etl.arrow import as_frame
 from sentinel_etl.retry import limits_of, try_again
+from sentinel_etl.warehouse.address import complete_port, is_secure, tls_verify
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed, warehouse_may_recover
+from sentinel_etl.warehouse.session import only_settable, pinned_settings, settable_of
 
-__all__ = ["open_arrow_client", "query_df", "run_statement"]
+__all__ = ["open_arrow_client", "query_df", "read_number", "run_statement"]
 
 
 # Nothing may be written, settings may be set: what only reads may be sent again.
@@ -50,6 +53,17 @@ def run_statement(
         raise warehouse_failed(engine, error) from error
 
 
+def read_number(engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None) -> int:
+    """Run a statement that counts, and return the count.
+
+    No row is 0: a user whose settings cannot be changed may have it so that an aggregate of no rows is no row.
+    https://clickhouse.com/docs/operations/settings/settings#empty_result_for_aggregation_by_empty_set
+
+    Raises: as `run_statement`.
+    """
+    return sum(int(row[0]) for row in run_statement(engine, statement, parameters, repeatable=True))
+
+
 def query_df(
     engine: Engine,
     statement: str | Select[Any],
@@ -72,12 +86,10 @@ def query_df(
     def read() -> pd.DataFrame:
         if engine.dialect.driver == "http":
             with open_arrow_client(engine) as client:
-                settings = {
-                    name: value for name, value in (READ_ONLY | dict(hints or {})).items() if may_set(client, name)
-                }
-                return as_frame(
-                    client.query_arrow(statement, dict(parameters or {}), settings=settings, use_strings=True)
-                )
+                settings = only_settable(engine, READ_ONLY | dict(hints or {}))
+                # Whether texts come as texts is the session's to set, and not this call's.
+                answer = client.query_arrow(statement, dict(parameters or {}), settings=settings)
+                return as_frame(with_texts(answer))
         with engine.connect() as connection:
             return pd.read_sql(statement, connection, params=parameters)
 
@@ -85,6 +97,18 @@ def query_df(
         return try_again(engine, warehouse_may_recover)(read)
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
+
+
+def with_texts(answer: pa.Table) -> pa.Table:
+    """Read as text what came as bytes: servers before 24.6 send texts so to a user who may not change that."""
+
+    def texts_for_bytes(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(kind):
+            return pa.list_(texts_for_bytes(kind.value_type))
+        return pa.string() if pa.types.is_binary(kind) else kind
+
+    schema = pa.schema([field.with_type(texts_for_bytes(field.type)) for field in answer.schema])
+    return answer if schema == answer.schema else answer.cast(schema)
 
 
 # A new client first reads all of the server's settings, 30 ms that every question would wait for.
@@ -108,23 +132,34 @@ def open_arrow_client(engine: Engine) -> Iterator[Client]:
         raise warehouse_failed(engine, error) from error
 
 
+class SessionClient(HttpClient):
+    """A client that sends the session's settings with its first requests, too, by which it gets to know the server."""
+
+    def __init__(self, pinned: Mapping[str, str], **named: Any) -> None:
+        self.pinned = pinned
+        super().__init__(settings=dict(pinned), **named)
+
+    def _init_common_settings(self, tz_source: Any) -> None:
+        self.params.update(self.pinned)
+        super()._init_common_settings(tz_source)
+
+
 def make_arrow_client(engine: Engine) -> Client:
-    url = engine.url
-    limits = limits_of(engine)
-    return clickhouse_connect.get_client(
-        host=url.host,
-        port=url.port or 8123,
+    """Make the client that finds the server, and checks its certificate, as the engine's own driver does."""
+    url = complete_port(engine.url)
+    limits, verify = limits_of(engine), tls_verify(url)
+    return SessionClient(
+        pinned_settings(settable_of(engine)),
+        host=str(url.host),
+        port=int(url.port or 0),
         username=url.username or "default",
         password=url.password or "",
         database=url.database or "default",
-        interface=str(url.query.get("protocol", "http")),
+        interface="https" if is_secure(url) else "http",
+        verify=verify is not False,
+        ca_cert=verify if isinstance(verify, str) else None,
         connect_timeout=limits.connect_seconds,
         send_receive_timeout=limits.answer_seconds,
         autogenerate_session_id=False,  # sessions serialize; the run's queries are independent
         compress=False,  # inserts carry Arrow's own LZ4, and answers are small
     )
-
-
-def may_set(client: Client, name: str) -> bool:
-    known = client.server_settings.get(name)
-    return known is not None and not known.readonly

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from sentinel_etl.config.fact_table import content_columns
 from sentinel_etl.warehouse.ddl import cluster_of
-from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.query import read_number
 from sentinel_etl.window import Window
 
 __all__ = ["count_rows", "in_time_window", "instant", "is_staged", "row_hash", "rows_of_window"]
@@ -57,4 +57,4 @@ def is_staged(fact_table: Table, staging: Table) -> ColumnElement[bool]:
 
 def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:
     counted = select(func.count()).select_from(table).where(condition)
-    return int(run_statement(warehouse, counted, repeatable=True)[0][0])
+    return read_number(warehouse, counted)
