@@ -12,18 +12,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from clickhouse_sqlalchemy import Table, engines, types
 from clickhouse_sqlalchemy.exceptions import DatabaseException
-from sqlalchemy import Column, Engine, MetaData, create_engine, text
+from forwarders import forwarded, make_authority
+from sqlalchemy import Column, Engine, MetaData, create_engine, make_url, text
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
 from sentinel_etl.load.load import load_data
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.engine import open_warehouse, with_server_settings
 from sentinel_etl.warehouse.failures import server_code, warehouse_may_recover
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.tables import create_table
@@ -256,6 +258,36 @@ def test_a_server_older_than_22_8_is_refused(server: OldServer, protocol: str) -
     too_old(server)
     with pytest.raises(WarehouseUnreachable, match=r"expected ClickHouse 22\.8 or newer at 127\.0\.0\.1; found 18\."):
         open_warehouse(getattr(server, protocol))
+
+
+@pytest.mark.parametrize("protocol", ["http", "native"])
+def test_a_server_is_found_at_an_ipv6_address(server: OldServer, protocol: str) -> None:
+    too_old(server)
+    url = make_url(getattr(server, protocol))
+    with forwarded(("127.0.0.1", int(url.port or 0)), "::1") as port:
+        there = url.set(host="::1", port=port).render_as_string(hide_password=False)
+        with pytest.raises(WarehouseUnreachable, match=r"expected ClickHouse 22\.8 or newer at ::1; found 18\."):
+            open_warehouse(there)
+
+
+def test_a_server_behind_tls_is_checked_against_the_url_s_authority(server: OldServer, tmp_path: Path) -> None:
+    too_old(server)
+    url = make_url(server.native)
+    authority, context = make_authority(tmp_path)
+    with forwarded(("127.0.0.1", int(url.port or 0)), context=context) as port:
+        query = {"secure": "True", "verify": "True", "ca_certs": str(authority)}
+        there = url.set(port=port, query=query).render_as_string(hide_password=False)
+        with pytest.raises(WarehouseUnreachable, match="found 18"):
+            open_warehouse(there)
+
+
+def test_what_is_pinned_has_the_last_word_over_the_url(server: OldServer) -> None:
+    asked = create_engine(f"{server.native}?extremes=1&join_use_nulls=1&max_threads=3")
+    engine = with_server_settings(asked, ["extremes", "join_use_nulls"])
+    names = "'extremes', 'join_use_nulls', 'max_threads'"
+    found = run_statement(engine, f"SELECT name, value FROM system.settings WHERE name IN ({names}) ORDER BY name")
+    engine.dispose()
+    assert [tuple(row) for row in found] == [("extremes", "0"), ("join_use_nulls", "0"), ("max_threads", "3")]
 
 
 @pytest.mark.parametrize("protocol", ["http", "native"])
