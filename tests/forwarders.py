@@ -1,4 +1,4 @@
-"""Forwards connections to a server: from an IPv6 address, or from behind TLS with a certificate of its own authority."""
+"""Forwards connections to a server: from an IPv6 address, or from TLS with a certificate of an authority of its own."""
 
 from __future__ import annotations
 

@@ -13,11 +13,14 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     """Measure how far each event type's (or station's) scores have moved: events, events before, PSI, KS, KS p.
 
     In: `Measures.scores`, twice: ``by``, base_risk_score, events. Out: a row for each value of ``by``
-    that both have. KS is the largest gap between the two cumulative shares; its p-value is the
-    asymptotic one (`scipy.special.kolmogorov`) for the two sizes. They are computed from counts, because
-    `scipy.stats.ks_2samp` takes single events, of which 28 nights may hold millions.
+    that both have; none where the fact table has no score. KS is the largest gap between the two
+    cumulative shares; its p-value is the asymptotic one (`scipy.special.kolmogorov`) for the two sizes.
+    They are computed from counts, because `scipy.stats.ks_2samp` takes single events, of which 28 nights
+    may hold millions.
     """
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
+    if "base_risk_score" not in tonight.columns:
+        tonight = tonight.iloc[:0]
     for name, group in tonight.groupby(by):
         past = before[before[by] == name]
         scores = sorted({*group["base_risk_score"], *past["base_risk_score"]})

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.scene import Scene
+from sentinel_etl.warehouse.names import write_statement
 from sentinel_etl.warehouse.query import query_df
 
 __all__ = ["attach_evidence"]
@@ -30,10 +31,8 @@ def attach_evidence(checks: Sequence[Check], now: Scene, published: Scene, wareh
         build = GATES[check.gate].evidence
         if not check.passed and build is not None:
             rows = query_df(warehouse, build(now, check.subjects).limit(EXAMPLES))
-            query = build(later, check.subjects).compile(
-                dialect=warehouse.dialect, compile_kwargs={"literal_binds": True}
-            )
-            check = replace(check, examples=examples_of(rows), query=" ".join(str(query).split()))
+            query = write_statement(build(later, check.subjects), warehouse.dialect)
+            check = replace(check, examples=examples_of(rows), query=" ".join(query.split()))
         explained.append(check)
     return explained
 

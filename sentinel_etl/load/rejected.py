@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.arrow import as_frame
 from sentinel_etl.load.load import load_data
+from sentinel_etl.warehouse.rows import now_for
 from sentinel_etl.warehouse.tables import create_staging
 
 __all__ = ["Rejected", "RejectedRows"]
@@ -87,7 +88,7 @@ class RejectedRows:
             return
         if self.staging is None:
             self.staging = create_staging(self.table, self.run_id, self.warehouse)
-        stamped = as_frame(pa.concat_tables(self.held)).assign(run_id=self.run_id, loaded_at=pd.Timestamp.now("UTC"))
+        stamped = as_frame(pa.concat_tables(self.held)).assign(run_id=self.run_id, loaded_at=now_for(self.table))
         load_data(stamped, self.staging, self.warehouse)
         self.held.clear()
 

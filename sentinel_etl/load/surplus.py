@@ -13,16 +13,13 @@ from sqlalchemy import ColumnElement, Engine, func, literal_column, select
 from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.config.fact_table import RUN_COLUMNS, content_columns
 from sentinel_etl.load.load import load_data
-from sentinel_etl.warehouse.ddl import delete_statements, has_id
+from sentinel_etl.warehouse.ddl import delete_statements, has_id, split_ids
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.rows import row_hash
 from sentinel_etl.warehouse.types import fact_types
 from sentinel_etl.warehouse.wire import read_back
 
 __all__ = ["take_surplus"]
-
-# Ids that are looked up and deleted at a time.
-IDS_AT_A_TIME = 1_000
 
 
 def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Table]:
@@ -33,7 +30,7 @@ def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Ta
     and the audit says so. An interruption leaves a staging table that lacks rows, which nobody publishes.
     """
     totals = select(func.count(), func.uniqExact(staging.c.event_id))
-    rows, keys = run_statement(warehouse, totals, repeatable=True)[0]
+    [(rows, keys)] = run_statement(warehouse, totals, repeatable=True) or [(0, 0)]
     if rows == keys or rows - keys > most:
         return
     names = content_columns(staging)
@@ -44,8 +41,7 @@ def take_surplus(staging: Table, most: int, warehouse: Engine) -> Iterator[pa.Ta
     columns: list[ColumnElement[Any]] = [
         literal_column(read_back(name, facts[name])).label(name) for name in (*names, *RUN_COLUMNS)
     ]
-    for first in range(0, len(ids), IDS_AT_A_TIME):
-        some = ids[first : first + IDS_AT_A_TIME]
+    for some in split_ids(ids):
         statement = select(*columns).select_from(staging).where(literal_column(has_id(some))).order_by(*order)
         found = as_arrow(query_df(warehouse, statement))
         ids_found = found["event_id"].to_pylist()

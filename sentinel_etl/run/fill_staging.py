@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +22,7 @@ from sentinel_etl.transform.concatenate import concatenate
 from sentinel_etl.transform.misfits import sort_rows
 from sentinel_etl.transform.rejected import write_refused, write_surplus
 from sentinel_etl.warehouse.contract import count_outside
+from sentinel_etl.warehouse.rows import now_for
 
 __all__ = ["Extracted", "Staged", "fill_staging"]
 
@@ -100,8 +100,8 @@ class Transformed:
 
 def transform(job: Job, batches: Iterator[Mapping[str, pd.DataFrame]]) -> Iterator[Transformed]:
     """Turn batches of raw events into fact rows, stamped with the run."""
-    loaded_at = pd.Timestamp(datetime.now(UTC))
     pipeline = job.context.pipeline
+    loaded_at = now_for(pipeline.fact_table)
 
     def transform_batch(frames: Mapping[str, pd.DataFrame]) -> Transformed:
         with job.clock.measure("transform"):

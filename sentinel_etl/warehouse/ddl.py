@@ -9,15 +9,17 @@ https://clickhouse.com/docs/sql-reference/distributed-ddl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from clickhouse_sqlalchemy import Table, engines
-from clickhouse_sqlalchemy.drivers.http.base import ClickHouseDialect_http
 from sqlalchemy import Column, MetaData, TextClause
 from sqlalchemy.schema import CreateTable
 
+from sentinel_etl.warehouse.names import DIALECT, as_sent
+
 __all__ = [
+    "DIALECT",
     "Way",
     "add_column_statements",
     "cluster_of",
@@ -26,9 +28,11 @@ __all__ = [
     "delete_statements",
     "drop_statements",
     "has_id",
+    "keep_unmerged_statement",
     "merge_statements",
     "on_cluster",
     "quote_identifier",
+    "split_ids",
     "staging_statements",
     "storage_name",
     "switch_statements",
@@ -37,7 +41,16 @@ __all__ = [
 
 Way = Literal["ATTACH", "REPLACE", "DROP"]
 
-DIALECT = ClickHouseDialect_http()
+# Half of max_query_size, 256 KiB where nobody has set it: the other half is for the rest of the statement.
+IDS_BYTES = 1 << 17
+
+# No merge for expired rows, and none of parts above a byte; OPTIMIZE still merges.
+# https://clickhouse.com/docs/operations/settings/merge-tree-settings
+NO_MERGES = {
+    "max_number_of_merges_with_ttl_in_pool": 0,
+    "max_bytes_to_merge_at_max_space_in_pool": 1,
+    "max_bytes_to_merge_at_min_space_in_pool": 1,
+}
 
 # The server fills in both: a path of the table's own, and the replica's name.
 # https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
@@ -46,7 +59,8 @@ REPLICA_NAME = "{replica}"
 
 
 def quote_identifier(name: str) -> str:
-    return str(DIALECT.identifier_preparer.quote_identifier(name))
+    """Quote a name for a statement that is sent as it is."""
+    return as_sent(str(DIALECT.identifier_preparer.quote_identifier(name)))
 
 
 def cluster_of(table: Table) -> str | None:
@@ -73,11 +87,20 @@ def create_statements(table: Table) -> list[str]:
 
 
 def staging_statements(fact_table: Table, name: str) -> list[str]:
-    """Create a table with the fact table's exact structure, keys and projections, empty."""
+    """Create a table with the fact table's exact structure, keys, projections and TTL, empty."""
     storage = f"{name}_local" if cluster_of(fact_table) else name
     model = quote_identifier(storage_name(fact_table))
     create = f"CREATE TABLE {quote_identifier(storage)}{on_cluster(fact_table)} AS {model}"
     return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
+
+
+def keep_unmerged_statement(table: Table) -> str:
+    """Let a table merge nothing by itself: a merge would take out what its TTL has expired.
+
+    https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#mergetree-removal-of-data
+    """
+    settings = ", ".join(f"{name} = {value}" for name, value in NO_MERGES.items())
+    return f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} MODIFY SETTING {settings}"
 
 
 def create_view(name: str, fact_table: Table, select: str, comment: str, *, replace: bool = False) -> str:
@@ -97,7 +120,7 @@ def add_column_statements(table: Table, column: Column[Any], after: str) -> list
     compiler = DIALECT.ddl_compiler(DIALECT, None)
     default = compiler.get_column_default_string(column)
     definition = f"{quote_identifier(column.name)} {column.type.compile(dialect=DIALECT)}"
-    definition += f" DEFAULT {default}" if default is not None else ""
+    definition += f" DEFAULT {as_sent(default)}" if default is not None else ""
     position = f"AFTER {quote_identifier(after)}" if after else "FIRST"
     names = dict.fromkeys((storage_name(table), table.name))
     alters = [f"ALTER TABLE {quote_identifier(name)}{on_cluster(table)} ADD COLUMN IF NOT EXISTS" for name in names]
@@ -111,6 +134,24 @@ def has_id(ids: Sequence[str]) -> str:
     """
     listed = ", ".join(f"unhex('{one.encode().hex()}')" for one in ids)
     return f"event_id IN ({listed})"
+
+
+def split_ids(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Split event_ids so that each part's `has_id` is well within the longest statement that a server reads.
+
+    https://clickhouse.com/docs/operations/settings/settings#max_query_size
+    """
+    part: list[str] = []
+    size = 0
+    for one in ids:
+        written = len(has_id([one]))
+        if part and size + written > IDS_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += written
+    if part:
+        yield part
 
 
 def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
@@ -148,7 +189,7 @@ def sync_statements(table: Table) -> list[str]:
 
 
 def compile_create(table: Table) -> str:
-    return str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT)).strip()
+    return as_sent(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT))).strip()
 
 
 def distributed(name: str, storage: str, table: Table) -> str:

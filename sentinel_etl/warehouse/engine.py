@@ -17,6 +17,7 @@ from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnre
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
 from sentinel_etl.warehouse.address import check_certificates, complete_port, tls_verify
 from sentinel_etl.warehouse.failures import SETTING_CODES, server_code
+from sentinel_etl.warehouse.names import take_any_name
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.session import (
     FIRST_SETTINGS,
@@ -118,12 +119,12 @@ def with_server_settings(engine: Engine, settable: Collection[str] = ()) -> Engi
         arguments = {"http_session": session, "ch_settings": settings, "verify": tls_verify(url)}
         made = create_engine(url, connect_args=arguments, execution_options=options)
         event.listen(made, "do_connect", bracket_host)
-        return made
+        return take_any_name(made)
     timeouts = {"connect_timeout": str(limits.connect_seconds), "send_receive_timeout": str(limits.answer_seconds)}
     made = create_engine(url.update_query_dict({**timeouts, **url.query}), execution_options=options)
     # First of all, so that it comes before what the dialect asks on its first connection.
     event.listen(made, "connect", partial(pin_settings, settings), insert=True)
-    return made
+    return take_any_name(made)
 
 
 def bracket_host(dialect: Dialect, record: object, arguments: list[Any], named: dict[str, Any]) -> None:

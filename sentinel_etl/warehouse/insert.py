@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.warehouse.catalog import has_table
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed
 from sentinel_etl.warehouse.projections import WRITE_SETTINGS
 from sentinel_etl.warehouse.query import open_arrow_client
@@ -73,7 +74,9 @@ def insert_arrow(tables: Iterable[pa.Table], table: Table, warehouse: Engine) ->
 
     with open_arrow_client(warehouse) as client:
         settings = only_settable(warehouse, INSERT_SETTINGS)
-        client.raw_insert(table.name, schema.names, insert_block=body(), settings=settings, fmt="ArrowStream")
+        client.raw_insert(
+            quote_identifier(table.name), schema.names, insert_block=body(), settings=settings, fmt="ArrowStream"
+        )
     return rows
 
 
@@ -114,11 +117,12 @@ def sql_values(column: pa.ChunkedArray, warehouse: Engine) -> Any:
     """Give a column's values as the Python objects that the driver renders without loss.
 
     clickhouse-sqlalchemy's HTTP escaper writes a datetime without its microseconds, so over HTTP an
-    instant goes as text.
+    instant goes as text, in UTC; of another zone's column it says so, which the server would else read by it.
     """
     if pa.types.is_timestamp(column.type) and warehouse.dialect.driver == "http":
         # Arrow's %S writes the seconds with the unit's fraction.
-        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), "%Y-%m-%d %H:%M:%S")
+        zone = "" if column.type.tz in (None, "UTC") else "Z"
+        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), f"%Y-%m-%d %H:%M:%S{zone}")
     values = column.to_pylist()
     if pa.types.is_list(column.type):
         values = [[] if value is None else value for value in values]  # an absent array is an empty one

@@ -18,6 +18,7 @@ from sentinel_etl.arrow import as_frame
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.warehouse.address import complete_port, is_secure, tls_verify
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed, warehouse_may_recover
+from sentinel_etl.warehouse.names import as_formatted, write_statement
 from sentinel_etl.warehouse.session import only_settable, pinned_settings, settable_of
 
 __all__ = ["open_arrow_client", "query_df", "read_number", "run_statement"]
@@ -31,7 +32,9 @@ READ_ONLY = {"readonly": "2"}
 def run_statement(
     engine: Engine, statement: Any, parameters: Mapping[str, Any] | None = None, *, repeatable: bool = False
 ) -> list[Any]:
-    """Run one statement, SQLAlchemy's or text with ``:name`` parameters, and return its rows.
+    """Run one statement, SQLAlchemy's or a text, and return its rows.
+
+    Where there are parameters, ``:name`` in a text is one of them; without, a text is sent as it is.
 
     Where the connection fails, nobody knows whether the server has done it. So only what is ``repeatable``
     is tried again: it reads, or leaves the same when done twice.
@@ -40,11 +43,14 @@ def run_statement(
         WarehouseUnreachable: the server does not answer, or refuses the login.
         SentinelError: the server refuses the statement.
     """
-    statement = text(statement) if isinstance(statement, str) else statement
 
     def run() -> list[Any]:
         with engine.connect() as connection:
-            result = connection.execute(statement, dict(parameters or {}))
+            if isinstance(statement, str) and not parameters:
+                result = connection.exec_driver_sql(as_formatted(statement), {})
+            else:
+                whole = text(statement) if isinstance(statement, str) else statement
+                result = connection.execute(whole, dict(parameters or {}))
             return list(result) if result.returns_rows else []
 
     try:
@@ -81,7 +87,8 @@ def query_df(
         SentinelError: the server refuses the statement.
     """
     if not isinstance(statement, str):
-        statement = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+        statement = write_statement(statement, engine.dialect)
+        statement = as_formatted(statement) if parameters else statement
 
     def read() -> pd.DataFrame:
         if engine.dialect.driver == "http":
@@ -90,8 +97,9 @@ def query_df(
                 # Whether texts come as texts is the session's to set, and not this call's.
                 answer = client.query_arrow(statement, dict(parameters or {}), settings=settings)
                 return as_frame(with_texts(answer))
+        whole = statement if parameters else as_formatted(statement)
         with engine.connect() as connection:
-            return pd.read_sql(statement, connection, params=parameters)
+            return pd.read_sql(whole, connection, params=dict(parameters or {}))
 
     try:
         return try_again(engine, warehouse_may_recover)(read)

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import (
     ColumnElement,
     Engine,
     and_,
+    column,
     func,
     literal_column,
     select,
 )
+from sqlalchemy.sql import quoted_name
 
 from sentinel_etl.config.fact_table import content_columns
 from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import read_number
+from sentinel_etl.warehouse.types import arrow_schema
 from sentinel_etl.window import Window
 
-__all__ = ["count_rows", "in_time_window", "instant", "is_staged", "row_hash", "rows_of_window"]
+__all__ = ["count_rows", "in_time_window", "instant", "is_staged", "now_for", "row_hash", "rows_of_window"]
 
 
 def row_hash(table: Table) -> ColumnElement[int]:
     """Build the hash of one row's content."""
-    columns: list[ColumnElement[Any]] = [literal_column(f'"{name}"') for name in content_columns(table)]
+    columns: list[ColumnElement[Any]] = [column(quoted_name(name, quote=True)) for name in content_columns(table)]
     return func.cityHash64(func.tuple(*columns))
 
 
@@ -53,6 +57,12 @@ def is_staged(fact_table: Table, staging: Table) -> ColumnElement[bool]:
     operator = "GLOBAL IN" if cluster_of(fact_table) else "IN"
     column: ColumnElement[str] = fact_table.c.event_id
     return column.op(operator, is_comparison=True)(select(staging.c.event_id).scalar_subquery())
+
+
+def now_for(table: Table) -> pd.Timestamp:
+    """Give the time of day as the table's loaded_at can hold it: to the second, or to a fraction of one."""
+    unit = arrow_schema(table).field("loaded_at").type.unit
+    return pd.Timestamp.now("UTC").floor(unit).as_unit(unit)
 
 
 def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:

@@ -77,7 +77,9 @@ def literal_values(column: pa.ChunkedArray, fact: FactType, driver: str) -> list
     if pa.types.is_map(column.type):
         return [dict(each or []) for each in values]
     if fact.item and fact.item.kind == "map":
-        return [[dict(each) for each in listed] for listed in values]
+        return [[dict(each) for each in listed or []] for listed in values]
+    if fact.item:
+        return [listed or [] for listed in values]
     if fact.kind == "big integer" and driver == "native":
         return [None if each is None else int(each) for each in values]
     return values

@@ -99,10 +99,10 @@ def test_a_certificate_of_an_unknown_authority_is_one_sentence_over_native(
     ],
 )
 def test_a_file_of_certificates_that_is_not_there_or_is_none_is_one_sentence(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ConfigurationError, match="expected a file of certificates in PEM at .*, found none"):
+    with pytest.raises(ConfigurationError, match=r"expected a file of certificates in PEM at .*, found none"):
         open_warehouse(url.format(file=tmp_path / "none.pem"))
     (tmp_path / "words.pem").write_text("words")
-    with pytest.raises(ConfigurationError, match="words.pem, found one that cannot be used"):
+    with pytest.raises(ConfigurationError, match=r"words\.pem, found one that cannot be used"):
         open_warehouse(url.format(file=tmp_path / "words.pem"))
 
 

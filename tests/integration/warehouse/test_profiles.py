@@ -39,7 +39,7 @@ PROFILE = {
     "cast_keep_nullable": "1",
     "count_distinct_implementation": "uniqHLL12",
     "data_type_default_nullable": "1",
-    "date_time_input_format": "best_effort_us",
+    "date_time_input_format": "basic",
     "date_time_output_format": "unix_timestamp",
     "empty_result_for_aggregation_by_empty_set": "1",
     "enable_positional_arguments": "0",

@@ -1,0 +1,70 @@
+"""How names of any characters pass through the drivers, which format statements with percent signs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from clickhouse_sqlalchemy.drivers.base import ClickHouseIdentifierPreparer
+from clickhouse_sqlalchemy.drivers.http.base import ClickHouseDialect_http
+from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.sql import ClauseElement
+
+__all__ = ["DIALECT", "as_formatted", "as_sent", "take_any_name", "write_statement"]
+
+
+class NamePreparer(ClickHouseIdentifierPreparer):  # type: ignore[misc]
+    """Quotes names as the server reads them: a backslash within a quoted name is an escape there, as in a text.
+
+    https://clickhouse.com/docs/sql-reference/syntax#identifiers
+    """
+
+    def _escape_identifier(self, value: str) -> str:
+        return str(super()._escape_identifier(value.replace("\\", "\\\\")))
+
+
+def with_name_preparer(dialect: Dialect) -> Dialect:
+    dialect.identifier_preparer = NamePreparer(dialect)
+    return dialect
+
+
+DIALECT: Any = with_name_preparer(ClickHouseDialect_http())
+
+
+def as_sent(compiled: str) -> str:
+    """Turn what SQLAlchemy has compiled into what the server is to read: each percent sign once."""
+    return compiled % ()
+
+
+def as_formatted(statement: str) -> str:
+    """Turn what the server is to read into what a driver formats: each percent sign twice."""
+    return statement.replace("%", "%%")
+
+
+def write_statement(statement: ClauseElement, dialect: Dialect = DIALECT) -> str:
+    """Write a statement with its values in it, as the server is to read it."""
+    return as_sent(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+
+
+def take_any_name(engine: Engine) -> Engine:
+    """Let an engine write columns of any name, in chunks of rows, too."""
+    with_name_preparer(engine.dialect)
+    event.listen(engine, "do_executemany", send_http_rows if engine.dialect.driver == "http" else send_native_rows)
+    return engine
+
+
+def send_http_rows(cursor: Any, statement: str, rows: Sequence[dict[str, Any]], context: object) -> bool:
+    """Send rows in the place of clickhouse-sqlalchemy 0.3.2, which formats the values alone and not the names.
+
+    It also takes the first VALUES for the keyword, be it part of a name.
+    """
+    head, values, template = statement.rpartition(" VALUES ")
+    escaper = cursor._params_escaper
+    cursor.execute(as_sent(head) + values + ", ".join(template % escaper.escape(row) for row in rows))
+    return True
+
+
+def send_native_rows(cursor: Any, statement: str, rows: Sequence[dict[str, Any]], context: object) -> bool:
+    """Send rows in the order of their columns, because a parameter's name need not be its column's."""
+    cursor.executemany(as_sent(statement), [tuple(row.values()) for row in rows], context=context)
+    return True
