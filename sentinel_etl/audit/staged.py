@@ -12,12 +12,15 @@ from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.window_gates import (
     check_counts,
     check_events,
+    check_expired,
     check_keys,
     check_nulls,
     check_scores,
     check_shrink,
     check_window,
 )
+from sentinel_etl.warehouse.catalog import count_expired, has_ttl
+from sentinel_etl.warehouse.ddl import storage_name
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import count_rows, rows_of_window
 from sentinel_etl.warehouse.types import is_nullable
@@ -47,7 +50,7 @@ def audit_staging(
     staged = measure_staging(staging, sent_nulls, warehouse)
     outside = count_rows(staging, ~rows_of_window(staging, window, event_types), warehouse)
     before = count_rows(fact_table, rows_of_window(fact_table, window, event_types), warehouse)
-    return [
+    checks = [
         check_counts(source_counts, staged.by_type, rejected_counts),
         check_keys(staged.rows, staged.keys),
         check_nulls(sent_nulls, staged.nulls),
@@ -56,6 +59,9 @@ def audit_staging(
         check_shrink(before, staged.rows, max_shrink, allow_shrink),
         check_events(staged.rows),
     ]
+    storage = storage_name(staging)
+    expiring = has_ttl(warehouse, storage)
+    return checks + ([check_expired(count_expired(warehouse, storage), fact_table)] if expiring else [])
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ def measure_staging(staging: Table, columns: Mapping[str, int], warehouse: Engin
     nulls = [func.countIf(func.isNull(column)) for column in nullable]
     measures = [func.count(), func.uniqExact(staging.c.event_id), bad, *nulls]
     labelled = (measure.label(f"m{n}") for n, measure in enumerate(measures))
-    row = run_statement(warehouse, select(*labelled), repeatable=True)[0]
-    rows, keys, bad_scores, *counted = map(int, row)
+    found = run_statement(warehouse, select(*labelled), repeatable=True)
+    rows, keys, bad_scores, *counted = map(int, found[0]) if found else [0] * len(measures)
     rows_by_type = select(staging.c.event_type, func.count()).group_by(staging.c.event_type)
     by_type = run_statement(warehouse, rows_by_type, repeatable=True)
     return StagedMeasures(

@@ -20,6 +20,7 @@ __all__ = [
     "check_accepted",
     "check_counts",
     "check_events",
+    "check_expired",
     "check_keys",
     "check_nulls",
     "check_ranges",
@@ -251,4 +252,27 @@ def describe_range(name: str, least: float | None, most: float | None) -> str:
     return f"{name} at least {least:g}" if least is not None else f"{name} at most {most:g}"
 
 
-WINDOW_GATES = (ACCEPTED, COUNTS, KEYS, NULLS, WINDOW, SCORES, COLLAPSE, EVENTS, RANGES)
+def select_oldest(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
+    events = scene.select_events(literal_column("1") == 1).order_by(None)
+    return events.order_by(scene.rows.c.event_timestamp, scene.rows.c.event_id)
+
+
+EXPIRED = Gate(
+    "rows_not_expired",
+    "rows outlive the fact table's TTL",
+    Severity.BLOCK,
+    "rows that the fact table's own TTL has expired: none; asked where it has a TTL",
+    evidence=select_oldest,
+)
+
+
+def check_expired(rows: int, table: Table) -> Check:
+    """Judge the rows of staged parts that hold a row past the fact table's TTL: its next merge would drop it."""
+    hint = (
+        f"some or all of {rows} rows past it, which ClickHouse would drop at the next merge; load no night that is so "
+        f"old, or lengthen the TTL with ALTER TABLE {table.name} MODIFY TTL"
+    )
+    return EXPIRED.check(rows == 0, f"no row past the TTL of {table.name}", hint if rows else "none")
+
+
+WINDOW_GATES = (ACCEPTED, COUNTS, KEYS, NULLS, WINDOW, SCORES, COLLAPSE, EVENTS, RANGES, EXPIRED)

@@ -6,12 +6,39 @@ from sqlalchemy import Engine
 
 from sentinel_etl.warehouse.query import read_number, run_statement
 
-__all__ = ["count_parts", "describe_columns", "has_table", "list_tables", "read_partition_key", "read_sorting_key"]
+__all__ = [
+    "count_expired",
+    "count_parts",
+    "describe_columns",
+    "has_table",
+    "has_ttl",
+    "list_tables",
+    "read_partition_key",
+    "read_sorting_key",
+]
 
 
 def has_table(warehouse: Engine, name: str) -> bool:
     statement = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name"
     return read_number(warehouse, statement, {"name": name}) > 0
+
+
+def has_ttl(warehouse: Engine, name: str) -> bool:
+    """Tell whether a table, or a column of it, has a TTL; what only reads like one is taken for one."""
+    statement = (
+        "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = :name "
+        "AND position(create_table_query, ' TTL ') > 0"
+    )
+    return read_number(warehouse, statement, {"name": name}) > 0
+
+
+def count_expired(warehouse: Engine, table: str) -> int:
+    """Count the rows of a table's parts, on this server, in which the table's TTL has expired some row or all."""
+    statement = (
+        "SELECT sum(rows) FROM system.parts WHERE database = currentDatabase() AND table = :name AND active "
+        "AND toUnixTimestamp(delete_ttl_info_min) > 0 AND delete_ttl_info_min <= now()"
+    )
+    return read_number(warehouse, statement, {"name": table})
 
 
 def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> list[str]:

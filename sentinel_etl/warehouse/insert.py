@@ -111,19 +111,3 @@ def check_there(table: Table, warehouse: Engine) -> None:
     """Refuse a table that is not there: pandas would try to make one of its own idea."""
     if not has_table(warehouse, table.name):
         raise SchemaMismatch(f"expected a table {table.name} in the warehouse, found none", stage="load")
-
-
-def sql_values(column: pa.ChunkedArray, warehouse: Engine) -> Any:
-    """Give a column's values as the Python objects that the driver renders without loss.
-
-    clickhouse-sqlalchemy's HTTP escaper writes a datetime without its microseconds, so over HTTP an
-    instant goes as text, in UTC; of another zone's column it says so, which the server would else read by it.
-    """
-    if pa.types.is_timestamp(column.type) and warehouse.dialect.driver == "http":
-        # Arrow's %S writes the seconds with the unit's fraction.
-        zone = "" if column.type.tz in (None, "UTC") else "Z"
-        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), f"%Y-%m-%d %H:%M:%S{zone}")
-    values = column.to_pylist()
-    if pa.types.is_list(column.type):
-        values = [[] if value is None else value for value in values]  # an absent array is an empty one
-    return pd.Series(values, dtype=object)

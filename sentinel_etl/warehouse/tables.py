@@ -7,12 +7,14 @@ from sqlalchemy import Column, Engine, MetaData
 
 from sentinel_etl.config.fact_table import INSTANT, INTEGER, KEYWORD, TEXT, optional, rejected_name
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.warehouse.catalog import describe_columns
+from sentinel_etl.warehouse.catalog import describe_columns, has_ttl
 from sentinel_etl.warehouse.ddl import (
     cluster_of,
     create_statements,
     drop_statements,
+    keep_unmerged_statement,
     staging_statements,
+    storage_name,
 )
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.types import server_type
@@ -87,7 +89,8 @@ STAGING_MARK = "__staging_"
 def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
     """Create this run's staging table with the fact table's structure, keys and projections.
 
-    ``CREATE TABLE … AS`` copies all three, which `ATTACH PARTITION` and `REPLACE PARTITION` demand.
+    The TTL comes, too, because parts bring the time of their expiry with them; but nothing expires before it has
+    been audited. ``CREATE TABLE … AS`` copies all of them, which `ATTACH PARTITION` and `REPLACE PARTITION` demand.
     https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
     An interruption leaves an empty table, which `sweep_staging` drops.
     """
@@ -97,7 +100,10 @@ def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
     for statement in distributed:  # IF NOT EXISTS, unlike the first
         run_statement(warehouse, statement, repeatable=True)
     columns = [Column(column.name, column.type, server_default=column.server_default) for column in fact_table.columns]
-    return Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
+    staging = Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
+    if has_ttl(warehouse, storage_name(staging)):
+        run_statement(warehouse, keep_unmerged_statement(staging), repeatable=True)
+    return staging
 
 
 def drop_staging(staging: Table, warehouse: Engine) -> None:

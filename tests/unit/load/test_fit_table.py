@@ -145,7 +145,9 @@ UTC_MICROS = "DateTime64(6, 'UTC')"
         pytest.param("native", "Bool", pa.array([True, None]), [True, None], id="boolean"),
         pytest.param("http", "Date", pa.array([date(2026, 11, 21), None]), [date(2026, 11, 21), None], id="date"),
         pytest.param("native", "Array(String)", pa.array([["a"], []]), [["a"], []], id="array"),
-        pytest.param("http", "Array(String)", pa.array([["a"], None]), [["a"], []], id="an absent array is an empty one"),
+        pytest.param(
+            "http", "Array(String)", pa.array([["a"], None]), [["a"], []], id="an absent array is an empty one"
+        ),
         pytest.param("native", "Int64", pa.array([], pa.int64()), [], id="no rows"),
     ],
 )
