@@ -174,7 +174,8 @@ def count_nights(period: Window) -> int:
         inside = in_period(table, period, bench.pipeline.zone)
         nights = func.uniqExactIf(table.c.shift_date, inside)
         span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
-        ((found, first, last),) = run_statement(bench.warehouse, select(nights, *span), repeatable=True)
+        # No row: see `read_number`.
+        [(found, first, last)] = run_statement(bench.warehouse, select(nights, *span), repeatable=True) or [(0, "", "")]
         if found:
             return int(found)
         anything = run_statement(bench.warehouse, select(table.c.event_id).limit(1), repeatable=True)

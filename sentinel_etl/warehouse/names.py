@@ -7,10 +7,12 @@ from typing import Any
 
 from clickhouse_sqlalchemy.drivers.base import ClickHouseIdentifierPreparer
 from clickhouse_sqlalchemy.drivers.http.base import ClickHouseDialect_http
-from sqlalchemy import Dialect, Engine, event
+from sqlalchemy import Dialect, Engine, TextClause, event
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["DIALECT", "as_formatted", "as_sent", "take_any_name", "write_statement"]
+__all__ = ["DIALECT", "PlainText", "as_formatted", "as_sent", "take_any_name", "write_statement"]
 
 
 class NamePreparer(ClickHouseIdentifierPreparer):  # type: ignore[misc]
@@ -39,6 +41,21 @@ def as_sent(compiled: str) -> str:
 def as_formatted(statement: str) -> str:
     """Turn what the server is to read into what a driver formats: each percent sign twice."""
     return statement.replace("%", "%%")
+
+
+class PlainText(TextClause):
+    """A whole statement in which nothing is a parameter, whatever colons and percent signs its names have."""
+
+    inherit_cache = True
+
+    def __init__(self, statement: str) -> None:
+        super().__init__("")
+        self.text = statement
+
+
+@compiles(PlainText)
+def write_plain_text(statement: PlainText, compiler: SQLCompiler, **options: Any) -> str:
+    return as_formatted(statement.text) if compiler.dialect.paramstyle == "pyformat" else statement.text
 
 
 def write_statement(statement: ClauseElement, dialect: Dialect = DIALECT) -> str:

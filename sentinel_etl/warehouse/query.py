@@ -18,7 +18,7 @@ from sentinel_etl.arrow import as_frame
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.warehouse.address import complete_port, is_secure, tls_verify
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed, warehouse_may_recover
-from sentinel_etl.warehouse.names import as_formatted, write_statement
+from sentinel_etl.warehouse.names import PlainText, as_formatted, write_statement
 from sentinel_etl.warehouse.session import only_settable, pinned_settings, settable_of
 
 __all__ = ["open_arrow_client", "query_df", "read_number", "run_statement"]
@@ -44,13 +44,12 @@ def run_statement(
         SentinelError: the server refuses the statement.
     """
 
+    if isinstance(statement, str):
+        statement = text(statement) if parameters else PlainText(statement)
+
     def run() -> list[Any]:
         with engine.connect() as connection:
-            if isinstance(statement, str) and not parameters:
-                result = connection.exec_driver_sql(as_formatted(statement), {})
-            else:
-                whole = text(statement) if isinstance(statement, str) else statement
-                result = connection.execute(whole, dict(parameters or {}))
+            result = connection.execute(statement, dict(parameters or {}))
             return list(result) if result.returns_rows else []
 
     try:

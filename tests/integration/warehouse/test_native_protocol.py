@@ -20,7 +20,7 @@ import pytest
 from clickhouse_sqlalchemy import Table, engines, types
 from clickhouse_sqlalchemy.exceptions import DatabaseException
 from forwarders import forwarded, make_authority
-from sqlalchemy import Column, Engine, MetaData, create_engine, make_url, text
+from sqlalchemy import Column, Engine, MetaData, create_engine, make_url, select, text
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, WarehouseUnreachable
 from sentinel_etl.load.load import load_data
@@ -279,6 +279,23 @@ def test_a_server_behind_tls_is_checked_against_the_url_s_authority(server: OldS
         there = url.set(port=port, query=query).render_as_string(hide_password=False)
         with pytest.raises(WarehouseUnreachable, match="found 18"):
             open_warehouse(there)
+
+
+@pytest.mark.parametrize("protocol", ["http", "native"])
+@pytest.mark.parametrize("name", ["per%cent", "%s", "back\\slash", "a:b", "sum VALUES (a)", "{a}", "ಮಾತು"])
+def test_a_column_of_any_name_is_written_and_read(server: OldServer, protocol: str, name: str) -> None:
+    engine = with_server_settings(create_engine(getattr(server, protocol)))
+    columns = [Column("n", types.Int64), Column(name, types.Nullable(types.String))]
+    table = Table("named", MetaData(), *columns, engines.MergeTree(order_by=("n",)))
+    create_table(engine, table)
+    try:
+        load_data(pd.DataFrame({"n": [1, 2], name: ["100%", None]}), table, engine, loader="to_sql")
+        load_data(pd.DataFrame({"n": [3], name: ["%s"]}), table, engine, loader="to_sql")
+        found = run_statement(engine, select(table).order_by(table.c.n))
+        assert [tuple(row) for row in found] == [(1, "100%"), (2, None), (3, "%s")]
+    finally:
+        run_statement(engine, "DROP TABLE named")
+        engine.dispose()
 
 
 def test_what_is_pinned_has_the_last_word_over_the_url(server: OldServer) -> None:
