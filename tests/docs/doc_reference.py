@@ -17,6 +17,8 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.sql import compile_sql
+from sentinel_etl.type_mapping.pairs import KIND_NAMES, PAIRS
+from sentinel_etl.type_mapping.source_types import FAMILY_NAMES
 from sentinel_etl.warehouse.tables import build_ledger, build_rejected
 from sentinel_etl.warehouse.types import server_type
 
@@ -29,6 +31,7 @@ def writers() -> dict[str, Callable[[], str]]:
         "settings": write_settings,
         "exit codes": write_exit_codes,
         "event types": write_event_types,
+        "types": write_types,
         "gates": write_gates,
         "fact table": lambda: write_columns(SENTINEL.fact_table),
         "rejected table": lambda: write_columns(build_rejected(SENTINEL.fact_table)),
@@ -108,6 +111,15 @@ def write_event_types() -> str:
             [f"`{kind.name}`", f"`{model}`", f"`{kind.table}`", "<br>".join(joins), "<br>".join(filters)],
         )
     return table(["event type", "model", "table", "joins", "filters"], rows)
+
+
+def write_types() -> str:
+    rows = []
+    for family, pairs in PAIRS.items():
+        names = ", ".join(f"`{name}`" for name in FAMILY_NAMES.get(family, ()) if "serial" not in name)
+        kinds = ", ".join(f"`{KIND_NAMES[kind]}`" for kind in pairs)
+        rows.append([names or "any other: intervals, times, ranges, …", kinds])
+    return table(["source", "fact table"], rows)
 
 
 def write_gates() -> str:
