@@ -125,6 +125,10 @@ def number(read: str) -> Any:
     return None if read == "NaN" else Decimal(read.replace("$", "").replace(",", ""))
 
 
+def known_text(read: str) -> Any:
+    return None if read == "NaN" else read
+
+
 def single(read: str) -> Any:
     value = float(read)
     return None if value != value else struct.pack("f", value)
@@ -278,7 +282,10 @@ CASES: list[Case] = [
         source_sql="encode({}, 'hex')",
         fact_sql="lower(hex({}))",
     ),
-    *(Case(f"{name}_STRING", source, model, "String", values) for name, (source, model, values) in STRINGS.items()),
+    *(
+        Case(f"{name}_STRING", source, model, "String", values, known_text)
+        for name, (source, model, values) in STRINGS.items()
+    ),
 ]
 
 

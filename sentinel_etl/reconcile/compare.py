@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine, select
 
+from sentinel_etl.config.event_type import EventType
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.counts import LATE_COLUMNS
-from sentinel_etl.reconcile.covered import covered_columns, uncovered_columns
+from sentinel_etl.reconcile.covered import Covered, covered_columns, uncovered_columns
 from sentinel_etl.reconcile.fingerprint import rejected_statement, source_statement, warehouse_statement
-from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.reconcile.replayed import replayed_columns, sum_replayed
+from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.warehouse.tables import build_rejected
@@ -43,45 +46,87 @@ def compare_fingerprints(
 
     Out: shift_date (date), event_type, source and warehouse (int64 rows; the warehouse's are fact rows
     and rejected ones), keys and content (bool: equal), not_compared (str: the columns that content cannot tell of,
-    and why). Nights are compared as they are, loaded or not. Content covers the columns of `covered_columns`, of
-    the rows that are not rejected.
+    and why). Nights are compared as they are, loaded or not. Content covers the columns of `covered_columns` and, of
+    those that no SQL of the source can write, `replayed_columns`; of the rows that are not rejected.
     """
     sides: tuple[Sums, Sums] = ({}, {})
-    rejected = build_rejected(pipeline.fact_table)
-    kinds = pipeline.event_types
-    covered = {name: covered_columns(kind, pipeline) for name, kind in kinds.items()}
-    untold = {name: write_uncovered(uncovered_columns(kind, pipeline)) for name, kind in kinds.items()}
+    columns = {name: ComparedColumns.of(kind, pipeline) for name, kind in pipeline.event_types.items()}
     for night in nights:
         window = Window.night(night, pipeline.zone)
-        owned = rows_of_window(rejected, window, list(kinds))
-        refused = [
-            str(row[0])
-            for row in run_statement(warehouse, select(rejected.c.event_id).where(owned).distinct(), repeatable=True)
-        ]
+        refused = read_refused(window, pipeline, warehouse)
         with open_snapshot(source, statement_timeout_seconds) as snapshot:
-            encoding = snapshot.read_whole("SELECT current_setting('server_encoding') AS name")["name"][0].as_py()
-            statements = [
-                source_statement(kind, window, pipeline.zone, covered[name], refused, encoding)
-                for name, kind in kinds.items()
-            ]
-            found = snapshot.read_whole("\nUNION ALL\n".join(statements)).to_pylist()
-        add_sums(sides[0], [tuple(row.values()) for row in found])
-        for name, kind in kinds.items():
-            add_sums(
-                sides[1],
-                run_statement(
-                    warehouse, warehouse_statement(pipeline.fact_table, kind, window, covered[name]), repeatable=True
-                ),
-            )
-        add_sums(sides[1], run_statement(warehouse, rejected_statement(rejected, window, kinds), repeatable=True))
+            sum_source(sides[0], window, columns, refused, pipeline, snapshot)
+        sum_warehouse(sides[1], window, columns, pipeline, warehouse)
     rows = []
     for night in nights:
-        for name in kinds:
+        for name, compared in columns.items():
             read, stored = (side.get((str(night), name), (0, 0, 0)) for side in sides)
             same = read[:2] == stored[:2], read[2] == stored[2]
-            rows.append((night, name, read[0], stored[0], *same, untold[name]))
-    columns = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "not_compared": "str"}
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+            rows.append((night, name, read[0], stored[0], *same, write_uncovered(compared.untold)))
+    types = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "not_compared": "str"}
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+@dataclass(frozen=True)
+class ComparedColumns:
+    """An event type's fact columns by how they are compared: in SQL, by transforming the rows again, or not at all."""
+
+    covered: list[Covered]
+    replayed: list[Covered]
+    untold: Mapping[str, str]
+
+    @classmethod
+    def of(cls, kind: EventType, pipeline: Pipeline) -> ComparedColumns:
+        replayed = replayed_columns(kind, pipeline)
+        seen = {each.name for each in replayed}
+        untold = {name: why for name, why in uncovered_columns(kind, pipeline).items() if name not in seen}
+        return cls(covered_columns(kind, pipeline), replayed, untold)
+
+
+def read_refused(window: Window, pipeline: Pipeline, warehouse: Engine) -> list[str]:
+    """Read the ids of the window's rejected rows."""
+    rejected = build_rejected(pipeline.fact_table)
+    owned = rows_of_window(rejected, window, list(pipeline.event_types))
+    statement = select(rejected.c.event_id).where(owned).distinct()
+    return [str(row[0]) for row in run_statement(warehouse, statement, repeatable=True)]
+
+
+def sum_source(
+    sums: Sums,
+    window: Window,
+    columns: Mapping[str, ComparedColumns],
+    refused: Sequence[str],
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+) -> None:
+    kinds = pipeline.event_types
+    encoding = snapshot.read_whole("SELECT current_setting('server_encoding') AS name")["name"][0].as_py()
+    statements = [
+        source_statement(kind, window, pipeline.zone, columns[name].covered, refused, encoding)
+        for name, kind in kinds.items()
+    ]
+    found = snapshot.read_whole("\nUNION ALL\n".join(statements)).to_pylist()
+    add_sums(sums, [tuple(row.values()) for row in found])
+    night = str(window.shift_dates(pipeline.zone)[0])
+    for name, kind in kinds.items():
+        if replayed := columns[name].replayed:
+            content = sum_replayed(kind, pipeline, window, replayed, refused, snapshot)
+            add_sums(sums, [(name, night, 0, 0, content)])
+
+
+def sum_warehouse(
+    sums: Sums, window: Window, columns: Mapping[str, ComparedColumns], pipeline: Pipeline, warehouse: Engine
+) -> None:
+    facts, rejected = pipeline.fact_table, build_rejected(pipeline.fact_table)
+    for name, kind in pipeline.event_types.items():
+        statement = warehouse_statement(facts, kind, window, columns[name].covered)
+        add_sums(sums, run_statement(warehouse, statement, repeatable=True))
+        if replayed := columns[name].replayed:
+            statement = warehouse_statement(facts, kind, window, replayed)
+            rows = run_statement(warehouse, statement, repeatable=True)
+            add_sums(sums, [(kind, night, 0, 0, content) for kind, night, _, _, content in rows])
+    statement = rejected_statement(rejected, window, pipeline.event_types)
+    add_sums(sums, run_statement(warehouse, statement, repeatable=True))
 
 
 def write_uncovered(columns: Mapping[str, str]) -> str:

@@ -31,7 +31,9 @@ def put_details(events: pa.Table, names: list[str], pipeline: Pipeline) -> pa.Ta
         own = events["details_json"].cast(pa.string())
     else:
         own = pa.chunked_array([pa.nulls(events.num_rows, pa.string())])
-    values = (json_value(events[name], is_numeric(events, pipeline.detail_columns.get(name, {}))) for name in names)
+    # A hash is a text, whatever it is of.
+    types = {name: each for name, each in pipeline.detail_columns.items() if name not in pipeline.altered_columns}
+    values = (json_value(events[name], is_numeric(events, types.get(name, {}))) for name in names)
     members = pc.binary_join_element_wise(*(json_member(*pair) for pair in zip(names, values, strict=True)), "")
     own_name = pipeline.own_details if "details" not in names else "details_json"
     body = pc.binary_join_element_wise(json_member(own_name, own), members, "")

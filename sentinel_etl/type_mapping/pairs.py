@@ -92,7 +92,7 @@ PAIRS: Mapping[str, Mapping[str, Pair]] = {
         "decimal": Pair(PLAIN.format(text=NUMERIC), DECIMAL),
         "double": NUMERIC_BITS,
         "single": Pair(SINGLE_BITS, SINGLE),
-        "string": AS_TEXT,
+        "string": Pair(NUMERIC, "toString({value})"),
     },
     "money": {
         "decimal": Pair(PLAIN.format(text=MONEY), DECIMAL),

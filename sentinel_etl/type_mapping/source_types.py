@@ -21,6 +21,8 @@ from sqlalchemy import (
     Text,
     Uuid,
     cast,
+    func,
+    null,
 )
 from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE, INET, JSONB, MONEY, OID
 from sqlalchemy.sql.elements import Label
@@ -134,4 +136,7 @@ def carried(column: ColumnElement[Any]) -> ColumnElement[Any]:
     if family == "hstore" and not found.item:
         return cast(cast(value, JSONB), Text)
     wanted: Any = BigInteger if family == "oid" else Text
-    return cast(value, ARRAY(wanted) if found.item else wanted)
+    written = cast(value, ARRAY(wanted) if found.item else wanted)
+    if family == "numeric":  # NaN is no number, and NULL is what means unknown
+        return func.array_replace(written, "NaN", null()) if found.item else func.nullif(written, "NaN")
+    return written
