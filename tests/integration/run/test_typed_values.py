@@ -142,10 +142,10 @@ def same_detail(there: str | None, kept: Any) -> bool:
     return float(kept) == float(there)
 
 
+@pytest.mark.parametrize("moved", ["arrow"], indirect=True)
 @pytest.mark.parametrize("column", ["v", "a", "d"])
 def test_an_edit_of_any_value_is_seen_and_healed(moved: Moved, column: str) -> None:
     source, warehouse, pipeline = moved
-    load(source, warehouse, pipeline)
     before = compare_fingerprints(THE_NIGHT, pipeline, source, warehouse)
     assert differing(before) == {}
     edited = []
