@@ -111,6 +111,9 @@ def refuse(wrong: Any, what: str) -> None:
 LEAST = {pa.float64(): 1e-307, pa.float32(): 1e-37}
 
 
+WHOLE = pa.decimal128(38, 0)
+
+
 def to_single(values: pa.ChunkedArray) -> pa.ChunkedArray:
     singles = values.cast(pa.float32())
     size = pc.abs(values)
@@ -163,6 +166,11 @@ def read_float(texts: pa.ChunkedArray, fact: FactType) -> pa.ChunkedArray:
     near = pc.less(pc.abs(numbers), pa.scalar(LEAST[fact.arrow], fact.arrow))
     vanishing = pc.and_(near, pc.match_substring_regex(digits, r"^-?[0.]*[1-9]"))
     refuse(pc.or_(beyond, vanishing), f"a number beyond {fact.name}")
+    # What may be a bigint, and so an id, must stay the one that it is: whether it came as a number or as a text.
+    whole = pc.if_else(pc.match_substring_regex(digits, r"^-?\d{16,19}$"), digits, pa.scalar(None, digits.type))
+    if whole.null_count < len(whole):
+        rounded = pc.if_else(whole.is_valid(), numbers, pa.scalar(None, numbers.type)).cast(WHOLE, safe=False)
+        refuse(pc.not_equal(whole.cast(WHOLE), rounded), f"digits that {fact.name} rounds")
     return numbers
 
 

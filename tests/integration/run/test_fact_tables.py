@@ -210,6 +210,9 @@ def test_a_night_that_the_table_s_ttl_has_expired_is_one_sentence_and_not_lost_r
         pytest.param({"loaded_at": types.Nullable(INSTANT)}, id="loaded_at that may be NULL"),
         pytest.param({"event_timestamp": types.DateTime64(6, "Asia/Kolkata")}, id="event_timestamp in a zone"),
         pytest.param({"event_timestamp": types.DateTime("UTC")}, id="event_timestamp DateTime"),
+        pytest.param({"event_timestamp": types.DateTime64(0)}, id="event_timestamp to the second"),
+        pytest.param({"event_timestamp": types.DateTime64(3, "UTC")}, id="event_timestamp to the millisecond"),
+        pytest.param({"event_timestamp": types.DateTime64(9, "UTC")}, id="event_timestamp to the nanosecond"),
         pytest.param({"run_id": types.LowCardinality(types.String)}, id="run_id LowCardinality"),
     ],
 )
