@@ -39,6 +39,9 @@ __all__ = ["RUST_MOVERS", "drain_copy", "joined_view", "move_by_pandas", "move_b
 RUST_MOVERS = ("quickhouse", "etlhouse")
 VIEW = "joined_events"
 
+# What the literal path orders its table by.
+KEYS = ("event_type", "source_key")
+
 
 def drain_copy(source: Engine, window: Window) -> int:
     """Read the very statements of the pipeline by binary COPY, one after the other, and keep nothing.
@@ -81,8 +84,8 @@ def move_by_pandas(source: Engine, warehouse: Engine, window: Window, chunk_rows
     table = Table(
         "literal_events",
         MetaData(),
-        *(Column(name, clickhouse_type(kind)) for name, kind in wanted.items()),
-        engines.MergeTree(order_by=("event_type", "source_key")),
+        *(Column(name, types.String if name in KEYS else clickhouse_type(kind)) for name, kind in wanted.items()),
+        engines.MergeTree(order_by=KEYS),
     )
     create_table(warehouse, table)
     for name, kind in wanted.items():
@@ -115,7 +118,7 @@ def clickhouse_type(kind: TypeEngine[object]) -> object:
         return types.Nullable(types.Boolean)
     if isinstance(kind, AnyInteger):
         return types.Nullable(types.Int64)
-    return types.Nullable(types.Float64) if isinstance(kind, Numeric) else types.String
+    return types.Nullable(types.Float64 if isinstance(kind, Numeric) else types.String)
 
 
 @contextmanager
