@@ -15,7 +15,7 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from pydantic import SecretStr
 
-from sentinel_etl.config.check_types import check_types
+from sentinel_etl.config.check_types import check_engine_types, check_types
 from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS, build_patrol_events
@@ -24,7 +24,7 @@ from sentinel_etl.config.risk_weights import RISK_WEIGHTS, RiskWeights, check_ri
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import PiiPolicy, Settings
 from sentinel_etl.source.sql import compile_sql
-from sentinel_etl.type_mapping.fact_types import FactType
+from sentinel_etl.type_mapping.fact_types import COMPARABLE, FactType
 from sentinel_etl.type_mapping.source_types import SourceType, source_type
 from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.types import arrow_schema, fact_types, is_nullable
@@ -111,6 +111,7 @@ class Pipeline:
         labels = {label for event_type in self.event_types.values() for label in event_type.labels}
         self.check_statements()
         self.check_labels()
+        check_engine_types(self.fact_types)
         check_types(self.event_types.values(), self.fact_types, self.coalesce)
         self.check_coalesce(labels)
         self.check_unknown_values()
@@ -165,7 +166,7 @@ class Pipeline:
 
     def check_unknown_values(self) -> None:
         for group, values in self.unknown_values.items():
-            if len(group) != len(values) or not all(self.has_column(name) for name in group):
+            if len(group) != len(values) or not all(self.has_numbers(name) for name in group):
                 raise ConfigurationError(
                     f"unknown_values.{', '.join(group)}: expected columns of {self.fact_table.name} and a value for "
                     f"each, found {values!r}"
@@ -173,7 +174,7 @@ class Pipeline:
 
     def check_bounds(self) -> None:
         for name, (low, high) in self.bounds.items():
-            if not self.has_column(name) or not low <= high:
+            if not self.has_numbers(name) or not low <= high:
                 raise ConfigurationError(
                     f"bounds.{name}: expected a column of {self.fact_table.name}, its least and its greatest value; "
                     f"found {low!r}, {high!r}"
@@ -206,6 +207,9 @@ class Pipeline:
     def check_text_lengths(self) -> None:
         for target in self.text_lengths:
             self.expect_column(target, "text_lengths")
+
+    def has_numbers(self, name: str) -> bool:
+        return self.has_column(name) and self.fact_types[name].kind in COMPARABLE
 
     def has_column(self, name: str) -> bool:
         return name in self.fact_table.columns

@@ -9,10 +9,37 @@ from sqlalchemy import ColumnElement
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.type_mapping.fact_types import FactType
-from sentinel_etl.type_mapping.pairs import find_pair, remedy_for, takers_of
+from sentinel_etl.type_mapping.pairs import KIND_NAMES, find_pair, remedy_for, takers_of
 from sentinel_etl.type_mapping.source_types import SourceType, source_type
 
-__all__ = ["check_types"]
+__all__ = ["check_engine_types", "check_types"]
+
+# What the engine writes into its own columns.
+ENGINE_KINDS: Mapping[str, tuple[str, ...]] = {
+    "event_id": ("string",),
+    "event_type": ("string",),
+    "event_timestamp": ("instant",),
+    "shift_date": ("date",),
+    "run_id": ("string",),
+    "loaded_at": ("instant",),
+    "event_date": ("date",),
+    "base_risk_score": ("double", "single"),
+    "details_json": ("string",),
+}
+
+
+def check_engine_types(facts: Mapping[str, FactType]) -> None:
+    """Check the types of the columns that the engine fills by itself.
+
+    Raises:
+        ConfigurationError: a type that does not hold what the engine writes, by its column.
+    """
+    for name, kinds in ENGINE_KINDS.items():
+        if name in facts and facts[name].kind not in kinds:
+            raise ConfigurationError(
+                f"fact table: expected {name} to be {' or '.join(KIND_NAMES[kind] for kind in kinds)}, because the "
+                f"engine fills it; found {facts[name].name}"
+            )
 
 
 def check_types(

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from sentinel_etl.errors import ConfigurationError
 
-__all__ = ["LOADED_TYPES", "FactType", "fact_type"]
+__all__ = ["COMPARABLE", "LOADED_TYPES", "FactType", "fact_type"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,9 @@ LOADED_TYPES = (
     f"{', '.join(name.replace(',', ', ') for name in PLAIN)}, DateTime, DateTime64(0…9), Decimal(P, S), Enum8, Enum16, "
     "FixedString(N), and Nullable, LowCardinality and Array of these"
 )
+
+# Kinds whose values can be compared with a number; others stand as text in Arrow.
+COMPARABLE = frozenset({"integer", "decimal", "double", "single"})
 
 # The unit that a DateTime64's digits fit in. PostgreSQL has microseconds, so 7 and 8 digits need no more.
 UNITS = {0: "s", 1: "ms", 2: "ms", 3: "ms", 4: "us", 5: "us", 6: "us", 7: "us", 8: "us", 9: "ns"}

@@ -94,13 +94,17 @@ def find_flaws(rows: pa.Table, table: Table, bounds: Bounds) -> np.ndarray:
         column = rows[name]
         if count_missing(column, fact):
             note(reasons, pc.is_null(column), f"{name}: no value, and the fact table needs one")
-        parents = list_rows(column) if fact.item else np.arange(rows.num_rows)
         values = list_elements(column) if fact.item else column
         for wrong, reason in flaws_of(values, fact, bounds.get(name)):
-            flawed = np.zeros(rows.num_rows, dtype=bool)
-            flawed[parents[pc.fill_null(wrong, False).to_numpy()]] = True
-            note(reasons, pa.chunked_array([pa.array(flawed)]), f"{name}: {reason}")
+            note(reasons, rows_with(wrong, column) if fact.item else wrong, f"{name}: {reason}")
     return reasons
+
+
+def rows_with(wrong: pa.ChunkedArray, lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell which lists have an element that is wrong."""
+    found = np.zeros(len(lists), dtype=bool)
+    found[list_rows(lists)[pc.fill_null(wrong, False).to_numpy()]] = True
+    return pa.chunked_array([pa.array(found)])
 
 
 def flaws_of(
@@ -132,9 +136,10 @@ def find_no_text(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 def is_text(value: bytes | None) -> bool:
     try:
-        return value is None or bool(value.decode()) or not value
+        (value or b"").decode()
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def count_outside(rows: pa.Table, table: Table) -> Counter[str]:

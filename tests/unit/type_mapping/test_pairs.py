@@ -111,3 +111,21 @@ def test_one_label_of_two_types_with_nothing_in_common_is_refused() -> None:
 
 def test_the_city_s_own_pipeline_passes() -> None:
     SENTINEL.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "column_type", "found"),
+    [
+        pytest.param("loaded_at", types.String, "String", id="a text for an instant"),
+        pytest.param("event_timestamp", types.Date, "Date", id="a date for an instant"),
+        pytest.param("event_id", types.UUID, "UUID", id="a UUID for a text"),
+        pytest.param("shift_date", types.DateTime, "DateTime", id="an instant for a night"),
+    ],
+)
+def test_a_column_that_the_engine_fills_must_hold_what_it_writes(name: str, column_type: Any, found: str) -> None:
+    plain = pipeline(Text(), types.String)
+    columns = [Column(c.name, column_type if c.name == name else c.type) for c in plain.fact_table.columns]
+    with pytest.raises(ConfigurationError) as refused:
+        replace(plain, fact_table=FactTable("facts", MetaData(), *columns)).check()
+    assert str(refused.value).startswith(f"fact table: expected {name} to be ")
+    assert str(refused.value).endswith(f"because the engine fills it; found {found}")
