@@ -16,7 +16,8 @@ QUOTED = "to_json({value}::text)::text"
 FLOAT = (
     "CASE WHEN {value} = 'NaN' THEN NULL WHEN {value} = 'Infinity' THEN '\"inf\"' "
     "WHEN {value} = '-Infinity' THEN '\"-inf\"' WHEN {value} = trunc({value}) "
-    "AND abs({value}) < 9007199254740992 THEN {value}::bigint::text ELSE {value}::text END"
+    "AND abs({value}) < CASE pg_typeof({value}) WHEN 'real'::regtype THEN 16777216 ELSE 9007199254740992 END "
+    "THEN {value}::bigint::text ELSE {value}::text END"
 )
 NUMERIC = (
     "CASE WHEN {value}::text = 'NaN' THEN NULL WHEN {value}::text LIKE '%Infinity' THEN to_json({value}::text)::text "

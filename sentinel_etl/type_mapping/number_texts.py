@@ -13,8 +13,8 @@ from sentinel_etl.arrow import as_one
 
 __all__ = ["number_text"]
 
-# Whole numbers below have the same digits as a double and as an integer.
-EXACT_IN_DOUBLE = 2.0**53
+# Whole numbers below have the same digits as an integer has.
+EXACT = {pa.float32(): 2.0**24, pa.float64(): 2.0**53}
 
 # Between them Arrow writes a number with a fraction as PostgreSQL does: its shortest digits, without an exponent.
 ARROW_FROM, ARROW_TO = 1e-3, 1e5
@@ -34,7 +34,7 @@ def number_text(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_floating(numbers.type):
         return numbers.cast(pa.string())
     size = pc.abs(numbers)
-    whole = pc.and_(pc.equal(pc.trunc(numbers), numbers), pc.less(size, pa.scalar(EXACT_IN_DOUBLE, numbers.type)))
+    whole = pc.and_(pc.equal(pc.trunc(numbers), numbers), pc.less(size, pa.scalar(EXACT[numbers.type], numbers.type)))
     plain = pc.and_(pc.greater_equal(size, ARROW_FROM), pc.less(size, ARROW_TO))
     digits = pc.if_else(whole, numbers, pa.scalar(None, numbers.type)).cast(pa.int64()).cast(pa.string())
     texts = pc.if_else(whole, digits, numbers.cast(pa.string()))
