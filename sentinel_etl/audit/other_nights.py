@@ -19,7 +19,7 @@ from sentinel_etl.config.event_type import EventType
 from sentinel_etl.extract.key_nights import select_key_nights
 from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.warehouse.ddl import has_id
-from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.query import query_df, read_number, run_statement
 from sentinel_etl.warehouse.rows import in_time_window, is_staged
 from sentinel_etl.window import Window
 
@@ -76,6 +76,9 @@ def find_other_nights(
     The warehouse is asked once, for the ids of the whole fact table. The source is asked only where some stand
     outside, for their keys and in their nights. Reads only.
     """
+    # Of an empty table, which the server counts without reading, the ids need not be gathered.
+    if not read_number(warehouse, select(func.count()).select_from(fact_table)):
+        return OtherNights()
     elsewhere = and_(not_(in_time_window(fact_table, window)), is_staged(fact_table, staging))
     standing = count_standing(fact_table, elsewhere, warehouse)
     if standing.empty:
