@@ -48,10 +48,10 @@ def concatenate(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def alike(tables: list[pa.Table]) -> list[pa.Table]:
     """Give each column that stands in several tables with several types one type in all."""
-    names = dict.fromkeys(name for table in tables for name in table.column_names)
-    for name in names:
-        holders = [place for place, table in enumerate(tables) if name in table.column_names]
-        if len({tables[place].schema.field(name).type for place in holders}) > 1:
+    types = [dict(zip(table.schema.names, table.schema.types, strict=True)) for table in tables]
+    for name in dict.fromkeys(name for held in types for name in held):
+        holders = [place for place, held in enumerate(types) if name in held]
+        if len({types[place][name] for place in holders}) > 1:
             columns = with_common_type([tables[place][name] for place in holders])
             for place, column in zip(holders, columns, strict=True):
                 tables[place] = put_column(tables[place], name, column)

@@ -59,9 +59,9 @@ def json_value(column: pa.ChunkedArray, numeric: pa.ChunkedArray) -> pa.ChunkedA
     """
     if pa.types.is_list(column.type):
         return json_list(column, numeric)
-    if pa.types.is_boolean(column.type):
+    if pa.types.is_boolean(column.type) or pa.types.is_integer(column.type):
         return column.cast(pa.string())
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+    if pa.types.is_floating(column.type):
         return json_number(number_text(column))
     if pa.types.is_string(column.type) and pc.any(numeric).as_py():
         return pc.if_else(numeric, json_number(column), json_string(column))
