@@ -51,6 +51,11 @@ SINGLE_BITS = (
     "CASE WHEN {value} IN (0, 'NaN') OR {value}::text LIKE '%Infinity' OR abs({value}) BETWEEN 1e-37 AND 3.4e38 "
     "THEN encode(float4send(nullif({value}::float4, 'NaN')), 'hex') ELSE {value}::text END"
 )
+# A real is a single whatever its size.
+REAL_BITS = (
+    "CASE WHEN pg_typeof({value}) = 'real'::regtype THEN encode(float4send(nullif({value}::float4, 'NaN')), 'hex') "
+    f"ELSE {SINGLE_BITS} END"
+)
 MICROSECONDS = Pair(
     "CASE WHEN isfinite({value}) THEN (extract(epoch from {value}) * 1000000)::bigint::text ELSE {value}::text END",
     "toString(toUnixTimestamp64Micro(toDateTime64({value}, 6, 'UTC')))",
@@ -84,7 +89,7 @@ PAIRS: Mapping[str, Mapping[str, Pair]] = {
     },
     "float": {
         "double": FLOAT_BITS,
-        "single": Pair(SINGLE_BITS, SINGLE),
+        "single": Pair(REAL_BITS, SINGLE),
     },
     "numeric": {
         "integer": Pair(PLAIN.format(text=NUMERIC), "toString({value})"),

@@ -223,7 +223,8 @@ def misjudged_hashes(source: Engine, warehouse: Engine, case: Case) -> list[tupl
     for row in as_arrow(query_df(warehouse, statement)).to_pylist():
         kept = json.loads(row["details_json"] or "{}").get(f"d_{case.label}")
         there = read[row["event_id"]]
-        if (kept is None) != (there is None or there == "NaN") or kept == there is not None:
+        unknown = there is None or (there == "NaN" and case.read_source(there) is None)
+        if (kept is None) != unknown or kept == there is not None:
             return [(there, kept)]
         pairs.add((there, kept))
     known = [pair for pair in pairs if pair[1] is not None]
