@@ -40,7 +40,6 @@ from sentinel_etl.config.mapped import expression_of, kind_condition, named_expr
 __all__ = ["Entry", "EventConfig", "unique_columns"]
 
 
-# Names that the engine itself gives to what it reads.
 # What the engine computes under its own name: a source's column of that name would be lost without a word.
 RESERVED_LABELS = (
     *("event_type", "event_timestamp", "source_key"),

@@ -93,7 +93,7 @@ def tell_missing_indexes(kind: EventType, connection: Connection) -> list[str]:
     unserved = find_unserved(select_events(kind, window), connection)
     if unserved:  # Another index may have been preferred because of the entry's filters.
         bare = select(literal(1)).select_from(kind.table).where(happened_in(kind, window))
-        unserved = unserved and find_unserved(bare, connection)
+        unserved = find_unserved(bare, connection)
     return list(dict.fromkeys(filter(None, (message_of(scan, unserved, kind, connection) for scan in unserved))))
 
 

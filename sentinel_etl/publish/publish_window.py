@@ -27,9 +27,8 @@ def publish_window(
 
     Rows that left the source go with it, and so do those of events that are staged now, wherever their timestamp
     was before, in all the ``partitions``. Those that the window does not touch come last: such an event is read
-    twice for a moment, and never not at all. ``check_held`` raises
-    where the run has lost its locks: it is called first and before each switch, because who has lost them must
-    not undo what another run publishes.
+    twice for a moment, and never not at all. ``check_held`` raises where the run has lost its locks: it is called
+    first and before each switch, because who has lost them must not undo what another run publishes.
 
     Readers see a partition before its switch or after it, nothing between. An interruption leaves
     whole partitions, each old or new; the same run again, with the same locks, ends in the same

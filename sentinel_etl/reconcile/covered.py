@@ -61,7 +61,7 @@ def covered_columns(kind: EventType, pipeline: Pipeline) -> list[Covered]:
     left_out = uncovered_columns(kind, pipeline)
     read = read_columns(kind, pipeline)
     found = [
-        cover(name, values, kind, pipeline)
+        cover(name, values, read, pipeline)
         for name in pipeline.schema.names
         if (values := read.get(name)) and name not in left_out and name not in pipeline.text_lengths
     ]
@@ -110,11 +110,16 @@ def read_columns(kind: EventType, pipeline: Pipeline) -> dict[str, list[ColumnEl
     return found
 
 
-def cover(name: str, values: list[ColumnElement[Any]], kind: EventType, pipeline: Pipeline) -> Covered:
+def cover(
+    name: str,
+    values: list[ColumnElement[Any]],
+    columns: Mapping[str, list[ColumnElement[Any]]],
+    pipeline: Pipeline,
+) -> Covered:
     types = [source_type(each) for each in values]
     if len(set(types)) == 1 and types[0].family != "float" and len(values) > 1:
         values, types = [func.coalesce(*values)], types[:1]
-    read = {each: found[0] for each, found in read_columns(kind, pipeline).items() if len(found) == 1}
+    read = {each: found[0] for each, found in columns.items() if len(found) == 1}
     pairs = [find_pair(each, pipeline.fact_types[name]) for each in types]
     return Covered(
         name,

@@ -116,7 +116,7 @@ def refuse(wrong: Any, what: str) -> None:
 # What is nearer to zero loses digits even as a double or a single: it is refused, as what is beyond.
 LEAST = {pa.float64(): 1e-307, pa.float32(): 1e-37}
 
-
+# Room for any bigint.
 WHOLE = pa.decimal128(38, 0)
 
 

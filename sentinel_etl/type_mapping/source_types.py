@@ -121,9 +121,9 @@ def family_of_name(type_name: str) -> str:
     return next((name for name, members in FAMILY_NAMES.items() if plain in members), plain)
 
 
-# What ADBC hands over as it is, as it does an expression that says no type, whose result `extract.check_results` looks
-# at. All else leaves PostgreSQL as the text that it writes for it: numeric because no
-# number of Arrow has room for it, text because a CHAR(n) is padded, the rest because ADBC knows no type for it.
+# What ADBC hands over as it is; so it does an expression that says no type, whose result `extract.check_results`
+# looks at. All else leaves PostgreSQL as the text that it writes for it: numeric because no number of Arrow has room
+# for it, text because a CHAR(n) is padded, the rest because ADBC knows no type for it.
 PLAIN = frozenset({"boolean", "integer", "float", "date", "timestamp with time zone", "bytes"})
 
 

@@ -167,11 +167,10 @@ def release_of(version: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def check_version(engine: Engine) -> tuple[int, int]:
+def check_version(engine: Engine) -> None:
     version = ask_version(engine)
     if release_of(version) < OLDEST_SERVER:
         raise WarehouseUnreachable(
             f"expected ClickHouse {'.'.join(map(str, OLDEST_SERVER))} or newer at {engine.url.host}; found "
             f"{version}. Upgrade the server, or point SENTINEL_WAREHOUSE_URL at a newer one"
         )
-    return release_of(version)
