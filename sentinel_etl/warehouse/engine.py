@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 import requests
-from sqlalchemy import Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
-from sentinel_etl.warehouse.address import check_certificates, complete_port, tls_verify
+from sentinel_etl.warehouse.address import authority, check_certificates, complete_port, tls_verify
 from sentinel_etl.warehouse.failures import SETTING_CODES, server_code
 from sentinel_etl.warehouse.names import take_any_name
 from sentinel_etl.warehouse.query import run_statement
@@ -118,7 +118,7 @@ def with_server_settings(engine: Engine, settable: Collection[str] = ()) -> Engi
         session = partial(PatientSession, limits.connect_seconds, limits.answer_seconds)
         arguments = {"http_session": session, "ch_settings": settings, "verify": tls_verify(url)}
         made = create_engine(url, connect_args=arguments, execution_options=options)
-        event.listen(made, "do_connect", bracket_host)
+        event.listen(made, "do_connect", partial(bracket_host, url))
         return take_any_name(made)
     timeouts = {"connect_timeout": str(limits.connect_seconds), "send_receive_timeout": str(limits.answer_seconds)}
     made = create_engine(url.update_query_dict({**timeouts, **url.query}), execution_options=options)
@@ -127,13 +127,11 @@ def with_server_settings(engine: Engine, settable: Collection[str] = ()) -> Engi
     return take_any_name(made)
 
 
-def bracket_host(dialect: Dialect, record: object, arguments: list[Any], named: dict[str, Any]) -> None:
+def bracket_host(url: URL, dialect: Dialect, record: object, arguments: list[Any], named: dict[str, Any]) -> None:
     """Write an IPv6 host as a URL does: clickhouse-sqlalchemy 0.3.2 writes it bare."""
     scheme, _, rest = arguments[0].partition("://")
-    place, _, path = rest.partition("/")
-    host, _, port = place.rpartition(":")
-    if ":" in host and not host.startswith("["):
-        arguments[0] = f"{scheme}://[{host}]:{port}/{path}"
+    _, _, path = rest.partition("/")
+    arguments[0] = f"{scheme}://{authority(url)}/{path}"
 
 
 def pin_settings(settings: Mapping[str, str], connection: Any, record: object) -> None:
