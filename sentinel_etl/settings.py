@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="share of a loaded window's rows that a re-run may lose without --allow-shrink"
     )
+    keep_versions: Annotated[int, Field(ge=0)] = Field(
+        3, description="states of the fact table before a switch that are kept, as hard links, to go back to; 0: none"
+    )
     lookback_nights: Annotated[int, Field(ge=0)] = Field(
         7, description="nights before the window whose rows are counted again for late ones; 0: none"
     )

@@ -22,6 +22,7 @@ import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
+from sentinel_etl.analyst.as_of_run import query_as_of_run
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.databases import warehouse_url
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
@@ -77,18 +78,22 @@ def lend_bench() -> Iterator[Bench]:
         raise
 
 
-def query_df(sql: str | Select[Any], parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def query_df(
+    sql: str | Select[Any], parameters: Mapping[str, Any] | None = None, *, as_of_run: str = ""
+) -> pd.DataFrame:
     """Run one SELECT in the configured warehouse and return its rows.
 
     ``%(name)s`` in the text is replaced by the parameter of that name, escaped; with parameters, a
     percent sign of one's own is written ``%%``. Arrow-backed over HTTP, plain over the native protocol.
+    ``as_of_run`` reads the fact table as that run has left it: see `as_of_run.query_as_of_run`.
 
     Raises:
+        ConfigurationError: with ``as_of_run``: no such run, or its state is not kept any more.
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the statement.
     """
     with lend_bench() as bench:
-        return query_warehouse(bench.warehouse, sql, parameters)
+        return query_as_of_run(bench.warehouse, sql, as_of_run, bench.pipeline, parameters)
 
 
 def explain_risk(event_id: str) -> Page:

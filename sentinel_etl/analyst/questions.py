@@ -3,6 +3,7 @@
 Each function asks one question at an instant, ``as_of``, which is always given and never ``now()``:
 the same call gives the same rows next year. Events after ``as_of`` do not count, nor do those of
 nights before ``since``, a `shift_date`. Frames are ranked, and ties stand in order of their key.
+``as_of_run`` asks the fact table as that run has left it: see `as_of_run.query_as_of_run`.
 
 Where the fact table has its projections and the half-life is the default one, whole nights are read
 from them and only the night that ``as_of`` cuts is read row by row; any other half-life is summed
@@ -20,12 +21,13 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Boolean, Engine, literal_column, select
 
+from sentinel_etl.analyst.as_of_run import query_as_of_run
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.settings import load_settings
 from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS, check_half_life
 from sentinel_etl.warehouse.projections import CELL_RESOLUTION
-from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.render import write_literal
 from sentinel_etl.warehouse.views import LATITUDE_FIRST, VIEWS, Terms, view_statement
 
@@ -42,6 +44,7 @@ def hotspot_risk(
     *,
     since: date | None = None,
     pipeline: Pipeline | None = None,
+    as_of_run: str = "",
 ) -> pd.DataFrame:
     """Rank the hotspots by the risk that is left at ``as_of``: Σ score·2^(−age/half-life).
 
@@ -56,11 +59,23 @@ def hotspot_risk(
         SentinelError: the warehouse does not answer, or has no such fact table.
     """
     half_life = check_half_life(half_life_hours)
-    return ask("hotspot_risk", warehouse, as_of, pipeline, {"half_life_hours": half_life, "since": check_since(since)})
+    return ask(
+        "hotspot_risk",
+        warehouse,
+        as_of,
+        pipeline,
+        as_of_run,
+        {"half_life_hours": half_life, "since": check_since(since)},
+    )
 
 
 def station_activity(
-    warehouse: Engine, as_of: datetime, *, since: date | None = None, pipeline: Pipeline | None = None
+    warehouse: Engine,
+    as_of: datetime,
+    *,
+    since: date | None = None,
+    pipeline: Pipeline | None = None,
+    as_of_run: str = "",
 ) -> pd.DataFrame:
     """Count what each station did up to ``as_of``, the most risk points first.
 
@@ -69,11 +84,16 @@ def station_activity(
 
     Raises: as `hotspot_risk`.
     """
-    return ask("station_activity", warehouse, as_of, pipeline, {"since": check_since(since)})
+    return ask("station_activity", warehouse, as_of, pipeline, as_of_run, {"since": check_since(since)})
 
 
 def officer_activity(
-    warehouse: Engine, as_of: datetime, *, since: date | None = None, pipeline: Pipeline | None = None
+    warehouse: Engine,
+    as_of: datetime,
+    *,
+    since: date | None = None,
+    pipeline: Pipeline | None = None,
+    as_of_run: str = "",
 ) -> pd.DataFrame:
     """Count what each officer reported up to ``as_of``, the most events first.
 
@@ -82,7 +102,7 @@ def officer_activity(
 
     Raises: as `hotspot_risk`.
     """
-    return ask("officer_activity", warehouse, as_of, pipeline, {"since": check_since(since)})
+    return ask("officer_activity", warehouse, as_of, pipeline, as_of_run, {"since": check_since(since)})
 
 
 def incident_heatmap(
@@ -92,6 +112,7 @@ def incident_heatmap(
     *,
     since: date | None = None,
     pipeline: Pipeline | None = None,
+    as_of_run: str = "",
 ) -> pd.DataFrame:
     """Count the incidents, events with a risk score, in each H3 cell, the most risk points first.
 
@@ -107,7 +128,7 @@ def incident_heatmap(
         SentinelError: as `hotspot_risk`.
     """
     parameters = {"resolution": check_resolution(resolution), "since": check_since(since)}
-    frame = ask("incident_heatmap", warehouse, as_of, pipeline, parameters)
+    frame = ask("incident_heatmap", warehouse, as_of, pipeline, as_of_run, parameters)
     located = frame["cell"].notna()
     cells = frame[located].reset_index(drop=True)
     cells.attrs["events_without_position"] = int(frame.loc[~located, "events"].sum())
@@ -122,6 +143,7 @@ def emerging_threats(
     resolution: int = CELL_RESOLUTION,
     limit: int = 20,
     pipeline: Pipeline | None = None,
+    as_of_run: str = "",
 ) -> pd.DataFrame:
     """Find the H3 cells whose risk at ``as_of`` most exceeds what the weeks before would predict.
 
@@ -149,20 +171,27 @@ def emerging_threats(
         "resolution": check_resolution(resolution),
         "limit": limit,
     }
-    return ask("emerging_threats", warehouse, as_of, pipeline, parameters)
+    return ask("emerging_threats", warehouse, as_of, pipeline, as_of_run, parameters)
 
 
 def ask(
-    name: str, warehouse: Engine, as_of: datetime, pipeline: Pipeline | None, parameters: Mapping[str, Any]
+    name: str,
+    warehouse: Engine,
+    as_of: datetime,
+    pipeline: Pipeline | None,
+    as_of_run: str,
+    parameters: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Run a view's statement on the pipeline's fact table, that of the settings unless given."""
+    pipeline = pipeline or load_pipeline(load_settings())
     # Each projection that the server tries takes a millisecond to plan, twice in a statement.
     hints = {"preferred_optimize_projection_name": VIEWS[name].name}
-    return query_df(warehouse, write_question(name, warehouse, as_of, pipeline, parameters), hints=hints)
+    question = write_question(name, warehouse, as_of, pipeline, parameters)
+    return query_as_of_run(warehouse, question, as_of_run, pipeline, hints=hints)
 
 
 def write_question(
-    name: str, warehouse: Engine, as_of: datetime, pipeline: Pipeline | None, parameters: Mapping[str, Any]
+    name: str, warehouse: Engine, as_of: datetime, pipeline: Pipeline, parameters: Mapping[str, Any]
 ) -> str:
     """Write a view's statement with all that is known filled in.
 
@@ -170,7 +199,6 @@ def write_question(
         ConfigurationError: an ``as_of`` that cannot be, or a fact table without the view's columns.
         SentinelError: the warehouse does not answer.
     """
-    pipeline = pipeline or load_pipeline(load_settings())
     table = pipeline.fact_table
     if missing := sorted(VIEWS[name].reads - set(table.columns.keys())):
         raise ConfigurationError(f"{name}: expected {', '.join(missing)} among the columns of {table.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,17 @@ from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
-__all__ = ["RunRecord", "attach_report", "failed_audits", "read_runs", "record_run", "runs_of"]
+__all__ = [
+    "RunRecord",
+    "attach_report",
+    "failed_audits",
+    "note_switch",
+    "read_runs",
+    "record_run",
+    "runs_of",
+    "set_state",
+    "with_switch",
+]
 
 
 def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
@@ -62,6 +72,31 @@ class RunRecord:
     config_hash: str = ""
     code_version: str = ""
     report_path: str = ""
+    how: str = ""
+    switched_at: datetime | None = None
+
+
+def note_switch(record: RunRecord, how: str, warehouse: Engine) -> None:
+    """Note how a run is about to switch the fact table, and when, by the warehouse's clock.
+
+    Said before the switch, under the table's lock, so that the runs' order is the switches'. An interruption leaves
+    a run that may have switched the table, or not.
+    """
+    [[moment]] = run_statement(warehouse, "SELECT toString(now64(6, 'UTC'))", repeatable=True)
+    record_run(replace(record, how=how, switched_at=datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)), warehouse)
+
+
+def set_state(run: Mapping[str, Any], state: RunState, cause: str, warehouse: Engine) -> None:
+    """Give a run another state than the one that it ended in; ``run`` is as `read_runs` gives it."""
+    fields = {name: run[name] for name in RunRecord.__dataclass_fields__ if name in run}
+    window = Window(run["window_start"], run["window_end"])
+    record_run(replace(RunRecord(**fields | {"window": window}), state=state, cause=cause), warehouse)
+
+
+def with_switch(record: RunRecord, warehouse: Engine) -> RunRecord:
+    """Complete a run's record with what `note_switch` has noted of it."""
+    [noted] = read_runs(warehouse, ETL_RUNS.c.run_id == record.run_id)[:1] or [{}]
+    return replace(record, how=noted.get("how", ""), switched_at=noted.get("switched_at"))
 
 
 def record_run(record: RunRecord, warehouse: Engine) -> None:
@@ -111,6 +146,8 @@ def plain_value(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "state":
         return RunState(value)
+    if name == "switched_at" and pd.isna(value):
+        return None
     if isinstance(value, datetime):
         moment = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -10,7 +10,7 @@ __all__ = ["RunState"]
 class RunState(StrEnum):
     """How a run stands, or how it ended: then it is the run's verdict.
 
-    The ledger holds the first six; the others are what is said of a row, of a report without one, or of neither.
+    The ledger holds the first eight; the others are what is said of a row, of a report without one, or of neither.
     """
 
     RUNNING = "RUNNING"
@@ -19,6 +19,8 @@ class RunState(StrEnum):
     NOT_PUBLISHED = "NOT PUBLISHED"  # the audit failed
     DRY_RUN = "DRY RUN"
     FAILED = "FAILED"
+    UNDONE = "UNDONE"  # published, and taken back since
+    UNDO = "UNDO"  # took runs back
     # A row that says RUNNING while no session holds the run's lock: killed, or cut off from the warehouse.
     NO_END = "NO END RECORDED"
     # A report without a row: the run stopped before it had one, or its notebook writes none.

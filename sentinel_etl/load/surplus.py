@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Engine, func, literal_column, select
 from sentinel_etl.arrow import as_arrow, as_frame
 from sentinel_etl.config.fact_table import RUN_COLUMNS, content_columns
 from sentinel_etl.load.load import load_data
-from sentinel_etl.warehouse.ddl import delete_statements, has_id, split_ids
+from sentinel_etl.warehouse.ddl import has_id, split_ids
+from sentinel_etl.warehouse.moves import delete_statements
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.rows import row_hash
 from sentinel_etl.warehouse.types import fact_types

@@ -1,75 +1,86 @@
-"""Switches one partition of a table: what is to go goes, what is staged comes, in one atomic step."""
+"""Takes rows out of a table and puts staged ones in, all at one instant: which way, and that one step.
+
+=========================  ==================================  ======================================================
+rows go                    staged                              what is done
+=========================  ==================================  ======================================================
+no                         one part of one partition           ``ATTACH PARTITION … FROM staging``
+no, or yes                 any parts of any partitions         clone, change, exchange: see `by_exchange`
+no                         nothing                             nothing
+=========================  ==================================  ======================================================
+
+The first costs the same whatever the table holds; a clone costs by the part. Both are one step for readers, and
+over a crash or restart of the server. Where tables cannot be exchanged, as on a cluster, it is done partition by
+partition: see `by_partition`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, TextClause, and_, literal_column, not_, select, text
+from sqlalchemy import ColumnElement, Engine, and_, func, literal_column, select
 
-from sentinel_etl.warehouse.catalog import count_parts
-from sentinel_etl.warehouse.ddl import Way, cluster_of, merge_statements, switch_statements
-from sentinel_etl.warehouse.projections import WRITE_SETTINGS
+from sentinel_etl.publish.by_exchange import switch_by_exchange
+from sentinel_etl.publish.by_partition import switch_by_partition
+from sentinel_etl.publish.turn import Turn
+from sentinel_etl.warehouse.catalog import can_exchange, count_parts
+from sentinel_etl.warehouse.ddl import cluster_of
+from sentinel_etl.warehouse.moves import attach_statements
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import count_rows
+from sentinel_etl.warehouse.rows import PARTITION_ID
 
-__all__ = ["switch_partition"]
-
-# The virtual column that names a row's partition.
-# https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#virtual-columns
-PARTITION_ID: ColumnElement[str] = literal_column("_partition_id")
+__all__ = ["switch_rows"]
 
 
-def switch_partition(
+def switch_rows(
     table: Table,
     staging: Table,
-    partition: str,
-    gone: ColumnElement[bool],
+    partitions: Sequence[str],
+    gone: Callable[[Table], ColumnElement[bool]],
     warehouse: Engine,
-    check_held: Callable[[], None],
-) -> Way | None:
-    """Put the staged rows of a partition in the place of those that are to go; return how, None for nothing to do.
+    turn: Turn,
+) -> str:
+    """Put all staged rows in the place of those that go in these partitions; return how, empty for nothing to do.
 
-    ``gone`` tells the table's rows that are to go; it is never NULL. Where the partition has no such row, the
-    staged partition is attached. Where it has some, its other rows are copied into staging and the whole partition
-    is replaced. Staging is merged to one part first, because a switch of several parts is not covered against a
-    crash in its middle. ``check_held`` raises where the run has lost its locks; it is called right before the switch.
+    ``gone`` gives the condition on a table's rows that are to go, and that all staged rows meet; it is never NULL.
 
-    Readers see the partition before its switch or after it, nothing between. An interruption leaves it old or
-    new, and a staging table; the same run again ends in the same rows.
+    Readers see the table before the switch or after it, nothing between. An interruption leaves it old or new, and
+    tables of the run's beside it, which the next run sweeps; the same run again ends in the same rows.
+
+    Raises:
+        WindowLocked: another run is switching the table for longer than is waited for.
+        SentinelError: the server refuses a statement, or something else has changed the table meanwhile. The table is
+            as it was.
     """
-    staged = count_rows(staging, in_partition(partition), warehouse)
-    # Of an empty partition nothing goes, and the ids need not be gathered to find so.
-    rows = count_rows(table, in_partition(partition), warehouse)
-    replaced = rows and count_rows(table, and_(in_partition(partition), gone), warehouse)
-    if replaced:
-        kept = select(table).where(in_partition(partition), not_(gone)).suffix_with(write_settings())
-        names = [column.name for column in table.columns]
-        run_statement(warehouse, staging.insert().from_select(names, kept))
-        staged = count_rows(staging, in_partition(partition), warehouse)
-    way: Way | None = None
-    if staged:
-        merge_to_one_part(staging, partition, warehouse)
-        way = "REPLACE" if replaced else "ATTACH"
-    elif replaced:
-        way = "DROP"
-    if way is not None:
-        check_held()
-        for statement in switch_statements(table, staging, partition, way):
+    if cluster_of(table) or not can_exchange(warehouse):
+        return switch_by_partition(table, staging, partitions, gone(table), warehouse, turn)
+    touched = find_partitions(table, partitions, gone(table), warehouse)
+    parts = count_parts(warehouse, staging.name)
+    if not touched and sum(parts.values()) == 1:
+        return attach(table, staging, list(parts), warehouse, turn)
+    if touched or parts:
+        return switch_by_exchange(table, staging, touched, list(parts), gone, warehouse, turn)
+    return ""
+
+
+def find_partitions(
+    table: Table, partitions: Sequence[str], condition: ColumnElement[bool], warehouse: Engine
+) -> list[str]:
+    """Name those of the partitions that have rows which meet the condition."""
+    # Of empty partitions nothing goes, and staged ids need not be gathered to find so.
+    filled = set(count_parts(warehouse, table.name)) & set(partitions)
+    if not filled:
+        return []
+    found = select(PARTITION_ID, func.count()).select_from(table)
+    found = found.where(and_(PARTITION_ID.in_(sorted(filled)), condition)).group_by(literal_column("_partition_id"))
+    return sorted(str(partition) for partition, _ in run_statement(warehouse, found, repeatable=True))
+
+
+def attach(table: Table, staging: Table, partitions: Sequence[str], warehouse: Engine, turn: Turn) -> str:
+    how = f"attach {', '.join(partitions)}"
+    with turn.hold_table(table):
+        turn.note(how)
+        turn.check_held()
+        for statement in attach_statements(table, staging, partitions):
             run_statement(warehouse, statement)
-    return way
-
-
-def in_partition(partition: str) -> ColumnElement[bool]:
-    return PARTITION_ID.op("=", is_comparison=True)(partition)
-
-
-def write_settings() -> TextClause:
-    return text("SETTINGS " + ", ".join(f"{name} = '{value}'" for name, value in WRITE_SETTINGS.items()))
-
-
-def merge_to_one_part(table: Table, partition: str, warehouse: Engine) -> None:
-    # Of a cluster's parts this server sees only its own, so there the merge is always asked for.
-    if cluster_of(table) or count_parts(warehouse, table.name, partition) > 1:
-        for statement in merge_statements(table, partition):
-            run_statement(warehouse, statement)
+    return how

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from importlib.metadata import version
 
 from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
+from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.run.provenance import config_hash
 from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.warehouse.tables import build_rejected
 from sentinel_etl.window import Window
@@ -51,6 +54,18 @@ class Job:
     @cached_property
     def rejected_table(self) -> Table:
         return build_rejected(self.fact_table)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The ledger's row of the run as it begins."""
+        return RunRecord(
+            run_id=self.run_id,
+            fact_table=self.fact_table.name,
+            window=self.window,
+            event_types=tuple(self.event_types),
+            config_hash=config_hash(self.context.pipeline, self.window),
+            code_version=version("sentinel-warehouse-etl"),
+        )
 
     @property
     def first_night(self) -> date:

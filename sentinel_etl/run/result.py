@@ -104,6 +104,7 @@ class RunResult:
             counts=json.loads(sides.to_json(orient="index")),
             timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
             checks=tuple(check.as_dict() for check in self.checks),
+            how=self.how,
         )
 
 

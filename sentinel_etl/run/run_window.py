@@ -6,18 +6,17 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 from sqlalchemy import Engine
 
 from sentinel_etl.context import Context, completed_context
 from sentinel_etl.extract.check_source import require_source
-from sentinel_etl.ledger.ledger import RunRecord, record_run
+from sentinel_etl.ledger.ledger import RunRecord, record_run, with_switch
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.job import Job
-from sentinel_etl.run.provenance import config_hash, name_versions
+from sentinel_etl.run.provenance import name_versions
 from sentinel_etl.run.result import RunResult, make_result
 from sentinel_etl.run.stages import (
     clear_staging,
@@ -57,16 +56,16 @@ def run_window(
     run_id: str | None = None,
     settings: Settings | None = None,
 ) -> RunResult:
-    """Move the window's events from the source to the fact table, all or nothing per partition.
+    """Move the window's events from the source to the fact table, all or nothing; on a cluster, per partition.
 
     Databases, pipeline and settings are the context's, or those given one by one; what is given neither way is
     that of the environment, and is opened and closed here. Rows are read from ``replica``, where there is one,
     and locks are taken on ``source``. ``event_types`` limits the run to some types; ``dry_run`` stages and
     audits, then publishes nothing.
 
-    An interruption at any instant leaves the fact table, per partition, as it was or as it is meant
-    to be; a staging table, which the next run sweeps; and a ledger row in state RUNNING. Running
-    again is safe: the window's rows are replaced, never added to.
+    An interruption at any instant leaves the fact table as it was or as it is meant to be; tables of the run's
+    beside it, which the next run sweeps; and a ledger row in state RUNNING. Running again is safe: the window's
+    rows are replaced, never added to.
 
     Raises:
         ConfigurationError: settings, pipeline or event types that cannot be used.
@@ -99,21 +98,13 @@ def run_recorded(job: Job) -> RunResult:
     context, warehouse = job.context, job.context.warehouse
     require_source(job.event_types.values(), context.source)
     prepare_tables(warehouse, job.fact_table, context.pipeline.zone)
-    record = RunRecord(
-        run_id=job.run_id,
-        fact_table=job.fact_table.name,
-        window=job.window,
-        event_types=tuple(job.event_types),
-        config_hash=config_hash(context.pipeline, job.window),
-        code_version=version("sentinel-warehouse-etl"),
-    )
-    record_run(record, warehouse)
+    record_run(job.record, warehouse)
     try:
         result = execute(job)
     except BaseException as error:
-        note_failure(replace(record, timings=job.clock.rounded()), error, warehouse)
+        note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
         raise
-    record_run(result.close_record(record), warehouse)
+    record_run(result.close_record(with_switch(job.record, warehouse)), warehouse)
     if result.published:
         sweep_staging(job.fact_table, context.source, warehouse)
     return result
@@ -144,6 +135,6 @@ def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> 
     """Write the failure to the ledger, unless that is what failed: the first error is the one to show."""
     cause = str(error) or type(error).__name__
     try:
-        record_run(replace(record, state=RunState.FAILED, cause=cause), warehouse)
+        record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse)
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first
         error.add_note(f"the ledger could not be written either: {second}")

@@ -6,7 +6,7 @@ Each takes the job and what the stages before returned, and returns a frozen val
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,15 +23,18 @@ from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
+from sentinel_etl.ledger.ledger import note_switch
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
 from sentinel_etl.publish.publish_window import publish_window
+from sentinel_etl.publish.turn import Turn
 from sentinel_etl.reconcile.counts import count_source, count_warehouse, find_late_rows
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
-from sentinel_etl.source.locks import hold_locks, run_lock, session_name
+from sentinel_etl.run.sweep import sweep_staging
+from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name, table_lock
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.tables import drop_staging
 
@@ -52,10 +55,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class HeldLocks:
-    """The partitions that the window touches, locked; ``check`` raises where the locks are lost."""
+    """The partitions that the window touches, locked by one session."""
 
     partitions: tuple[str, ...]
-    check: Callable[[], None]
+    session: SessionLocks
 
 
 @contextmanager
@@ -65,38 +68,27 @@ def hold_partitions(job: Job) -> Iterator[HeldLocks]:
     Raises:
         WindowLocked: another run holds one of them.
     """
-    scheme = partition_scheme(job.fact_table, job.context.warehouse)
-    partitions = partition_ids(job.window, scheme, job.context.pipeline.zone)
-    with hold_names(job, [*partition_locks(job, partitions), run_lock(job.run_id)]) as check_held:
-        yield HeldLocks(tuple(partitions), check_held)
+    context = job.context
+    partitions = partition_ids(job.window, partition_scheme(job.fact_table, context.warehouse), context.pipeline.zone)
+    names = [*partition_locks(job, partitions), run_lock(job.run_id)]
+    with hold_locks(context.source, names, session_name(job.run_id), context.settings.lock_wait_seconds) as session:
+        yield HeldLocks(tuple(partitions), session)
 
 
 @contextmanager
 def hold_more(job: Job, partitions: Sequence[str], locks: HeldLocks) -> Iterator[HeldLocks]:
-    """Lock further partitions for the rest of the run; they come after the window's own.
+    """Lock further partitions, too; they come after the window's own.
 
     Raises:
         WindowLocked: another run holds one of them.
     """
     more = [partition for partition in partitions if partition not in locks.partitions]
-    if not more:
-        yield locks
-        return
-    with hold_names(job, partition_locks(job, more)) as check_more:
-
-        def check_all() -> None:
-            locks.check()
-            check_more()
-
-        yield HeldLocks((*locks.partitions, *more), check_all)
+    with locks.session.hold(partition_locks(job, more)):
+        yield HeldLocks((*locks.partitions, *more), locks.session)
 
 
 def partition_locks(job: Job, partitions: Sequence[str]) -> list[str]:
-    return [f"{job.fact_table.name} partition {partition}" for partition in partitions]
-
-
-def hold_names(job: Job, names: Sequence[str]) -> AbstractContextManager[Callable[[], None]]:
-    return hold_locks(job.context.source, names, session_name(job.run_id), job.context.settings.lock_wait_seconds)
+    return [partition_lock(job.fact_table.name, partition) for partition in partitions]
 
 
 def look_back(job: Job) -> pd.DataFrame:
@@ -217,7 +209,7 @@ def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
 
 @dataclass(frozen=True)
 class Published:
-    """How each partition was published; empty: nothing was to be."""
+    """How the fact table was switched; empty: nothing was to be."""
 
     how: str = ""
 
@@ -225,30 +217,38 @@ class Published:
 def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
     """Put the rejected rows and then the facts in the place of the window's earlier ones, if that is to be.
 
-    Where an event has moved here from a partition of another night, that one is locked and switched too.
-    An interruption leaves what `publish_rejected` and `publish_window` leave.
+    Where an event has moved here from another night, its old row goes in the same switch, and that night's partition
+    is locked, too. An interruption leaves what `publish_rejected` and `publish_window` leave.
 
     Raises:
-        WindowLocked: another run holds such a partition. Nothing is published.
+        WindowLocked: another run holds such a partition, or the table. Nothing is published.
     """
     if judged.blocked or job.dry_run:
         return Published()
-    context, names = job.context, job.names
-    with job.clock.measure("publish"), hold_more(job, judged.others.partitions, locks) as held:
-        publish_rejected(
-            staged.rejected.staging,
-            job.rejected_table,
-            job.window,
-            names,
-            job.run_id,
-            context.source,
-            context.warehouse,
-            context.settings.lock_wait_seconds,
-        )
-        how = publish_window(
-            staged.table, job.fact_table, job.window, names, held.partitions, context.warehouse, held.check
-        )
+    warehouse, names, others = job.context.warehouse, job.names, judged.others
+    with job.clock.measure("publish"), hold_more(job, others.partitions, locks) as held:
+        turn = take_turn(job, held.session)
+        publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
+        moved = not others.standing.empty
+        how = publish_window(staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn)
         return Published(how)
+
+
+def take_turn(job: Job, session: SessionLocks) -> Turn:
+    """Tell what a switch needs: the run's locks, the table's lock, and the ledger."""
+    context = job.context
+
+    @contextmanager
+    def hold_table(table: Table) -> Iterator[None]:
+        with session.hold([table_lock(table.name)]):
+            # What a run that has lost its locks would still switch is dropped before anything is cloned.
+            sweep_staging(job.fact_table, context.source, context.warehouse)
+            yield
+
+    def note(how: str) -> None:
+        note_switch(job.record, how, context.warehouse)
+
+    return Turn(job.run_id, hold_table, session.check, note, context.settings.keep_versions)
 
 
 def recount(job: Job) -> dict[str, int]:

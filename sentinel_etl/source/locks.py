@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, Integer, Text, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -14,7 +15,17 @@ from sentinel_etl.errors import SourceUnreachable, WindowLocked
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.session import describe_end
 
-__all__ = ["held_names", "hold_locks", "run_lock", "session_name", "session_names", "try_lock"]
+__all__ = [
+    "SessionLocks",
+    "held_names",
+    "hold_locks",
+    "partition_lock",
+    "run_lock",
+    "session_name",
+    "session_names",
+    "table_lock",
+    "try_lock",
+]
 
 
 # PostgreSQL cuts a session's name at NAMEDATALEN - 1 bytes.
@@ -44,24 +55,21 @@ SESSIONS = table(
 IDLE_WITHOUT_END = text("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'")
 
 
-@contextmanager
-def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[Callable[[], None]]:
-    """Hold a session advisory lock for each name while the block lasts; gives a function that checks so.
+@dataclass(frozen=True)
+class SessionLocks:
+    """The advisory locks of one PostgreSQL session: they are lost together, or not at all."""
 
-    Locks are taken in sorted order, so two runs cannot wait for each other. They live in the
-    server and die with the connection: a killed run leaves none. They work on a hot standby, and
-    not through a pooler in transaction mode.
-    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    connection: Connection
+    wait_seconds: float
 
-    Raises:
-        WindowLocked: another session still holds one after ``wait_seconds``.
-        SourceUnreachable: from the check, where the session is gone, and its locks with it.
-    """
-    deadline = time.monotonic() + wait_seconds
+    def check(self) -> None:
+        """Raise where the session is gone.
 
-    def check_held() -> None:
+        Raises:
+            SourceUnreachable: it is, and its locks with it.
+        """
         try:
-            connection.scalar(select(1))
+            self.connection.scalar(select(1))
         except DBAPIError as error:
             reason = str(error.orig).strip().partition("\n")[0]
             raise SourceUnreachable(
@@ -71,16 +79,53 @@ def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: 
                 stage="publish",
             ) from error
 
+    @contextmanager
+    def hold(self, names: Iterable[str]) -> Iterator[None]:
+        """Hold a lock for each further name while the block lasts.
+
+        Raises:
+            WindowLocked: another session still holds one after the time to wait.
+            SourceUnreachable: the session is gone.
+        """
+        self.check()
+        taken = self.take(names)
+        try:
+            yield
+        finally:
+            with suppress(SQLAlchemyError):
+                for name in taken:
+                    self.connection.execute(select(func.pg_advisory_unlock(lock_key(name))))
+
+    def take(self, names: Iterable[str]) -> list[str]:
+        """Take the locks in sorted order, so that two runs cannot wait for each other."""
+        deadline = time.monotonic() + self.wait_seconds
+        wanted = sorted(names)
+        for name in wanted:
+            while not try_lock(self.connection, name):
+                if time.monotonic() >= deadline:
+                    raise locked(self.connection, name, self.wait_seconds)
+                time.sleep(0.2)
+        return wanted
+
+
+@contextmanager
+def hold_locks(engine: Engine, names: Iterable[str], holder: str, wait_seconds: float) -> Iterator[SessionLocks]:
+    """Hold a session advisory lock for each name while the block lasts; gives the session, which can hold more.
+
+    The locks live in the server and die with the connection: a killed run leaves none. They work on a hot
+    standby, and not through a pooler in transaction mode.
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+
+    Raises:
+        WindowLocked: another session still holds one after ``wait_seconds``.
+    """
     with connect_source(engine) as connection:
         connection.execute(select(func.set_config("application_name", cut_session_name(holder), False)))
         connection.execute(IDLE_WITHOUT_END)
+        locks = SessionLocks(connection, wait_seconds)
         try:
-            for name in sorted(names):
-                while not try_lock(connection, name):
-                    if time.monotonic() >= deadline:
-                        raise locked(connection, name, wait_seconds)
-                    time.sleep(0.2)
-            yield check_held
+            locks.take(names)
+            yield locks
         finally:
             # Said, not left to the end of the session, which the server may notice only later: whoever
             # comes next finds them free.
@@ -123,6 +168,16 @@ def locked(connection: Connection, name: str, waited_seconds: float) -> WindowLo
         f"expected {name} to be free within {waited_seconds:g} s; {who} holds it. Wait for that run, then "
         "run this again; or raise SENTINEL_LOCK_WAIT_SECONDS"
     )
+
+
+def partition_lock(table: str, partition: str) -> str:
+    """Name the lock of who changes a partition of a table."""
+    return f"{table} partition {partition}"
+
+
+def table_lock(table: str) -> str:
+    """Name the lock of who switches a table, held for the switch alone."""
+    return f"{table} table"
 
 
 def run_lock(run_id: str) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Engine
 
 from sentinel_etl.warehouse.query import read_number, run_statement
 
 __all__ = [
+    "can_exchange",
     "count_expired",
     "count_parts",
     "describe_columns",
+    "has_lightweight_delete",
     "has_table",
     "has_ttl",
     "list_tables",
+    "list_versions",
+    "read_definition",
     "read_partition_key",
     "read_sorting_key",
 ]
@@ -41,16 +47,17 @@ def count_expired(warehouse: Engine, table: str) -> int:
     return read_number(warehouse, statement, {"name": table})
 
 
-def list_tables(warehouse: Engine, first_prefix: str, second_prefix: str) -> list[str]:
-    """List the tables whose names begin with either prefix, in order."""
+def list_tables(warehouse: Engine, prefixes: Sequence[str]) -> list[tuple[str, str]]:
+    """List the tables whose names begin with one of the prefixes, with that prefix, in order."""
     rows = run_statement(
         warehouse,
         "SELECT name FROM system.tables WHERE database = currentDatabase() "
-        "AND (startsWith(name, :first) OR startsWith(name, :second)) ORDER BY name",
-        {"first": first_prefix, "second": second_prefix},
+        "AND arrayExists(prefix -> startsWith(name, prefix), :prefixes) ORDER BY name",
+        {"prefixes": list(prefixes)},
         repeatable=True,
     )
-    return [str(row[0]) for row in rows]
+    names = [str(row[0]) for row in rows]
+    return [(prefix, name) for name in names for prefix in prefixes if name.startswith(prefix)]
 
 
 def describe_columns(warehouse: Engine, table: str) -> dict[str, str]:
@@ -76,10 +83,48 @@ def read_sorting_key(warehouse: Engine, table: str) -> str:
     return "".join(str(row[0]) for row in run_statement(warehouse, statement, {"name": table}, repeatable=True))
 
 
-def count_parts(warehouse: Engine, table: str, partition: str) -> int:
-    """Count the active parts of a table's partition, by its id, on this server."""
+def count_parts(warehouse: Engine, table: str) -> dict[str, int]:
+    """Count the active parts of a table on this server: id of the partition → parts; those of no rows are left out."""
     statement = (
-        "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
-        "AND partition_id = :partition AND active"
+        "SELECT partition_id, count() FROM system.parts WHERE database = currentDatabase() AND table = :name "
+        "AND active AND rows > 0 GROUP BY partition_id ORDER BY partition_id"
     )
-    return read_number(warehouse, statement, {"name": table, "partition": partition})
+    rows = run_statement(warehouse, statement, {"name": table}, repeatable=True)
+    return {str(partition): int(parts) for partition, parts in rows}
+
+
+def can_exchange(warehouse: Engine) -> bool:
+    """Tell whether the database is of the engine that can exchange two tables in one step.
+
+    https://clickhouse.com/docs/engines/database-engines/atomic#exchange-tables
+    """
+    statement = "SELECT count() FROM system.databases WHERE name = currentDatabase() AND engine = 'Atomic'"
+    return read_number(warehouse, statement) > 0
+
+
+def has_lightweight_delete(warehouse: Engine) -> bool:
+    """Tell whether a lightweight DELETE can work out projections anew.
+
+    https://clickhouse.com/docs/operations/settings/merge-tree-settings#lightweight_mutation_projection_mode
+    """
+    statement = "SELECT count() FROM system.merge_tree_settings WHERE name = 'lightweight_mutation_projection_mode'"
+    return read_number(warehouse, statement) > 0
+
+
+def read_definition(warehouse: Engine, table: str) -> str:
+    """Read how a table is defined, from its first column on; empty where there is no such table."""
+    statement = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = :name"
+    found = run_statement(warehouse, statement, {"name": table}, repeatable=True)
+    return "".join(str(row[0])[str(row[0]).index(" (`") :] for row in found)
+
+
+def list_versions(warehouse: Engine, prefix: str) -> list[str]:
+    """List what follows the prefix in the names of the tables that have it, the one that was renamed last first."""
+    rows = run_statement(
+        warehouse,
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, :prefix) "
+        "ORDER BY metadata_modification_time DESC, name DESC",
+        {"prefix": prefix},
+        repeatable=True,
+    )
+    return [str(row[0]).removeprefix(prefix) for row in rows]

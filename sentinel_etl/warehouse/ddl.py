@@ -1,4 +1,4 @@
-"""The statements that make, switch and drop warehouse tables, on one server or on a cluster. Pure.
+"""The statements that make, change and drop warehouse tables, on one server or on a cluster. Pure.
 
 On a cluster a table ``t`` is two: ``t_local``, replicated, which holds the rows, and ``t``, Distributed
 over it, which is read and written. A `Table` whose dialect option ``clickhouse_cluster`` is set is such
@@ -10,7 +10,7 @@ https://clickhouse.com/docs/sql-reference/distributed-ddl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from clickhouse_sqlalchemy import Table, engines
 from sqlalchemy import Column, MetaData, TextClause
@@ -20,26 +20,20 @@ from sentinel_etl.warehouse.names import DIALECT, as_sent
 
 __all__ = [
     "DIALECT",
-    "Way",
     "add_column_statements",
     "cluster_of",
     "create_statements",
     "create_view",
-    "delete_statements",
     "drop_statements",
     "has_id",
     "keep_unmerged_statement",
-    "merge_statements",
     "on_cluster",
     "quote_identifier",
     "split_ids",
     "staging_statements",
     "storage_name",
-    "switch_statements",
 ]
 
-
-Way = Literal["ATTACH", "REPLACE", "DROP"]
 
 # Half of max_query_size, 256 KiB where nobody has set it: the other half is for the rest of the statement.
 IDS_BYTES = 1 << 17
@@ -51,6 +45,11 @@ NO_MERGES = {
     "max_bytes_to_merge_at_max_space_in_pool": 1,
     "max_bytes_to_merge_at_min_space_in_pool": 1,
 }
+
+# A lightweight DELETE works the projections of a part out anew. A projection that it left alone, and one that is
+# materialized later, would go on counting the rows that are gone.
+# https://clickhouse.com/docs/operations/settings/merge-tree-settings#lightweight_mutation_projection_mode
+REBUILD = {"lightweight_mutation_projection_mode": "'rebuild'"}
 
 # The server fills in both: a path of the table's own, and the replica's name.
 # https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
@@ -94,12 +93,14 @@ def staging_statements(fact_table: Table, name: str) -> list[str]:
     return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
 
 
-def keep_unmerged_statement(table: Table) -> str:
+def keep_unmerged_statement(table: Table, *, rebuild_projections: bool = False) -> str:
     """Let a table merge nothing by itself: a merge would take out what its TTL has expired.
 
+    ``rebuild_projections``: and let `clear_statement` work on it where it has projections.
     https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#mergetree-removal-of-data
     """
-    settings = ", ".join(f"{name} = {value}" for name, value in NO_MERGES.items())
+    chosen = NO_MERGES | REBUILD if rebuild_projections else NO_MERGES
+    settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
     return f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} MODIFY SETTING {settings}"
 
 
@@ -109,10 +110,16 @@ def create_view(name: str, fact_table: Table, select: str, comment: str, *, repl
     return f"{how} {quote_identifier(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
 
 
-def drop_statements(table: Table) -> list[str]:
-    """Drop the table if it is there; SYNC, so that its name and its replicas' path are free at once."""
+def drop_statements(table: Table, *, wait: bool = True) -> list[str]:
+    """Drop the table if it is there.
+
+    ``wait``: SYNC, so that its name and its replicas' path are free at once. Without, who is reading it reads on
+    undisturbed, and the server removes it later.
+    https://clickhouse.com/docs/sql-reference/statements/drop
+    """
     names = [table.name, storage_name(table)] if cluster_of(table) else [table.name]
-    return [f"DROP TABLE IF EXISTS {quote_identifier(name)}{on_cluster(table)} SYNC" for name in names]
+    sync = " SYNC" if wait else ""
+    return [f"DROP TABLE IF EXISTS {quote_identifier(name)}{on_cluster(table)}{sync}" for name in names]
 
 
 def add_column_statements(table: Table, column: Column[Any], after: str) -> list[str]:
@@ -152,40 +159,6 @@ def split_ids(ids: Sequence[str]) -> Iterator[list[str]]:
         size += written
     if part:
         yield part
-
-
-def delete_statements(table: Table, ids: Sequence[str]) -> list[str]:
-    """Delete the rows of a staging table that have one of these event_ids, and wait until they are gone."""
-    alter = f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} DELETE WHERE {has_id(ids)}"
-    return [*sync_statements(table), f"{alter} SETTINGS mutations_sync = 2"]
-
-
-def merge_statements(table: Table, partition: str) -> list[str]:
-    """Merge a partition to one part, after every replica has all its rows; refused where it cannot be done.
-
-    A shard of a cluster may have no rows of the partition, which would be refused too, so there it is not.
-    https://clickhouse.com/docs/operations/settings/settings#optimize_throw_if_noop
-    """
-    optimize = (
-        f"OPTIMIZE TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} PARTITION ID '{partition}' FINAL"
-    )
-    if not cluster_of(table):
-        optimize += " SETTINGS optimize_throw_if_noop = 1"
-    return [*sync_statements(table), optimize]
-
-
-def switch_statements(fact_table: Table, staging: Table, partition: str, way: Way) -> list[str]:
-    """Switch one partition of the fact table: atomic on each server."""
-    origin = "" if way == "DROP" else f" FROM {quote_identifier(storage_name(staging))}"
-    settings = " SETTINGS alter_sync = 2" if cluster_of(fact_table) else ""
-    alter = f"ALTER TABLE {quote_identifier(storage_name(fact_table))}{on_cluster(fact_table)}"
-    return [*sync_statements(staging), f"{alter} {way} PARTITION ID '{partition}'{origin}{settings}"]
-
-
-def sync_statements(table: Table) -> list[str]:
-    if not cluster_of(table):
-        return []
-    return [f"SYSTEM SYNC REPLICA{on_cluster(table)} {quote_identifier(storage_name(table))}"]
 
 
 def compile_create(table: Table) -> str:

@@ -24,7 +24,22 @@ from sentinel_etl.warehouse.query import read_number
 from sentinel_etl.warehouse.types import arrow_schema
 from sentinel_etl.window import Window
 
-__all__ = ["count_rows", "in_time_window", "instant", "is_staged", "now_for", "row_hash", "rows_of_window"]
+__all__ = [
+    "PARTITION_ID",
+    "count_all",
+    "count_rows",
+    "in_partition",
+    "in_time_window",
+    "instant",
+    "is_staged",
+    "now_for",
+    "row_hash",
+    "rows_of_window",
+]
+
+# The virtual column that names a row's partition.
+# https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#virtual-columns
+PARTITION_ID: ColumnElement[str] = literal_column("_partition_id")
 
 
 def row_hash(table: Table) -> ColumnElement[int]:
@@ -68,3 +83,11 @@ def now_for(table: Table) -> pd.Timestamp:
 def count_rows(table: Table, condition: ColumnElement[bool], warehouse: Engine) -> int:
     counted = select(func.count()).select_from(table).where(condition)
     return read_number(warehouse, counted)
+
+
+def count_all(table: Table, warehouse: Engine) -> int:
+    return read_number(warehouse, select(func.count()).select_from(table))
+
+
+def in_partition(partition: str) -> ColumnElement[bool]:
+    return PARTITION_ID.op("=", is_comparison=True)(partition)

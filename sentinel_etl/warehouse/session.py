@@ -119,6 +119,7 @@ PINNED: Mapping[str, str] = {
     "distributed_ddl_output_mode": "throw",
     "distributed_foreground_insert": "1",
     "insert_distributed_sync": "1",
+    "lightweight_delete_mode": "alter_update",  # patches would not go with the parts that are attached elsewhere
     "lightweight_deletes_sync": "2",
     "mutations_sync": "1",
     "replication_alter_partitions_sync": "1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clickhouse_sqlalchemy import Table, engines, types
-from sqlalchemy import Column, Engine, MetaData
+from sqlalchemy import Column, Engine, MetaData, text
 
 from sentinel_etl.config.fact_table import INSTANT, INTEGER, KEYWORD, TEXT, optional, rejected_name
 from sentinel_etl.errors import SchemaMismatch
@@ -20,14 +20,19 @@ from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.types import server_type
 
 __all__ = [
+    "BEFORE_MARK",
     "ETL_RUNS",
+    "NEXT_MARK",
+    "REST_MARK",
     "STAGING_MARK",
     "build_ledger",
     "build_rejected",
+    "create_like",
     "create_staging",
     "create_table",
     "drop_staging",
     "normal_type",
+    "table_beside",
 ]
 
 
@@ -74,6 +79,8 @@ def build_ledger(cluster: str | None = None) -> Table:
         Column("config_hash", TEXT, comment="of config, weights and fact table"),
         Column("code_version", TEXT, comment="package version"),
         Column("report_path", TEXT, comment="executed notebook, relative to runs/"),
+        Column("how", TEXT, server_default=text("''"), comment="how the fact table was switched: the way, partitions"),
+        Column("switched_at", optional(INSTANT), comment="when that began; NULL: it was not switched"),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
     )
@@ -82,32 +89,47 @@ def build_ledger(cluster: str | None = None) -> Table:
 ETL_RUNS = build_ledger()
 
 
-# Between a table's name and the run's id, in the name of what the run stages for the table.
-STAGING_MARK = "__staging_"
+# Between a table's name and a run's id, in the names of the tables that a run makes beside it.
+STAGING_MARK = "__staging_"  # the rows that the run loads
+REST_MARK = "__rest_"  # the partitions that it changes, without the rows that go
+NEXT_MARK = "__next_"  # the whole table as it will be; after the exchange, as it was
+BEFORE_MARK = "__before_"  # the whole table as it was before the run: kept
 
 
 def create_staging(fact_table: Table, run_id: str, warehouse: Engine) -> Table:
-    """Create this run's staging table with the fact table's structure, keys and projections.
+    """Create this run's staging table; nothing expires in it before it has been audited.
 
-    The TTL comes, too, because parts bring the time of their expiry with them; but nothing expires before it has
-    been audited. ``CREATE TABLE … AS`` copies all of them, which `ATTACH PARTITION` and `REPLACE PARTITION` demand.
-    https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
     An interruption leaves an empty table, which `sweep_staging` drops.
     """
-    name = f"{fact_table.name}{STAGING_MARK}{run_id}"
-    storage, *distributed = staging_statements(fact_table, name)
-    run_statement(warehouse, storage)
-    for statement in distributed:  # IF NOT EXISTS, unlike the first
-        run_statement(warehouse, statement, repeatable=True)
-    columns = [Column(column.name, column.type, server_default=column.server_default) for column in fact_table.columns]
-    staging = Table(name, MetaData(), *columns, clickhouse_cluster=cluster_of(fact_table))
+    staging = create_like(fact_table, STAGING_MARK, run_id, warehouse)
     if has_ttl(warehouse, storage_name(staging)):
         run_statement(warehouse, keep_unmerged_statement(staging), repeatable=True)
     return staging
 
 
-def drop_staging(staging: Table, warehouse: Engine) -> None:
-    for statement in drop_statements(staging):
+def create_like(table: Table, mark: str, run_id: str, warehouse: Engine) -> Table:
+    """Create a table beside another, with its structure, keys, projections, settings, comments and TTL, empty.
+
+    The TTL comes, too, because parts bring the time of their expiry with them. ``CREATE TABLE … AS`` copies all of
+    them, which the statements that move parts demand.
+    https://clickhouse.com/docs/sql-reference/statements/alter/partition#attach-partition-from
+    """
+    made = table_beside(table, mark, run_id)
+    storage, *distributed = staging_statements(table, made.name)
+    run_statement(warehouse, storage)
+    for statement in distributed:  # IF NOT EXISTS, unlike the first
+        run_statement(warehouse, statement, repeatable=True)
+    return made
+
+
+def table_beside(table: Table, mark: str, run_id: str) -> Table:
+    columns = [Column(column.name, column.type, server_default=column.server_default) for column in table.columns]
+    return Table(f"{table.name}{mark}{run_id}", MetaData(), *columns, clickhouse_cluster=cluster_of(table))
+
+
+def drop_staging(staging: Table, warehouse: Engine, *, wait: bool = True) -> None:
+    """Drop a table that a run has made, if it is there; ``wait``: until whoever reads it has ended."""
+    for statement in drop_statements(staging, wait=wait):
         run_statement(warehouse, statement, repeatable=True)
 
 

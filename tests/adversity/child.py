@@ -16,7 +16,7 @@ from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.publish import switch
+from sentinel_etl.publish import by_exchange, switch, versions
 from sentinel_etl.run import fill_staging, stages
 from sentinel_etl.run import run_window as run
 from sentinel_etl.run.run_window import run_window
@@ -109,17 +109,14 @@ def amid(module: Any, name: str, position: int = 0, item: int = 2) -> Callable[[
     return arm
 
 
-def after_switch(stop: Stop) -> None:
-    """Stop after the first statement that switches a partition."""
-    called = switch.run_statement
+def either(*arms: Callable[[Stop], None]) -> Callable[[Stop], None]:
+    """Stop wherever one of them does first: a switch is done in one of two ways."""
 
-    def stopping(warehouse: Any, statement: Any, *rest: Any, **named: Any) -> Any:
-        result = called(warehouse, statement, *rest, **named)
-        if str(statement).startswith("ALTER TABLE"):
-            stop()
-        return result
+    def arm(stop: Stop) -> None:
+        for one in arms:
+            one(stop)
 
-    switch.run_statement = stopping  # type: ignore[attr-defined]
+    return arm
 
 
 # Name of a point → how this process is made to stop there. In the order of a run.
@@ -130,9 +127,11 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "amid load": amid(fill_staging, "load_stream"),
     "rows staged": before(stages, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
-    "rows copied": before(switch, "merge_to_one_part"),
-    "switch ready": before(switch, "switch_statements"),
-    "switch done": after_switch,
+    "rows taken out": after(by_exchange, "clear_partitions"),
+    "clone made": before(by_exchange, "check_clone"),
+    "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
+    "switch done": either(after(by_exchange, "exchange"), after(switch, "attach")),
+    "half kept": before(versions, "rename_statement"),
     "all published": before(stages, "drop_staging"),
     "staging dropped": after(stages, "drop_staging"),
     "ledger written": after(run, "record_run", call=2),

@@ -32,6 +32,8 @@ SCENES: dict[str, tuple[Window, str, bool]] = {
     "overlap": (Window(at(20, 12), at(21, 20)), "month", True),
     "backfill": (THREE_NIGHTS, "day", True),
 }
+# Points that a first load of one part does not pass.
+ONLY_BY_EXCHANGE = ("rows taken out", "clone made", "half kept")
 SECONDS = 1.5  # a run's length, about: random instants lie within
 
 CASES = [
@@ -39,7 +41,9 @@ CASES = [
     ("first load", "run", "switch done"),
     ("first load", "endpoint", "switch ready"),
     ("re-run", "run", "amid extraction"),
-    ("re-run", "run", "rows copied"),
+    ("re-run", "run", "rows taken out"),
+    ("re-run", "run", "half kept"),
+    ("re-run", "endpoint", "clone made"),
     ("re-run", "run", "ledger written"),
     ("re-run", "endpoint", "amid load"),
     ("re-run", "reader", "amid extraction"),
@@ -130,7 +134,7 @@ def try_crash(bench: Bench, scene: str, victim: str, moment: str, seed: int) -> 
         how, more = kill_at(moment, victim, bench, window, seed)
         result = bench.run(window)
     found = bench.state()
-    strange = bench.seen - whole_states(before, then, by_night=bench.partition_by == "day")
+    strange = bench.seen - whole_states(before, then)
     wrong = found != sum_states(then)
     count(kills=1, states=bench.polls + 1, mismatches=len(strange) + wrong)
     bench.polls = 0
@@ -252,7 +256,7 @@ def test_after_any_kill_at_all_the_next_run_leaves_the_oracle_s_table(
         scene = chance.choice([*SCENES])
         [victim] = chance.choices([*VICTIMS], [*VICTIMS.values()])
         points = POINTS_OF.get(victim) or [*POINTS, *["random"] * len(POINTS)]
-        moment = chance.choice([p for p in points if scene != "first load" or p != "rows copied"])
+        moment = chance.choice([p for p in points if scene != "first load" or p not in ONLY_BY_EXCHANGE])
         bench = benches.get(scene) or make_bench()
         try:
             try_crash(bench, scene, victim, moment, seed + number)

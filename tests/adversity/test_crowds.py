@@ -40,7 +40,7 @@ def test_runs_in_several_processes_leave_the_oracle_s_table(
         ends = [run.end() for run in runs]
     assert ends == [("done", "PUBLISHED")] * 2
     assert bench.state() == sum_states(bench.expected())
-    assert bench.seen <= whole_states(before, bench.expected(), by_night=partition_by == "day")
+    assert bench.seen <= whole_states(before, bench.expected())
     assert bench.left_over() == []
 
 

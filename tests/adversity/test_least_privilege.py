@@ -124,7 +124,7 @@ def test_the_whole_pipeline_runs_with_the_documented_grants_and_no_more(
         )
         hows.append((result.verdict, result.how))
         bench.change(edit)
-    assert hows == [("PUBLISHED", "attach 202611"), ("PUBLISHED", "replace 202611")]
+    assert hows == [("PUBLISHED", "attach 202611"), ("PUBLISHED", "exchange 202611")]
     bench.warehouse, kept = writer, bench.warehouse
     try:
         assert bench.state() == sum_states(bench.expected([LAST]))

@@ -129,7 +129,7 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     assert columns_of(warehouse) == as_it_should_be
     assert run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events") == before
     again = run_window(NIGHT, source=databases.source, warehouse=warehouse, settings=Settings())
-    assert (again.verdict, again.how) == ("PUBLISHED", "replace 202611")
+    assert (again.verdict, again.how) == ("PUBLISHED", "exchange 202611")
     assert run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events") == before
     assert run_statement(warehouse, "SELECT count() > 0 FROM patrol_events WHERE notEmpty(visited_hotspots)") == [(1,)]
     names = "SELECT name FROM system.projections WHERE database = currentDatabase() AND table = 'patrol_events'"

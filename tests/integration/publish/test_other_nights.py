@@ -78,8 +78,8 @@ TO_SECOND = f"UPDATE payments SET paid_at = '{start(SECOND).isoformat()}' WHERE 
 @pytest.mark.parametrize(
     ("number", "night", "how"),
     [
-        pytest.param(203, THIRD, "replace 202612", id="in one partition"),
-        pytest.param(3, FIRST, "replace 202612, replace 202611", id="from another partition"),
+        pytest.param(203, THIRD, "exchange 202612", id="in one partition"),
+        pytest.param(3, FIRST, "exchange 202611, 202612", id="from another partition"),
     ],
 )
 def test_an_event_that_moved_is_told_of_with_its_night_and_stands_once(
@@ -109,7 +109,7 @@ def test_a_last_event_that_moved_away_leaves_no_partition(databases: Databases) 
     change(databases, "DELETE FROM payments WHERE payment_id BETWEEN 201 AND 299")
     move(databases, *NIGHTS, pipeline=by_day)
     change(databases, TO_SECOND + "200")
-    assert move(databases, SECOND, pipeline=by_day).how == "replace 20261201, drop 20261202"
+    assert move(databases, SECOND, pipeline=by_day).how == "exchange 20261201, 20261202"
     assert rows_of(databases) == [(str(FIRST), ROWS), (str(SECOND), ROWS + 1)]
 
 

@@ -179,7 +179,7 @@ def test_a_window_run_again_leaves_what_one_clean_pass_leaves(
     publish(databases, Window.night(date(2026, 11, 19)), BOTH_NIGHTS)
     before = fingerprint(databases)
     change(databases, *statements)
-    assert publish(databases, again) == ["replace 202611"]
+    assert publish(databases, again) == ["exchange 202611"]
     assert_same(databases, clean_pass(THREE_NIGHTS))
     assert (fingerprint(databases) != before) is bool(statements)
 
@@ -232,7 +232,7 @@ def test_an_event_moved_to_another_partition_leaves_its_old_one_in_the_same_run(
     pipeline = replace(SENTINEL, fact_table=build_patrol_events("day"))
     publish(databases, BOTH_NIGHTS, pipeline=pipeline)
     change(databases, MOVE_TO_THE_NIGHT_BEFORE)
-    assert move(databases, NIGHT_BEFORE, pipeline).how == "replace 20261120, replace 20261121"
+    assert move(databases, NIGHT_BEFORE, pipeline).how == "exchange 20261120, 20261121"
     repeated = "SELECT count() FROM (SELECT event_id FROM patrol_events GROUP BY event_id HAVING count() > 1)"
     assert run_statement(databases.warehouse, repeated) == [(0,)]
     assert_same(databases, clean_pass(BOTH_NIGHTS, pipeline=pipeline))
@@ -269,9 +269,9 @@ def test_a_window_across_partitions_is_published_in_each(
         Window.night(date(2026, 11, 20 + days)).start, LAST_NIGHT.end + (LAST_NIGHT.end - utc(21, 0, 30)) * days
     )
     across = Window(ACROSS_NIGHTS.start + (both.end - LAST_NIGHT.end), ACROSS_NIGHTS.end + (both.end - LAST_NIGHT.end))
-    assert publish(databases, both, pipeline=pipeline) == [", ".join(f"attach {p}" for p in partitions)]
+    assert publish(databases, both, pipeline=pipeline) == [f"exchange {', '.join(partitions)}"]
     change(databases, *every_change(across))
-    assert publish(databases, across, pipeline=pipeline) == [", ".join(f"replace {p}" for p in partitions)]
+    assert publish(databases, across, pipeline=pipeline) == [f"exchange {', '.join(partitions)}"]
     assert_same(databases, clean_pass(both, pipeline=pipeline))
     found = run_statement(databases.warehouse, "SELECT DISTINCT _partition_id FROM patrol_events ORDER BY 1")
     assert [name for (name,) in found] == partitions
@@ -296,7 +296,7 @@ def test_a_window_whose_rows_all_vanished_is_emptied_only_when_told_so(
     assert bytes_of(databases, "shift_date = '2026-11-21'") == gone
 
     allowed = move(databases, LAST_NIGHT, allow_shrink=True)
-    assert (allowed.verdict, allowed.how) == ("PUBLISHED WITH WARNINGS", "replace 202611")
+    assert (allowed.verdict, allowed.how) == ("PUBLISHED WITH WARNINGS", "exchange 202611")
     assert bytes_of(databases, "1") == kept
     assert_same(databases, clean_pass(NIGHT_BEFORE))
 
@@ -307,7 +307,7 @@ def test_a_partition_of_which_nothing_is_left_is_dropped(databases: Databases) -
     kept = bytes_of(databases, "shift_date = '2026-11-20'")
     change(databases, *empty(LAST_NIGHT))
     result = move(databases, LAST_NIGHT, by_day, allow_shrink=True)
-    assert result.how == "drop 20261121"
+    assert result.how == "exchange 20261121"
     assert bytes_of(databases, "1") == kept
 
 
@@ -429,7 +429,7 @@ def test_of_two_runs_at_once_one_waits_and_the_table_is_one_clean_pass(
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda window: move(databases, window), [LAST_NIGHT, LAST_NIGHT]))
     assert [result.verdict for result in results] == ["PUBLISHED"] * 2
-    assert sorted(result.how for result in results) == ["attach 202611", "replace 202611"]
+    assert sorted(result.how for result in results) == ["attach 202611", "exchange 202611"]
     assert_same(databases, clean_pass(LAST_NIGHT))
     assert staging_tables(databases) == []
 

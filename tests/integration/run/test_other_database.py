@@ -306,7 +306,7 @@ def test_another_database_is_re_run_like_the_first(hospital: Databases) -> None:
         connection.exec_driver_sql("DELETE FROM clinic.admissions WHERE number = 2")
         connection.exec_driver_sql("UPDATE clinic.admissions SET urgency = 'GREEN' WHERE hospital = 'GUY'")
     result = move(hospital, DAY, HOSPITAL)
-    assert (result.verdict, result.how) == ("PUBLISHED WITH WARNINGS", "replace 20260601")
+    assert (result.verdict, result.how) == ("PUBLISHED WITH WARNINGS", "exchange 20260601")
     found = read(hospital.warehouse, "SELECT event_id, urgency, base_risk_score FROM ward_events ORDER BY event_id")
     assert found == [("ADMISSION:GUY:1", "GREEN", 2.0), ("DOSE:GUY:1", "GREEN", 0.5)]
 

@@ -39,9 +39,9 @@ def with_options(source: Engine, options: str) -> str:
 
 def test_a_session_that_holds_locks_outlives_the_server_s_limit_for_idle_ones(source_engine: Engine) -> None:
     set_on_database(source_engine, "idle_session_timeout", "300ms")
-    with hold_locks(source_engine, ["a"], "a test", 0) as check_held:
+    with hold_locks(source_engine, ["a"], "a test", 0) as locks:
         time.sleep(0.8)
-        check_held()
+        locks.check()
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_a_reading_that_somebody_ends_is_told_so_and_not_as_a_timeout(source_eng
 
 def test_a_session_with_locks_that_an_administrator_ends_says_so(source_engine: Engine) -> None:
     holder = f"holder {uuid4().hex}"
-    with hold_locks(source_engine, ["a"], holder, 0) as check_held:
+    with hold_locks(source_engine, ["a"], holder, 0) as locks:
         with source_engine.connect() as connection:
             connection.execute(
                 text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = :name"),
                 {"name": holder},
             )
         with pytest.raises(SourceUnreachable, match=r"another run may be at work.* \(pg_terminate_backend\)"):
-            check_held()
+            locks.check()
 
 
 def test_a_session_that_an_administrator_ends_amid_a_check_says_so_in_one_line(source_engine: Engine) -> None:

@@ -25,18 +25,16 @@ from sentinel_etl.load.load import Loader, load_data
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.publish.publish_rejected import WHOLE
 from sentinel_etl.publish.publish_window import publish_window
+from sentinel_etl.publish.turn import Turn
 from sentinel_etl.warehouse.ddl import (
-    Way,
     add_column_statements,
     create_statements,
     create_view,
-    delete_statements,
     drop_statements,
-    merge_statements,
     staging_statements,
-    switch_statements,
 )
 from sentinel_etl.warehouse.insert import INSERT_SETTINGS
+from sentinel_etl.warehouse.moves import Way, delete_statements, merge_statements, switch_statements
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import build_ledger, build_rejected
@@ -272,7 +270,9 @@ def questions_of_publish(rows_below_a_view: Engine) -> list[str]:
     add(rows_below_a_view, f"{STAGING}_local", "REMARK:3")
     event.listen(rows_below_a_view, "before_execute", note)
     with pytest.raises(SentinelError):
-        publish_window(staging, facts, Window.night(date(2026, 11, 21)), ["REMARK"], ["202611"], rows_below_a_view)
+        publish_window(
+            staging, facts, Window.night(date(2026, 11, 21)), ["REMARK"], ["202611"], True, rows_below_a_view, Turn("x")
+        )
     event.remove(rows_below_a_view, "before_execute", note)
     return sent
 

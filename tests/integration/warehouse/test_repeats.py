@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, select
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 from sentinel_etl.ledger.ledger import attach_report
 from sentinel_etl.pipeline import SENTINEL
-from sentinel_etl.publish.switch import merge_to_one_part
+from sentinel_etl.publish.by_partition import merge_to_one_part
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.engine import with_server_settings
@@ -67,7 +67,11 @@ CASES: dict[str, tuple[Callable[[Engine], Any], str, bool]] = {
     "a staging table made": (lambda e: create_staging(FACTS, "x", e), 'CREATE TABLE "patrol_events__', False),
     "a staging table dropped": (lambda e: drop_staging(FACTS, e), "DROP TABLE IF EXISTS", True),
     "a report noted": (lambda e: attach_report("x", "x.ipynb", e), "INSERT INTO etl_runs", False),
-    "parts counted before a merge": (lambda e: merge_to_one_part(FACTS, "202611", e), "SELECT count()", True),
+    "parts counted before a merge": (
+        lambda e: merge_to_one_part(FACTS, "202611", e),
+        "SELECT partition_id, count()",
+        True,
+    ),
 }
 
 

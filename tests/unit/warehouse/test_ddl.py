@@ -5,16 +5,8 @@ from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, MetaData, text
 
 from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
-from sentinel_etl.warehouse.ddl import (
-    Way,
-    cluster_of,
-    create_statements,
-    drop_statements,
-    merge_statements,
-    staging_statements,
-    storage_name,
-    switch_statements,
-)
+from sentinel_etl.warehouse.ddl import cluster_of, create_statements, drop_statements, staging_statements, storage_name
+from sentinel_etl.warehouse.moves import Way, merge_statements, switch_statements
 from sentinel_etl.warehouse.tables import build_ledger
 
 
