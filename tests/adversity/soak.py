@@ -10,6 +10,9 @@ SOAK = int(os.environ.get("SOAK_KILLS", "0"))
 
 TALLY: Counter[str] = Counter()
 
+# Of each set of runs whose orders of statements were all tried: what that came to.
+EXPLORED: dict[str, str] = {}
+
 
 def count(**numbers: int) -> None:
     """Add to what was tried and found; a number of 0 is counted, too, as found 0 times."""
@@ -24,4 +27,5 @@ def lines() -> list[str]:
         f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
         f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",
+        *(f"publishing, {name}: {found}" for name, found in sorted(EXPLORED.items())),
     ]
