@@ -6,10 +6,12 @@ CREATE USER IF NOT EXISTS sentinel_etl IDENTIFIED WITH sha256_password BY 'chang
 -- Tables, staging tables and views: made, filled, read and dropped.
 GRANT SHOW, SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON sentinel.* TO sentinel_etl;
 
--- Partitions switched and merged; columns and projections added.
-GRANT ALTER DELETE, ALTER ADD COLUMN, ALTER PROJECTION, OPTIMIZE ON sentinel.* TO sentinel_etl;
+-- Rows taken out of a clone, whose merges are stopped; parts attached and merged; columns and projections added.
+GRANT ALTER DELETE, ALTER SETTINGS, ALTER ADD COLUMN, ALTER PROJECTION, OPTIMIZE ON sentinel.* TO sentinel_etl;
 
--- What exists, and in how many parts.
+-- What exists, in how many parts, and what the server can do.
+GRANT SELECT ON system.databases TO sentinel_etl;
+GRANT SELECT ON system.merge_tree_settings TO sentinel_etl;
 GRANT SELECT ON system.tables TO sentinel_etl;
 GRANT SELECT ON system.columns TO sentinel_etl;
 GRANT SELECT ON system.parts TO sentinel_etl;

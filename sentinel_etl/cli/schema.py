@@ -36,7 +36,7 @@ def apply(as_json: bool) -> None:
     with open_context() as context:
         changes = diff_schema(context.pipeline, context.warehouse)
         print_changes(changes, as_json)
-        apply_schema(changes, context.warehouse)
+        apply_schema(changes, context)
     raise_for_refused(changes, applied=True)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import select as plain_select
 
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.contract import fit_table
 from sentinel_etl.warehouse.failures import warehouse_may_recover
 from sentinel_etl.warehouse.insert import insert_sql
@@ -74,6 +75,7 @@ class RunRecord:
     report_path: str = ""
     how: str = ""
     switched_at: datetime | None = None
+    nights: Mapping[str, int] = field(default_factory=dict)
 
 
 def note_switch(record: RunRecord, how: str, warehouse: Engine) -> None:
@@ -94,7 +96,9 @@ def set_state(run: Mapping[str, Any], state: RunState, cause: str, warehouse: En
 
 
 def with_switch(record: RunRecord, warehouse: Engine) -> RunRecord:
-    """Complete a run's record with what `note_switch` has noted of it."""
+    """Complete a run's record with what `note_switch` has noted of it, if the ledger is still there."""
+    if not has_table(warehouse, ETL_RUNS.name):
+        return record
     [noted] = read_runs(warehouse, ETL_RUNS.c.run_id == record.run_id)[:1] or [{}]
     return replace(record, how=noted.get("how", ""), switched_at=noted.get("switched_at"))
 
@@ -114,6 +118,7 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
         "counts": json.dumps(record.counts),
         "timings": json.dumps(record.timings),
         "checks": json.dumps(record.checks, default=str),
+        "nights": json.dumps(record.nights),
     }
     rows = fit_table(pa.Table.from_pylist([row]), ETL_RUNS)
     # The same row twice is the same row: the newest of a run counts.
@@ -123,8 +128,8 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
 def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
     """Read the runs that meet the conditions on `ETL_RUNS`, the newest first, each in its latest state.
 
-    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings`` and ``checks`` are read
-    from their JSON.
+    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks`` and ``nights`` are
+    read from their JSON.
     """
     runs = ETL_RUNS.c
     newest_first = (runs.started_at.desc(), runs.run_id.desc())
@@ -140,7 +145,7 @@ def runs_of(fact_table: Table) -> ColumnElement[bool]:
 
 
 def plain_value(name: str, value: Any) -> Any:
-    if name in ("counts", "timings", "checks"):
+    if name in ("counts", "timings", "checks", "nights"):
         return json.loads(value)
     if name == "event_types":
         return tuple(value)

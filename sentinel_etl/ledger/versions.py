@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, false, not_
@@ -20,7 +20,18 @@ from sentinel_etl.warehouse.catalog import list_tables
 from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS, table_beside
 from sentinel_etl.window import Window
 
-__all__ = ["Switch", "Version", "find_run", "kept_before", "read_switches", "state_after", "state_before"]
+__all__ = [
+    "Switch",
+    "Version",
+    "find_run",
+    "kept_before",
+    "newest_first",
+    "read_switches",
+    "state_after",
+    "state_before",
+]
+
+ABOUT_TO = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,13 @@ def read_switches(fact_table: Table, warehouse: Engine) -> list[Switch]:
 def kept_before(table: Table, warehouse: Engine) -> list[str]:
     """Name the runs before which a table's state is kept."""
     return [name.removeprefix(prefix) for prefix, name in list_tables(warehouse, [table.name + BEFORE_MARK])]
+
+
+def newest_first(run_ids: Sequence[str], warehouse: Engine) -> list[str]:
+    """Sort runs by when they switched the fact table; one that has not yet is about to."""
+    rows = read_runs(warehouse, ETL_RUNS.c.run_id.in_(list(run_ids)))
+    switched_at = {row["run_id"]: row["switched_at"] for row in rows if row["switched_at"]}
+    return sorted(run_ids, key=lambda run_id: switched_at.get(run_id, ABOUT_TO), reverse=True)
 
 
 def find_run(run_id: str, switches: Sequence[Switch]) -> int:

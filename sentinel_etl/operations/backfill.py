@@ -14,6 +14,7 @@ from sentinel_etl.context import Context
 from sentinel_etl.errors import SentinelError, WindowError, error_named
 from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.nights import missing_nights
+from sentinel_etl.ledger.presence import find_lost
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
 from sentinel_etl.operations.workers import dask_workers, local_workers
@@ -27,7 +28,8 @@ __all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"
 def plan_backfill(context: Context, first: date, last: date, *, missing_only: bool = False) -> list[Group]:
     """Plan the nights ``first`` to ``last``, both included, as one group for each stretch in a partition.
 
-    ``missing_only`` leaves out the nights that the ledger says are published for all event types.
+    ``missing_only`` leaves out the nights that the ledger says are published for all event types, and that have all
+    the rows that their last run left.
 
     Raises:
         WindowError: the last night lies before the first.
@@ -40,7 +42,9 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     if missing_only:
         runs = read_runs(warehouse, runs_of(pipeline.fact_table))
-        nights = missing_nights(nights, pipeline.event_types, runs, zone)
+        missing = missing_nights(nights, pipeline.event_types, runs, zone)
+        lost = {one.shift_date for one in find_lost(nights, runs, pipeline.fact_table, warehouse)}
+        nights = [night for night in nights if night in lost.union(missing)]
     return group_nights(nights, scheme, zone)
 
 

@@ -8,15 +8,18 @@ is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Column, Engine
 
+from sentinel_etl.context import Context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.source.locks import hold_locks, table_lock
 from sentinel_etl.warehouse.catalog import describe_columns, read_sorting_key
 from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
 from sentinel_etl.warehouse.query import run_statement
@@ -105,21 +108,26 @@ def changed_order(table: Table, warehouse: Engine) -> list[SchemaChange]:
     return [SchemaChange(table.name, f"is sorted by {key}, the code has {order}; rows are not sorted anew")]
 
 
-def apply_schema(changes: Sequence[SchemaChange], warehouse: Engine) -> list[SchemaChange]:
+def apply_schema(changes: Sequence[SchemaChange], context: Context) -> list[SchemaChange]:
     """Make the additions and return them; what is refused is left as it is.
 
     Each is one ALTER of a table's definition, on a cluster of two: it rewrites no rows, keeps
-    projections, and does nothing where the column is there. An interruption leaves the rest to the
+    projections, and does nothing where the column is there. The fact table's lock is held meanwhile, so that no
+    run exchanges the table in between, which would lose the column. An interruption leaves the rest to the
     next time. A run that is loading meanwhile fails at its switch; run again, it is right.
 
     Raises:
-        WarehouseUnreachable: the server does not answer.
+        WindowLocked: a run is switching the table for longer than is waited for.
+        SourceUnreachable, WarehouseUnreachable: a database does not answer.
         SentinelError: the server refuses a statement.
     """
     added = [change for change in changes if not change.refused]
-    for change in added:
-        for statement in change.statements:
-            run_statement(warehouse, statement)
+    names = [table_lock(context.pipeline.fact_table.name)]
+    wait = context.settings.lock_wait_seconds
+    with hold_locks(context.source, names, "sentinel-etl schema apply", wait) if added else nullcontext():
+        for change in added:
+            for statement in change.statements:
+                run_statement(context.warehouse, statement)
     return added
 
 

@@ -8,8 +8,8 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import SentinelError
+from sentinel_etl.ledger.versions import kept_before, newest_first
 from sentinel_etl.publish.turn import Turn
-from sentinel_etl.warehouse.catalog import list_versions
 from sentinel_etl.warehouse.ddl import keep_unmerged_statement
 from sentinel_etl.warehouse.moves import rename_statement
 from sentinel_etl.warehouse.query import run_statement
@@ -44,7 +44,10 @@ def prune_versions(table: Table, keep: int, warehouse: Engine) -> list[str]:
 
     Who is reading one of them reads on.
     """
-    run_ids = list_versions(warehouse, table.name + BEFORE_MARK)[keep:]
-    for run_id in run_ids:
+    run_ids = kept_before(table, warehouse)
+    if len(run_ids) <= keep:
+        return []
+    dropped = newest_first(run_ids, warehouse)[keep:]
+    for run_id in dropped:
         drop_staging(table_beside(table, BEFORE_MARK, run_id), warehouse, wait=False)
-    return run_ids
+    return dropped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,8 @@ class RunResult:
                  the source's), published, and source_now (when the run ended: more than source
                  means late rows)
     ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
-    ``how``      how each partition was published
+    ``how``      how the fact table was switched
+    ``nights``   night → its rows after the switch: the window's, and those that an event has moved from
     ``preview``  the earliest fact row of each event type
     ``riskiest`` the ten fact rows with the highest scores, of the columns that may be shown
     ``limited``  whether the run was limited to some event types
@@ -68,6 +70,7 @@ class RunResult:
     limited: bool = False
     riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
     versions: Mapping[str, str] = field(default_factory=dict)
+    nights: Mapping[date, int] = field(default_factory=dict)
     rejected: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", reason="str", rows="int64"))
     late: pd.DataFrame = field(
         default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
@@ -105,6 +108,7 @@ class RunResult:
             timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
             checks=tuple(check.as_dict() for check in self.checks),
             how=self.how,
+            nights={str(night): rows for night, rows in self.nights.items()},
         )
 
 
@@ -130,6 +134,7 @@ def make_result(
         checks=judged.checks,
         timings=job.clock.rounded(),
         how=published.how,
+        nights=published.nights,
         preview=judged.preview,
         riskiest=judged.riskiest,
         tonight=judged.tonight,

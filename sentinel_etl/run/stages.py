@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
@@ -25,6 +25,7 @@ from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
 from sentinel_etl.ledger.ledger import note_switch
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
+from sentinel_etl.ledger.presence import count_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
@@ -209,9 +210,10 @@ def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
 
 @dataclass(frozen=True)
 class Published:
-    """How the fact table was switched; empty: nothing was to be."""
+    """How the fact table was switched, and the rows of each night after it; empty: nothing was to be."""
 
     how: str = ""
+    nights: Mapping[date, int] = field(default_factory=dict)
 
 
 def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
@@ -231,7 +233,8 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Publi
         publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
         moved = not others.standing.empty
         how = publish_window(staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn)
-        return Published(how)
+        touched = sorted({*job.window.shift_dates(job.context.pipeline.zone), *others.standing["shift_date"]})
+        return Published(how, count_nights(job.fact_table, touched, warehouse))
 
 
 def take_turn(job: Job, session: SessionLocks) -> Turn:

@@ -17,7 +17,7 @@ __all__ = [
     "has_table",
     "has_ttl",
     "list_tables",
-    "list_versions",
+    "measure_kept",
     "read_definition",
     "read_partition_key",
     "read_sorting_key",
@@ -118,13 +118,16 @@ def read_definition(warehouse: Engine, table: str) -> str:
     return "".join(str(row[0])[str(row[0]).index(" (`") :] for row in found)
 
 
-def list_versions(warehouse: Engine, prefix: str) -> list[str]:
-    """List what follows the prefix in the names of the tables that have it, the one that was renamed last first."""
-    rows = run_statement(
-        warehouse,
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, :prefix) "
-        "ORDER BY metadata_modification_time DESC, name DESC",
-        {"prefix": prefix},
-        repeatable=True,
+def measure_kept(warehouse: Engine, table: str, mark: str) -> tuple[int, int]:
+    """Count the tables of before that are kept, and the bytes of the parts that they do not share with the table.
+
+    Hard links share: a part that is in both has the same hash, and is on the disk once.
+    https://clickhouse.com/docs/operations/system-tables/parts
+    """
+    statement = (
+        "SELECT sum(bytes) FROM (SELECT max(bytes_on_disk) AS bytes FROM system.parts "
+        "WHERE database = currentDatabase() AND active AND (table = :name OR startsWith(table, :prefix)) "
+        "GROUP BY hash_of_all_files HAVING countIf(table = :name) = 0)"
     )
-    return [str(row[0]).removeprefix(prefix) for row in rows]
+    held = read_number(warehouse, statement, {"name": table, "prefix": table + mark})
+    return len(list_tables(warehouse, [table + mark])), held

@@ -42,6 +42,9 @@ def robbed(databases: Databases, environment: Settings, monkeypatch: pytest.Monk
             assert run_window(
                 window, source=databases.source, warehouse=databases.warehouse, pipeline=BY_NUMBER, settings=Settings()
             ).published
+    ids = "startsWith(event_id, 'PAYMENT:101') OR startsWith(event_id, 'PAYMENT:105')"
+    taken = f"ALTER TABLE patrol_events DELETE WHERE shift_date = '{SECOND}' AND ({ids}) SETTINGS mutations_sync = 2"
+    run_statement(databases.warehouse, taken)
     return databases
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.types import DateTime
 from sentinel_etl.cli.main import cli
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.config.parse_config import parse_event_config
+from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import check_source
@@ -136,7 +137,8 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     assert {row[0] for row in run_statement(warehouse, names)} == {projection.name for projection in PROJECTIONS}
 
 
-def test_what_would_lose_or_bend_rows_is_refused_and_said(warehouse: Engine) -> None:
+def test_what_would_lose_or_bend_rows_is_refused_and_said(source_engine: Engine, warehouse: Engine) -> None:
+    context = Context(Settings(), SENTINEL, Databases(source_engine, warehouse))
     create_table(warehouse, SENTINEL.fact_table)
     for change in (
         "DROP COLUMN patrol_id",
@@ -155,7 +157,7 @@ def test_what_would_lose_or_bend_rows_is_refused_and_said(warehouse: Engine) -> 
         "refused: patrol_events: mood Nullable(String) is not in the code; a column is not dropped. "
         "Add it to the code, or drop it by hand",
     ]
-    assert [change.message for change in apply_schema(changes, warehouse)] == ["run_id String is missing"]
+    assert [change.message for change in apply_schema(changes, context)] == ["run_id String is missing"]
     assert [change.refused for change in diff_schema(SENTINEL, warehouse)] == [True, True, True]
 
 

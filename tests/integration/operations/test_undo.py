@@ -216,6 +216,6 @@ def test_columns_that_have_come_since_are_named(context: Context) -> None:
     wider = build_patrol_events()
     wider.append_column(Column("weather", types.Nullable(types.String)))
     pipeline = replace(SENTINEL, fact_table=wider)
-    apply_schema(diff_schema(pipeline, context.warehouse), context.warehouse)
+    apply_schema(diff_schema(pipeline, context.warehouse), context)
     with pytest.raises(ConfigurationError, match=r"some have changed since: weather\. Run the windows again"):
         undo_run(replace(context, pipeline=pipeline))
