@@ -2,7 +2,7 @@
 # They need Python 3.11 or newer and make; no root, no Docker, no database installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint bench lab down clean notebooks reference readme constraints
+.PHONY: help setup demo test soak power lint bench lab down clean notebooks reference readme constraints
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
@@ -30,6 +30,8 @@ soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line 
 	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q tests/adversity \
 	  tests/browser/test_hostile_texts_in_chromium.py tests/integration/run/test_hostile_rows.py \
 	  tests/integration/run/test_typed_values.py tests/unit/publish/test_publish_model.py $(ARGS)
+
+power: .venv/.ready-power ## install what the power-cut tests need; builds pyfuse3: compiler, pkg-config, libfuse3-dev
 
 lint: .venv/.ready-lint ## check style, format, types, and who may import whom
 	@$(BIN)/ruff check .
@@ -67,7 +69,7 @@ readme: .venv/.ready ## run the examples of README.md and docs/ again and write 
 # The oldest Python that we support decides: what installs there installs on the newer ones.
 constraints: ## renew constraints.txt; needs python3.11
 	@rm -rf .venv/renew && python3.11 -m venv .venv/renew
-	@echo 'resolving afresh (some minutes)' && .venv/renew/bin/python -m pip install -q '.[test,lint,bench]'
+	@echo 'resolving afresh (some minutes)' && .venv/renew/bin/python -m pip install -q '.[test,lint,bench,power]'
 	@.venv/renew/bin/python -m pip freeze --exclude sentinel-warehouse-etl > .venv/renew/versions
 	@{ sed -n '/^#/p' constraints.txt; LC_ALL=C sort -f .venv/renew/versions; } > .venv/renew/constraints.txt
 	@mv .venv/renew/constraints.txt constraints.txt && rm -rf .venv/renew build
@@ -94,4 +96,8 @@ constraints: ## renew constraints.txt; needs python3.11
 
 .venv/.ready-bench: .venv/.ready
 	@$(INSTALL) '.[bench]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
+	@touch $@
+
+.venv/.ready-power: .venv/.ready
+	@$(INSTALL) '.[power]' > .venv/install.log 2>&1 || { tail -n 30 .venv/install.log >&2; exit 1; }
 	@touch $@

@@ -72,7 +72,7 @@ def test_constraints_are_names_and_exact_versions_only() -> None:
     assert [line for line in constraints() if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
 
 
-@pytest.mark.parametrize(("name", "bounds"), declared("bench").items(), ids=list(declared("bench")))
+@pytest.mark.parametrize(("name", "bounds"), declared("bench", "power").items(), ids=list(declared("bench", "power")))
 def test_constraints_hold_a_version_that_pyproject_allows(name: str, bounds: SpecifierSet) -> None:
     versions = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in constraints()}
     assert bounds.contains(versions[name])
