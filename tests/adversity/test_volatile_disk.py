@@ -32,26 +32,20 @@ def tree(disk: VolatileDisk, folder: int = ROOT) -> dict[str, object]:
 
 
 class Last(Random):
-    """The journal has been written up to its end; no file has been written back."""
+    """The journal has been written up to its end."""
 
     def randint(self, a: int, b: int) -> int:
         return b
 
-    def random(self) -> float:
-        return 1.0
 
-
-class First(Last):
+class First(Random):
     """The journal has not been written further than an fsync demands."""
 
     def randint(self, a: int, b: int) -> int:
         return a
 
 
-KINDS: list[Cut] = ["asked", "journal", "writeback"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["asked", "journal"])
 def test_what_was_not_synced_is_forgotten(kind: Cut) -> None:
     disk = VolatileDisk()
     old = add_file(disk, "old", "before")
@@ -62,7 +56,7 @@ def test_what_was_not_synced_is_forgotten(kind: Cut) -> None:
     assert tree(disk) == {"old": "before"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["asked", "journal"])
 def test_a_synced_file_keeps_contents_and_name_and_the_folders_above(kind: Cut) -> None:
     disk = VolatileDisk()
     folder = disk.add(ROOT, b"folder", Node(FOLDER))
@@ -73,7 +67,7 @@ def test_a_synced_file_keeps_contents_and_name_and_the_folders_above(kind: Cut) 
     assert tree(disk) == {"folder": {"file": "synced"}}
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("asked", False), ("journal", True), ("writeback", True)])
+@pytest.mark.parametrize(("kind", "kept"), [("asked", False), ("journal", True)])
 def test_an_fsync_keeps_earlier_changes_of_other_folders_in_a_journal_only(kind: Cut, kept: bool) -> None:
     disk = VolatileDisk()
     folder = disk.add(ROOT, b"folder", Node(FOLDER))
@@ -92,12 +86,12 @@ def test_a_journal_that_was_written_on_its_own_has_names_without_contents() -> N
     assert tree(disk) == {"file": ""}
 
 
-def test_writeback_keeps_some_files_and_not_others() -> None:
+def test_writeback_keeps_all_names_and_some_contents() -> None:
     disk = VolatileDisk()
     for number in range(100):
         add_file(disk, f"{number}", "text")
-    disk.fsync(ROOT)
     disk.cut("writeback", Random(1))
+    assert len(tree(disk)) == 100
     assert set(tree(disk).values()) == {"", "text"}
 
 

@@ -12,8 +12,9 @@ removed) that an fsync covers. File systems differ in what else they keep, so a 
     directory made before it, and the journal may have been written further on its own, up to any later change.
     File contents are kept as of their latest fsync only, so a name may stand for an empty file (delayed allocation).
 ``writeback``
-    As ``journal``; besides, the kernel was writing contents on its own, in an order of its own: of the files that
-    changed since their latest fsync, about every second one is kept as it is.
+    Some seconds later: the journal has been written to its end (ext4 does so every 5 seconds), and the kernel is
+    writing contents on its own (it does so after 30 seconds), in an order of its own. Of the files that changed since
+    their latest fsync every second one is kept as it is, or all but one in ten, or all but one in a hundred.
 
 Attributes such as modes count as kept at once; a file is kept whole as of one instant, never torn within.
 ext4's habit of writing a file's contents when it is renamed over another (``auto_da_alloc``) is left out.
@@ -137,13 +138,15 @@ class VolatileDisk:
 
     def cut(self, kind: Cut, chance: Random) -> tuple[int, int]:
         """Forget what is not durable; return how many changes of directories were lost, out of how many."""
+        kept = self.log
         if kind == "asked":
             kept = [change for change in self.log if change.asked]
-        else:
+        elif kind == "journal":
             kept = self.log[: chance.randint(self.journalled, len(self.log))]
-        if kind == "writeback":
+        else:
+            share = chance.choice((0.5, 0.9, 0.99))
             for node in self.nodes.values():
-                node.kept = bytes(node.data) if chance.random() < 0.5 else node.kept
+                node.kept = bytes(node.data) if chance.random() < share else node.kept
         lost = len(self.log) - len(kept), len(self.log)
         names = replay(self.settled, kept)
         reached = reachable(names)
