@@ -24,6 +24,8 @@ def lines() -> list[str]:
     n = TALLY
     return [
         f"crashes: {n['kills']} kills tried, {n['states']} states compared, {n['mismatches']} mismatches",
+        f"power cuts: {n['cuts']} tried, {n['cuts_that_lost']} lost rows, {n['cuts_untold']} left a night told as in "
+        f"that was not, {n['undone']} undid a run that had ended, {n['cuts_not_mended']} not mended by the next run",
         f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
         f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",
