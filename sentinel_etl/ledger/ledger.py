@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -75,17 +75,19 @@ class RunRecord:
     report_path: str = ""
     how: str = ""
     switched_at: datetime | None = None
-    nights: Mapping[str, int] = field(default_factory=dict)
+    nights: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
 
 
-def note_switch(record: RunRecord, how: str, warehouse: Engine) -> None:
-    """Note how a run is about to switch the fact table, and when, by the warehouse's clock.
+def note_switch(record: RunRecord, how: str, nights: Iterable[date], warehouse: Engine) -> None:
+    """Note how a run is about to switch the fact table, which nights change, and when, by the warehouse's clock.
 
     Said before the switch, under the table's lock, so that the runs' order is the switches'. An interruption leaves
     a run that may have switched the table, or not.
     """
     [[moment]] = run_statement(warehouse, "SELECT toString(now64(6, 'UTC'))", repeatable=True)
-    record_run(replace(record, how=how, switched_at=datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)), warehouse)
+    switched_at = datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+    unknown = {str(night): None for night in nights}
+    record_run(replace(record, how=how, switched_at=switched_at, nights=unknown), warehouse)
 
 
 def set_state(run: Mapping[str, Any], state: RunState, cause: str, warehouse: Engine) -> None:
@@ -100,7 +102,8 @@ def with_switch(record: RunRecord, warehouse: Engine) -> RunRecord:
     if not has_table(warehouse, ETL_RUNS.name):
         return record
     [noted] = read_runs(warehouse, ETL_RUNS.c.run_id == record.run_id)[:1] or [{}]
-    return replace(record, how=noted.get("how", ""), switched_at=noted.get("switched_at"))
+    found = {name: noted[name] for name in ("how", "switched_at", "nights") if name in noted}
+    return replace(record, **found)
 
 
 def record_run(record: RunRecord, warehouse: Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, false, not_
@@ -36,7 +36,7 @@ ABOUT_TO = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Switch:
-    """A run's switch of the fact table; ``kept``: the table of before is still there."""
+    """A run's switch of the fact table, and the nights that it changed; ``kept``: the table of before is there."""
 
     run_id: str
     state: RunState
@@ -44,6 +44,7 @@ class Switch:
     event_types: tuple[str, ...]
     how: str
     switched_at: datetime
+    nights: tuple[date, ...]
     kept: bool
 
     @property
@@ -90,6 +91,7 @@ def read_switches(fact_table: Table, warehouse: Engine) -> list[Switch]:
             event_types=run["event_types"],
             how=run["how"],
             switched_at=run["switched_at"],
+            nights=tuple(map(date.fromisoformat, run["nights"])),
             kept=run["run_id"] in kept,
         )
         for run in runs

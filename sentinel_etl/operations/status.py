@@ -24,7 +24,7 @@ class Status:
     """How the last nights stand, by the ledger and by the fact table's rows.
 
     ``late``     how long ago the last night ended
-    ``lost``     nights that have fewer rows than their last run left
+    ``lost``     nights that have other rows than their last run left
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
 

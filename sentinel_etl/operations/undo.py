@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version as package_version
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.ledger.ledger import RunRecord, note_switch, read_runs, record_run, set_state, with_switch
-from sentinel_etl.ledger.presence import count_nights
+from sentinel_etl.ledger.presence import measure_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.ledger.versions import Switch, find_run, read_switches, state_before
 from sentinel_etl.publish.go_back import go_back, restore_rejected
@@ -85,15 +84,15 @@ def undo_run(context: Context, run_id: str = "", discard_later: bool = False) ->
             turn = take_turn(context, record, switches, undone, session)
             go_back(version, facts, partitions, warehouse, turn)
             rejected = build_rejected(facts)
-            nights = count_nights(facts, nights_of(undone, context.pipeline.zone), warehouse)
+            nights = measure_nights(facts, nights_of(undone), warehouse)
             restore_rejected(undone, rejected, warehouse, replace(turn, note=lambda how: None, keep_versions=0))
         except BaseException as error:
             cause = str(error) or type(error).__name__
             record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse)
             raise
         cause = f"took back {', '.join(switch.run_id for switch in undone)}"
-        counted = {str(night): rows for night, rows in nights.items()}
-        done = replace(with_switch(record, warehouse), state=RunState.UNDO, cause=cause, nights=counted)
+        measured = {str(night): rows for night, rows in nights.items()}
+        done = replace(with_switch(record, warehouse), state=RunState.UNDO, cause=cause, nights=measured)
         record_run(done, warehouse)
     return Undone(record.run_id, tuple(undone), tuple(partitions))
 
@@ -130,8 +129,8 @@ def choose_undone(index: int, switches: Sequence[Switch], discard_later: bool) -
     return undone[::-1]
 
 
-def nights_of(undone: Sequence[Switch], zone: ZoneInfo) -> list[date]:
-    return sorted({night for switch in undone for night in switch.window.shift_dates(zone)})
+def nights_of(undone: Sequence[Switch]) -> set[date]:
+    return {night for switch in undone for night in switch.nights}
 
 
 def open_record(context: Context, undone: Sequence[Switch]) -> RunRecord:
@@ -167,6 +166,6 @@ def take_turn(
         for switch in undone:
             [row] = read_runs(warehouse, ETL_RUNS.c.run_id == switch.run_id)
             set_state(row, RunState.UNDONE, f"undone by {record.run_id}", warehouse)
-        note_switch(record, how, warehouse)
+        note_switch(record, how, nights_of(undone), warehouse)
 
     return Turn(record.run_id, hold_table, session.check, note, context.settings.keep_versions)

@@ -15,6 +15,7 @@ from sentinel_etl.audit.checks import Check, describe_checks
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.ledger.presence import NightRows
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
@@ -39,7 +40,8 @@ class RunResult:
                  means late rows)
     ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
     ``how``      how the fact table was switched
-    ``nights``   night → its rows after the switch: the window's, and those that an event has moved from
+    ``nights``   night → its rows after the switch, and their digest: the window's, and those that an event has
+                 moved from
     ``preview``  the earliest fact row of each event type
     ``riskiest`` the ten fact rows with the highest scores, of the columns that may be shown
     ``limited``  whether the run was limited to some event types
@@ -70,7 +72,7 @@ class RunResult:
     limited: bool = False
     riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
     versions: Mapping[str, str] = field(default_factory=dict)
-    nights: Mapping[date, int] = field(default_factory=dict)
+    nights: Mapping[date, NightRows] = field(default_factory=dict)
     rejected: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", reason="str", rows="int64"))
     late: pd.DataFrame = field(
         default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")

@@ -5,7 +5,7 @@ Each takes the job and what the stages before returned, and returns a frozen val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -25,7 +25,7 @@ from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
 from sentinel_etl.ledger.ledger import note_switch
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
-from sentinel_etl.ledger.presence import count_nights
+from sentinel_etl.ledger.presence import NightRows, measure_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
@@ -213,7 +213,7 @@ class Published:
     """How the fact table was switched, and the rows of each night after it; empty: nothing was to be."""
 
     how: str = ""
-    nights: Mapping[date, int] = field(default_factory=dict)
+    nights: Mapping[date, NightRows] = field(default_factory=dict)
 
 
 def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
@@ -229,16 +229,16 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Publi
         return Published()
     warehouse, names, others = job.context.warehouse, job.names, judged.others
     with job.clock.measure("publish"), hold_more(job, others.partitions, locks) as held:
-        turn = take_turn(job, held.session)
+        nights = {*job.window.shift_dates(job.context.pipeline.zone), *others.standing["shift_date"]}
+        turn = take_turn(job, held.session, nights)
         publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
         moved = not others.standing.empty
         how = publish_window(staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn)
-        touched = sorted({*job.window.shift_dates(job.context.pipeline.zone), *others.standing["shift_date"]})
-        return Published(how, count_nights(job.fact_table, touched, warehouse))
+        return Published(how, measure_nights(job.fact_table, nights, warehouse))
 
 
-def take_turn(job: Job, session: SessionLocks) -> Turn:
-    """Tell what a switch needs: the run's locks, the table's lock, and the ledger."""
+def take_turn(job: Job, session: SessionLocks, nights: Iterable[date]) -> Turn:
+    """Tell what a switch of these nights needs: the run's locks, the table's lock, and the ledger."""
     context = job.context
 
     @contextmanager
@@ -249,7 +249,7 @@ def take_turn(job: Job, session: SessionLocks) -> Turn:
             yield
 
     def note(how: str) -> None:
-        note_switch(job.record, how, context.warehouse)
+        note_switch(job.record, how, nights, context.warehouse)
 
     return Turn(job.run_id, hold_table, session.check, note, context.settings.keep_versions)
 

@@ -25,6 +25,7 @@ __all__ = [
     "create_statements",
     "create_view",
     "drop_statements",
+    "durable_statement",
     "has_id",
     "keep_unmerged_statement",
     "on_cluster",
@@ -50,6 +51,15 @@ NO_MERGES = {
 # materialized later, would go on counting the rows that are gone.
 # https://clickhouse.com/docs/operations/settings/merge-tree-settings#lightweight_mutation_projection_mode
 REBUILD = {"lightweight_mutation_projection_mode": "'rebuild'"}
+
+# What is acknowledged is on the disk: without, a power cut may take parts that were written or merged within minutes
+# before. https://clickhouse.com/docs/operations/settings/merge-tree-settings
+DURABLE = {
+    "fsync_after_insert": 1,
+    "fsync_part_directory": 1,
+    "min_compressed_bytes_to_fsync_after_merge": 1,
+    "min_rows_to_fsync_after_merge": 1,
+}
 
 # The server fills in both: a path of the table's own, and the replica's name.
 # https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
@@ -91,6 +101,17 @@ def staging_statements(fact_table: Table, name: str) -> list[str]:
     model = quote_identifier(storage_name(fact_table))
     create = f"CREATE TABLE {quote_identifier(storage)}{on_cluster(fact_table)} AS {model}"
     return [create, distributed(name, storage, fact_table)] if cluster_of(fact_table) else [create]
+
+
+def durable_statement(table: Table, definition: str) -> str:
+    """Add to a table the settings by which what it holds outlasts a power cut; empty where it names them all.
+
+    One that is named with another value stays: somebody has chosen it.
+    """
+    missing = [f"{name} = {value}" for name, value in DURABLE.items() if name not in definition]
+    if not missing:
+        return ""
+    return f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} MODIFY SETTING {', '.join(missing)}"
 
 
 def keep_unmerged_statement(table: Table, *, rebuild_projections: bool = False) -> str:

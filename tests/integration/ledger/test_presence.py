@@ -32,6 +32,11 @@ LOSSES = {
         "ALTER TABLE patrol_events DELETE WHERE shift_date = '2026-11-20' SETTINGS mutations_sync = 2",
         [NIGHTS[1]],
     ),
+    "other rows": (
+        "ALTER TABLE patrol_events UPDATE run_id = 'of before' WHERE shift_date = '2026-11-21' "
+        "SETTINGS mutations_sync = 2",
+        [NIGHTS[2]],
+    ),
     "all rows": ("TRUNCATE TABLE patrol_events", NIGHTS),
     "the table": ("DROP TABLE patrol_events SYNC", NIGHTS),
 }
@@ -54,7 +59,9 @@ def test_a_night_that_the_table_has_lost_is_told_and_loaded_again(context: Conte
     assert sorted(one.shift_date for one in status.lost) == nights
     assert status.missing == ()
     if NIGHTS[2] in nights:
-        with pytest.raises(AuditFailed, match=r"night 2026-11-21: LOST, the ledger says [0-9,]+ rows, the fact table"):
+        with pytest.raises(
+            AuditFailed, match=r"night 2026-11-21: LOST, its last run left [0-9,]+ rows, the fact table"
+        ):
             status.raise_if_missing()
     groups = plan_backfill(context, NIGHTS[0], NIGHTS[2], missing_only=True)
     assert sum(group.nights for group in groups) == len(nights)
@@ -92,7 +99,7 @@ def test_status_tells_of_losses_and_of_what_kept_states_hold(
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert lines[0] == "night 2026-11-21: in"
-    assert "night 2026-11-20: LOST, the ledger says" in lines[-2]
+    assert "night 2026-11-20: LOST, its last run left" in lines[-2]
     assert "`sentinel-etl backfill --missing-only` loads it again" in lines[-2]
     assert lines[-1].startswith("kept states to go back to: 1, which alone hold ")
     answer = json.loads(CliRunner().invoke(cli, ["status", "--nights", "3", "--json"]).output)
