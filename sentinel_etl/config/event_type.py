@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +67,20 @@ class EventType:
 
     def table_columns(self) -> Iterator[tuple[Table, str]]:
         """List every column of a table that the statement touches, for checks against the source."""
-        seen: set[Column[Any]] = set()
-        for expression in self.expressions():
-            for element in visitors.iterate(expression):
-                if not isinstance(element, Column):
-                    continue
-                table = base_table(element.table)
-                if table is not None and (column := table.columns[element.key]) not in seen:
-                    seen.add(column)
-                    yield table, column.name
+        for column in dict.fromkeys(base for expression in self.expressions() for base in base_columns(expression)):
+            yield column.table, column.name
+
+    def key_holds(self, labels: Collection[str]) -> bool:
+        """Tell whether the key, and so the event_id, is made of what the entry reads under one of these labels."""
+        held = {base for column in self.columns if label_of(column) in labels for base in base_columns(column)}
+        return any(label_of(part) in labels or not held.isdisjoint(base_columns(part)) for part in self.key)
+
+
+def base_columns(expression: ColumnElement[Any]) -> Iterator[Column[Any]]:
+    """List the columns of tables that an expression reads, those of an alias as its table's."""
+    for element in visitors.iterate(expression):
+        if isinstance(element, Column) and (table := base_table(element.table)) is not None:
+            yield table.columns[element.key]
 
 
 def wall_clock_of(timestamp: ColumnElement[Any]) -> WallClock | None:

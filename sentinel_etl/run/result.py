@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.checks import Check, describe_checks
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.errors import AuditFailed
@@ -53,6 +54,7 @@ class RunResult:
                  in the source since they were loaded
     ``moved``    event_type, shift_date, rows (int64) of other nights that go, because their event is in
                  this window now
+    ``changes``  what is staged against what readers saw before the run; None: they saw nothing of the window
     """
 
     run_id: str
@@ -78,6 +80,7 @@ class RunResult:
         default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
     )
     moved: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", shift_date="object", rows="int64"))
+    changes: Changes | None = None
 
     @property
     def published(self) -> bool:
@@ -100,13 +103,16 @@ class RunResult:
     def close_record(self, record: RunRecord) -> RunRecord:
         """Complete the ledger's record of this run."""
         sides = self.counts.set_index("event_type")
+        counts = json.loads(sides.to_json(orient="index"))
+        for kind, found in (self.changes.as_record() if self.changes else {}).items():
+            counts[kind]["changes"] = found
         return replace(
             record,
             state=self.verdict,
             cause=self.cause,
             source_rows=int(sides["source"].sum()),
             published_rows=int(sides["published"].sum()),
-            counts=json.loads(sides.to_json(orient="index")),
+            counts=counts,
             timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
             checks=tuple(check.as_dict() for check in self.checks),
             how=self.how,
@@ -133,6 +139,7 @@ def make_result(
         rejected=staged.rejected.tabulate(),
         late=judged.late,
         moved=judged.others.moved,
+        changes=judged.changes,
         checks=judged.checks,
         timings=job.clock.rounded(),
         how=published.how,

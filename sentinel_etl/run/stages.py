@@ -13,6 +13,8 @@ from datetime import date, timedelta
 import pandas as pd
 from clickhouse_sqlalchemy import Table
 
+from sentinel_etl.audit.changes.changes import Changes
+from sentinel_etl.audit.changes.rerun import find_rerun_changes
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
@@ -105,8 +107,9 @@ def look_back(job: Job) -> pd.DataFrame:
 class Judged:
     """What the audit made of the staged rows: its checks, and what the report shows of them.
 
-    ``staged``  event type → rows in staging
-    ``others``  the staged events that stand outside of the window
+    ``staged``   event type → rows in staging
+    ``others``   the staged events that stand outside of the window
+    ``changes``  against what readers see; None: they see nothing of the window
     """
 
     checks: tuple[Check, ...]
@@ -117,6 +120,7 @@ class Judged:
     riskiest: pd.DataFrame
     staged: Mapping[str, int]
     others: OtherNights
+    changes: Changes | None
 
     @property
     def blocked(self) -> list[Check]:
@@ -143,6 +147,9 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
             lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
         )
         looking = background(lambda: look_elsewhere(job, table))
+        comparing = background(
+            lambda: find_rerun_changes(table, job.window, job.event_types, looking(), context.pipeline, warehouse)
+        )
         source, rejected = staged.extracted.counts, staged.rejected
         checks = [
             check_accepted(rejected.in_window, rejected.counts, source),
@@ -175,6 +182,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
             riskiest=read_riskiest(table, warehouse),
             staged=count_warehouse(table, job.window, job.names, warehouse),
             others=others,
+            changes=comparing(),
         )
 
 

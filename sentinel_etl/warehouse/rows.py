@@ -10,6 +10,7 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import (
     ColumnElement,
     Engine,
+    Integer,
     and_,
     column,
     func,
@@ -28,6 +29,7 @@ __all__ = [
     "PARTITION_ID",
     "count_all",
     "count_rows",
+    "hash_of",
     "in_partition",
     "in_time_window",
     "instant",
@@ -44,8 +46,13 @@ PARTITION_ID: ColumnElement[str] = literal_column("_partition_id")
 
 def row_hash(table: Table) -> ColumnElement[int]:
     """Build the hash of one row's content."""
-    columns: list[ColumnElement[Any]] = [column(quoted_name(name, quote=True)) for name in content_columns(table)]
-    return func.cityHash64(func.tuple(*columns))
+    return hash_of(content_columns(table))
+
+
+def hash_of(names: Sequence[str]) -> ColumnElement[int]:
+    """Build the hash of these columns of one row; NULL has one, too, in a tuple."""
+    columns: list[ColumnElement[Any]] = [column(quoted_name(name, quote=True)) for name in names]
+    return func.cityHash64(func.tuple(*columns), type_=Integer)
 
 
 def rows_of_window(table: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:

@@ -1,0 +1,52 @@
+"""Finds what a run of a window changes against what readers see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import ColumnElement, Engine, String, and_, literal_column, not_, or_
+
+from sentinel_etl.audit.changes.changes import Changes
+from sentinel_etl.audit.changes.find_changes import find_changes
+from sentinel_etl.audit.changes.statements import FactRows
+from sentinel_etl.audit.other_nights import OtherNights
+from sentinel_etl.config.event_type import EventType
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.rows import count_rows, in_time_window, is_staged, rows_of_window
+from sentinel_etl.window import Window
+
+__all__ = ["find_rerun_changes"]
+
+
+def find_rerun_changes(
+    staging: Table,
+    window: Window,
+    kinds: Mapping[str, EventType],
+    others: OtherNights,
+    pipeline: Pipeline,
+    warehouse: Engine,
+) -> Changes | None:
+    """Compare what is staged with the window's rows in the fact table; None: the window had none.
+
+    An event that has moved here from another night is changed, and neither removed there nor added here. Reads only.
+    """
+    facts = pipeline.fact_table
+    owned = rows_of_window(facts, window, list(kinds))
+    if not count_rows(facts, owned, warehouse):
+        return None
+    loaded = or_(owned, moved_here(staging, facts, window, others)) if others.partitions else owned
+    hidden = pipeline.personal_columns
+    return find_changes(
+        FactRows(facts, loaded),
+        FactRows(staging),
+        warehouse,
+        hidden=hidden,
+        hidden_keys=[name for name, kind in kinds.items() if kind.key_holds(hidden)],
+    )
+
+
+def moved_here(staging: Table, facts: Table, window: Window, others: OtherNights) -> ColumnElement[bool]:
+    """Build the condition that a row stands outside of the window, and its event is staged; of few partitions only."""
+    partition: ColumnElement[str] = literal_column("_partition_id", String)
+    return and_(partition.in_(others.partitions), not_(in_time_window(facts, window)), is_staged(facts, staging))
