@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
+from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, display_path, event_types, print_frame, window_end
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import ConfigurationError
@@ -137,11 +138,14 @@ def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
-    """Print the verdict, counts per event type and the report's path."""
+    """Print the verdict, counts per event type, what it changes of a loaded window, and the report's path."""
     record, report, page = done.record, display_path(done.report), display_path(done.page)
+    changes = Changes.from_record(record["changes"]) if record.get("changes") else None
     if as_json:
         shown = ("state", "cause", "source_rows", "published_rows", "counts", "timings")
         facts = {"run_id": done.run_id, "window": str(done.window), **{key: record.get(key) for key in shown}}
+        if changes:
+            facts["changes"] = changes.as_dict()
         click.echo(json.dumps(facts | {"report": report, "page": page}))
         return
     if record:
@@ -151,5 +155,7 @@ def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
         counts = pd.DataFrame.from_dict(record["counts"], orient="index")[["source", "staged", "published"]]
         counts.loc["total"] = counts.sum()
         click.echo(counts.to_string())
+    if changes:
+        click.echo(f"changes {changes.describe()}")
     click.echo(f"report  {report}")
     click.echo(f"page    {page}")

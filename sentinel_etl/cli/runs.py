@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
+from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.checks import Check, failures_first
 from sentinel_etl.cli.options import as_json, display_path
 from sentinel_etl.errors import SentinelError
@@ -134,6 +135,8 @@ def describe_run(run: ArchivedRun, runs_dir: Path) -> str:
     if run.counts:
         counts = pd.DataFrame.from_dict(dict(run.counts), orient="index")
         parts.append(pd.concat([counts, counts.sum().to_frame("total").T]).to_string())
+    if run.changes:
+        parts.append(f"changes  {Changes.from_record(run.changes).describe()}")
     if run.checks:
         checks = failures_first([Check.from_dict(check) for check in run.checks])
         parts.append("\n".join(describe_check(check) for check in checks))

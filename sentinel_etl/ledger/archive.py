@@ -50,6 +50,7 @@ class ArchivedRun:
     source_rows: int | None = None
     published_rows: int | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     checks: Sequence[Mapping[str, Any]] = ()
     config_hash: str = ""
@@ -188,7 +189,7 @@ def from_ledger(
     chosen = row["event_types"] if set(row["event_types"]) != set(event_types) else ()
     notebook = files[0].notebook if files else NIGHTLY
     dead = row["state"] is RunState.RUNNING and row["run_id"] not in living
-    taken = ("run_id", "cause", "started_at", "source_rows", "published_rows", "counts", "timings", "checks")
+    taken = ("run_id", "cause", "started_at", "source_rows", "published_rows", "counts", "changes", "timings", "checks")
     return ArchivedRun(
         **{name: row[name] for name in (*taken, "event_types", "config_hash", "code_version")},
         state=RunState.NO_END if dead else row["state"],

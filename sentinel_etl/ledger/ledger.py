@@ -56,7 +56,10 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One row of the ledger."""
+    """One row of the ledger.
+
+    ``counts``, ``changes``  event type → counts, and what the run changes of rows that were loaded before
+    """
 
     run_id: str
     fact_table: str
@@ -68,6 +71,7 @@ class RunRecord:
     source_rows: int = 0
     published_rows: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
     config_hash: str = ""
@@ -112,13 +116,17 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
     One row is one block, written in whole or not at all. An interruption before it leaves the
     state that was there, RUNNING at the least, so a killed run leaves its trace.
     """
+    counts = {
+        kind: {**found, **({"changes": record.changes[kind]} if kind in record.changes else {})}
+        for kind, found in record.counts.items()
+    }
     row = {
-        **{name: getattr(record, name) for name in record.__dataclass_fields__ if name != "window"},
+        **{name: getattr(record, name) for name in record.__dataclass_fields__ if name not in ("window", "changes")},
         "window_start": record.window.start,
         "window_end": record.window.end,
         "event_types": list(record.event_types),
         "updated_at": datetime.now(UTC),
-        "counts": json.dumps(record.counts),
+        "counts": json.dumps(counts),
         "timings": json.dumps(record.timings),
         "checks": json.dumps(record.checks, default=str),
         "nights": json.dumps(record.nights),
@@ -131,14 +139,26 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
 def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
     """Read the runs that meet the conditions on `ETL_RUNS`, the newest first, each in its latest state.
 
-    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks`` and ``nights`` are
-    read from their JSON.
+    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks``, ``nights`` and
+    ``changes`` are read from their JSON.
     """
     runs = ETL_RUNS.c
     newest_first = (runs.started_at.desc(), runs.run_id.desc())
     frame = query_df(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
     rows = frame.itertuples(index=False, name=None)
-    return [{name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)} for row in rows]
+    return [
+        split_changes({name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)})
+        for row in rows
+    ]
+
+
+def split_changes(run: dict[str, Any]) -> dict[str, Any]:
+    """Take the changes out of the counts, where they stand in the ledger: a table from before has no column for them.
+
+    A run that changed nothing of what was loaded before has changes, too, all 0; another has none.
+    """
+    changes = {kind: found.pop("changes") for kind, found in run["counts"].items() if "changes" in found}
+    return run | {"changes": changes}
 
 
 def runs_of(fact_table: Table) -> ColumnElement[bool]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
+from sentinel_etl.audit.changes.changes import CHANGES, Changes, describe_points
 from sentinel_etl.audit.checks import Check, Severity, failures_first
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import shifted
@@ -43,6 +45,8 @@ CAUSES: dict[type[SentinelError], str] = {
 
 NOTHING_BEFORE = "no nights before"
 
+MOST_COLUMNS = 4  # named of those that changed in an event type
+
 SHORT_LIST = 3  # rows of a side table: the rest stands further down
 
 
@@ -53,6 +57,7 @@ def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
         [
             verdict_page(result, zone),
             *(check_page(check) for check in failures_first(result.checks) if not check.passed),
+            *([changes_page(result.changes, result.verdict)] if result.changes else []),
             beside(counts_table(result), side),
             facts_page(result, zone),
         ]
@@ -92,6 +97,33 @@ def check_page(check: Check) -> Page:
     )
     text = [head, *(f"  {line}" for line in lines), *([table.text] if table else []), *([query] if query else [])]
     return Page(html, "\n".join(text))
+
+
+def changes_page(changes: Changes, verdict: RunState) -> Page:
+    """Show what is added, removed and changed of a window that is loaded already, by event type; and examples."""
+    title = "Changed of what readers saw" if verdict.is_published else "Would change of what readers see"
+    line = lines_page([changes.describe()])
+    if changes.is_empty:
+        return titled(title, line)
+    counts = changes.counts.set_index("event_type").rename_axis(None)
+    counts = counts[counts[[*CHANGES]].any(axis="columns")]
+    table = counts[[*CHANGES]].copy()
+    if np.isfinite(counts[["points_before", "points_after"]]).all(axis=None):
+        pairs = zip(counts["points_before"], counts["points_after"], strict=True)
+        table["risk points"] = [describe_points(was, now).removeprefix("risk points ") for was, now in pairs]
+    columns = changes.columns
+    named = (columns[columns["event_type"] == kind] for kind in table.index)
+    table["changed columns"] = [list_columns(some) for some in named]
+    examples = changes.examples.set_index("event_id")[["event_type", "change", "values"]]
+    pages = [line, table_page(table), table_page(examples.rename(index={"": "(not shown)"}))]
+    return titled(title, stack_pages(pages))
+
+
+def list_columns(columns: pd.DataFrame) -> str:
+    """Name the columns that changed most often, each with its events."""
+    named = [f"{name} {rows:,}" for name, rows in zip(columns["column"], columns["rows"], strict=True)]
+    more = len(named) - MOST_COLUMNS
+    return ", ".join(named[:MOST_COLUMNS]) + (f" and {more} more" if more > 0 else "") or "–"
 
 
 def rejected_page(result: RunResult) -> Page:

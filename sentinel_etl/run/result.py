@@ -103,16 +103,14 @@ class RunResult:
     def close_record(self, record: RunRecord) -> RunRecord:
         """Complete the ledger's record of this run."""
         sides = self.counts.set_index("event_type")
-        counts = json.loads(sides.to_json(orient="index"))
-        for kind, found in (self.changes.as_record() if self.changes else {}).items():
-            counts[kind]["changes"] = found
         return replace(
             record,
             state=self.verdict,
             cause=self.cause,
             source_rows=int(sides["source"].sum()),
             published_rows=int(sides["published"].sum()),
-            counts=counts,
+            counts=json.loads(sides.to_json(orient="index")),
+            changes=self.changes.as_record() if self.changes else {},
             timings={phase: round(seconds, 3) for phase, seconds in self.timings.items()},
             checks=tuple(check.as_dict() for check in self.checks),
             how=self.how,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Self
 
 import pandas as pd
 
-__all__ = ["Changes", "sum_columns", "sum_counts", "tabulate_examples"]
+__all__ = ["CHANGES", "Changes", "describe_points", "sum_columns", "sum_counts", "tabulate_examples"]
 
-ROW_COUNTS = ("before", "after", "added", "removed", "changed")
+CHANGES = ("added", "removed", "changed")
+ROW_COUNTS = ("before", "after", *CHANGES)
 POINTS = ("points_before", "points_after")
 COUNT_TYPES = {"event_type": "str", **dict.fromkeys(ROW_COUNTS, "int64"), **dict.fromkeys(POINTS, "float64")}
 COLUMN_TYPES = {"event_type": "str", "column": "str", "rows": "int64"}
-EXAMPLE_TYPES = {"event_type": "str", "event_id": "str", "change": "str", "values": "str"}
+EXAMPLE_NAMES = ("event_id", "change", "values")
+EXAMPLE_TYPES = dict.fromkeys(("event_type", *EXAMPLE_NAMES), "str")
 
 # Digits after the point of sums of risk points: what lies beyond depends on the order in which they were added.
 POINT_DIGITS = 6
@@ -37,7 +40,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        return not self.counts[["added", "removed", "changed"]].to_numpy().any()
+        return not self.counts[[*CHANGES]].to_numpy().any()
 
     @property
     def totals(self) -> dict[str, int | float | None]:
@@ -53,38 +56,44 @@ class Changes:
         if self.is_empty:
             return f"nothing changes: all {rows['after']:,} rows are as they were"
         alike = int(rows["before"] or 0) - int(rows["removed"] or 0) - int(rows["changed"] or 0)
-        line = ", ".join(f"{rows[kind]:,} {kind}" for kind in ("added", "removed", "changed"))
+        line = ", ".join(f"{rows[kind]:,} {kind}" for kind in CHANGES)
         line = f"rows: {line}, {alike:,} as they were"
         was, now = rows["points_before"], rows["points_after"]
         return line if was is None or now is None else f"{line}; {describe_points(was, now)}"
 
     def as_record(self) -> dict[str, dict[str, Any]]:
-        """Write counts and columns for the ledger: event type → rows, points, and columns → rows."""
+        """Write it for the ledger: event type → rows, points, columns → rows, and the examples of the type."""
         by_type: dict[str, dict[str, Any]] = {}
         for row in self.counts.to_dict("records"):
-            points = {name: plain_points(row[name]) for name in POINTS}
-            by_type[row["event_type"]] = {name: int(row[name]) for name in ROW_COUNTS} | points | {"columns": {}}
+            numbers = {name: int(row[name]) for name in ROW_COUNTS} | {name: plain_points(row[name]) for name in POINTS}
+            by_type[row["event_type"]] = {**numbers, "columns": {}, "examples": []}
         for kind, name, rows in self.columns.itertuples(index=False):
             by_type[kind]["columns"][name] = int(rows)
+        for kind, *told in self.examples.itertuples(index=False):
+            by_type[kind]["examples"].append(dict(zip(EXAMPLE_NAMES, told, strict=True)))
         return by_type
 
     @classmethod
     def from_record(cls, by_type: Mapping[str, Mapping[str, Any]]) -> Self:
-        """Read what `as_record` wrote; the examples stand in the report only."""
+        """Read what `as_record` wrote."""
         names = [*ROW_COUNTS, *POINTS]
         counts = [(kind, *(found[name] for name in names)) for kind, found in by_type.items()]
         columns = [(kind, name, rows) for kind, found in by_type.items() for name, rows in found["columns"].items()]
+        examples = [
+            (kind, *(told[name] for name in EXAMPLE_NAMES))
+            for kind, found in by_type.items()
+            for told in found["examples"]
+        ]
         return cls(
             pd.DataFrame(counts, columns=list(COUNT_TYPES)).astype(COUNT_TYPES),
             tabulate_columns(columns),
+            tabulate_examples(examples),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Write everything for JSON: the totals, and by event type, where there are changes; examples."""
-        by_type = {
-            kind: found for kind, found in self.as_record().items() if any(found[name] for name in ROW_COUNTS[2:])
-        }
-        return {**self.totals, "event_types": by_type, "examples": self.examples.to_dict("records")}
+        """Write it for JSON: the totals, and as in `as_record` the event types that have changes."""
+        by_type = {kind: found for kind, found in self.as_record().items() if any(found[name] for name in CHANGES)}
+        return {**self.totals, "event_types": by_type}
 
 
 def describe_points(was: float, now: float) -> str:
@@ -94,7 +103,8 @@ def describe_points(was: float, now: float) -> str:
 
 
 def plain_points(points: float) -> float | None:
-    return None if pd.isna(points) else round(float(points), POINT_DIGITS)
+    """Round a sum for people and JSON, which knows neither NaN nor infinity."""
+    return round(float(points), POINT_DIGITS) if isfinite(points) else None
 
 
 def sum_counts(shares: Sequence[pd.DataFrame], *, scored: bool) -> pd.DataFrame:
@@ -123,5 +133,5 @@ def tabulate_columns(counted: Sequence[tuple[str, str, int]]) -> pd.DataFrame:
     return order.astype(COLUMN_TYPES).reset_index(drop=True)
 
 
-def tabulate_examples(examples: Sequence[tuple[str, str, str, str]]) -> pd.DataFrame:
+def tabulate_examples(examples: Sequence[tuple[str, ...]]) -> pd.DataFrame:
     return pd.DataFrame(examples, columns=list(EXAMPLE_TYPES)).astype(EXAMPLE_TYPES)

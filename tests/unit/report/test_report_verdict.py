@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from change_samples import CHANGED, UNCHANGED
 from report_reading import cells_of, flagged_rows_of
 from report_samples import HOSTILE, KOLKATA, RESULT, WINDOW, measures
 
@@ -128,6 +129,47 @@ def test_late_rows_are_named_by_night_and_type_with_the_command_that_mends_them(
         "2026-11-20: REMARK +8 → sentinel-etl run --window-end 2026-11-21T06:00:00+05:30",
         "during the run: REMARK +2",
     ]
+
+
+def test_a_fresh_night_tells_of_no_changes() -> None:
+    assert "of what readers" not in repr(report.first_screen(RESULT, KOLKATA))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "title"),
+    [
+        ("PUBLISHED", "Changed of what readers saw"),
+        ("PUBLISHED WITH WARNINGS", "Changed of what readers saw"),
+        ("DRY RUN", "Would change of what readers see"),
+        ("NOT PUBLISHED", "Would change of what readers see"),
+    ],
+)
+def test_a_window_that_was_loaded_tells_before_its_counts_what_changes(verdict: str, title: str) -> None:
+    changed = replace(RESULT, verdict=RunState(verdict), changes=CHANGED)
+    told = lines_of(report.first_screen(changed, KOLKATA))
+    place = told.index(title)
+    assert place < next(number for number, line in enumerate(told) if line.split()[:2] == ["source", "staged"])
+    assert told[place + 1] == CHANGED.describe()
+    rows = [line.split() for line in told[place + 2 :]]
+    first = next(row for row in rows if row[:1] == ["REMARK"])
+    assert " ".join(first) == (
+        "REMARK 2 1 1203 1,200 → 1,302.5 (+102.5) "
+        "base_risk_score 1,203, risk_reasons 1,203, remark_text 4, station_id 2 and 2 more"
+    )
+    assert ["REMARK:1", "REMARK", "changed", "station_id", "3", "→", "4;", "remark_text"] in rows
+    assert ["(not", "shown)", "REMARK", "removed"] in rows
+
+
+def test_a_run_again_without_any_change_says_so_in_one_line() -> None:
+    told = lines_of(report.first_screen(replace(RESULT, changes=UNCHANGED), KOLKATA))
+    place = told.index("Changed of what readers saw")
+    assert told[place + 1 : place + 3] == ["nothing changes: all 9 rows are as they were", ""]
+
+
+def test_changes_of_a_table_without_a_score_tell_of_no_risk_points() -> None:
+    counts = CHANGED.counts.assign(points_before=float("nan"), points_after=float("nan"))
+    told = repr(report.first_screen(replace(RESULT, changes=replace(CHANGED, counts=counts)), KOLKATA))
+    assert "risk points" not in told
 
 
 @pytest.mark.parametrize(
