@@ -29,7 +29,7 @@ __all__ = ["find_changes"]
 ROWS_AT_A_TIME = 2_000_000
 
 # Changed events that are compared by column at a time: the server keeps a number for each column of each.
-EVENTS_AT_A_TIME = 250_000
+EVENTS_AT_A_TIME = 500_000
 
 EXAMPLES = 5
 
