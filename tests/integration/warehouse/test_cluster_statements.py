@@ -17,8 +17,18 @@ from typing import Any
 import pandas as pd
 import pytest
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Connection, Engine, MetaData, Select, event
+from sqlalchemy import Connection, Engine, MetaData, Select, event, or_
 
+from sentinel_etl.audit.changes.rerun import moved_here
+from sentinel_etl.audit.changes.statements import (
+    FactRows,
+    Sides,
+    count_columns,
+    count_events,
+    select_events,
+    split_keys,
+)
+from sentinel_etl.audit.other_nights import OtherNights, tabulate
 from sentinel_etl.config.fact_table import PARTITION_KEYS, PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.load.load import Loader, load_data
@@ -31,13 +41,17 @@ from sentinel_etl.warehouse.ddl import (
     create_statements,
     create_view,
     drop_statements,
+    quote_identifier,
     staging_statements,
 )
 from sentinel_etl.warehouse.insert import INSERT_SETTINGS
 from sentinel_etl.warehouse.moves import Way, delete_statements, merge_statements, switch_statements
+from sentinel_etl.warehouse.names import write_statement
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.warehouse.tables import build_ledger, build_rejected
+from sentinel_etl.warehouse.types import server_type
 from sentinel_etl.warehouse.views import VIEWS, view_statement
 from sentinel_etl.window import Window
 
@@ -277,16 +291,44 @@ def questions_of_publish(rows_below_a_view: Engine) -> list[str]:
     return sent
 
 
+def denied(statements: list[str], columns: str, ask_engine: Callable[[list[str]], list[str]]) -> list[str]:
+    """Ask two shards that nobody answers for; return the errors that the engine has before it connects."""
+    tables = [
+        f"CREATE OR REPLACE TABLE {name} ({columns}) ENGINE = Distributed('city', currentDatabase(), '{name}_local')"
+        for name in ("patrol_events", STAGING)
+    ]
+    prepare = ["CREATE DATABASE IF NOT EXISTS sentinel ENGINE = Atomic", "USE sentinel", *tables]
+    errors = ask_engine([*prepare, *statements])
+    assert errors[: len(prepare)] == [""] * len(prepare)
+    return [error for error in errors[len(prepare) :] if "All connection tries failed" not in error]
+
+
 def test_publishing_asks_nothing_that_a_cluster_of_two_shards_denies(
     questions_of_publish: list[str], ask_engine: Callable[[list[str]], list[str]]
 ) -> None:
     assert any(STAGING in statement for statement in questions_of_publish)
     columns = "event_id String, event_timestamp DateTime64(6, 'UTC'), event_type String"
-    tables = [
-        f"CREATE TABLE {name} ({columns}) ENGINE = Distributed('city', currentDatabase(), '{name}_local')"
-        for name in ("patrol_events", STAGING)
+    assert denied(questions_of_publish, columns, ask_engine) == []
+
+
+def test_comparing_asks_nothing_that_a_cluster_of_two_shards_denies(
+    ask_engine: Callable[[list[str]], list[str]],
+) -> None:
+    facts = build_patrol_events("month", "city")
+    staging = Table(STAGING, MetaData(), *(column._copy() for column in facts.columns), clickhouse_cluster="city")
+    others = OtherNights(tabulate([("REMARK", date(2026, 11, 20), "202611", 1)]))
+    window = Window.night(date(2026, 11, 21))
+    loaded = or_(rows_of_window(facts, window, ["REMARK"]), moved_here(staging, facts, window, others))
+    sides = Sides(FactRows(facts, loaded), FactRows(staging))
+    shares = list(split_keys(5, 3))
+    questions = [
+        *(count_events(sides, share, 5) for share in shares),
+        *(count_columns(sides, ["REMARK"], share) for share in shares),
+        select_events(sides, ["REMARK:1"], ["station_id", "risk_reasons"]),
     ]
-    prepare = ["CREATE DATABASE IF NOT EXISTS sentinel ENGINE = Atomic", "USE sentinel", *tables]
-    errors = ask_engine([*prepare, *questions_of_publish])
-    assert errors[: len(prepare)] == [""] * len(prepare)
-    assert [error for error in errors[len(prepare) :] if "All connection tries failed" not in error] == []
+    columns = ", ".join(f"{quote_identifier(column.name)} {server_type(column)}" for column in facts.columns)
+    statements = [write_statement(question) for question in questions]
+    assert denied(statements, columns, ask_engine) == []
+    # What is asked once for all shards, and not by each of them.
+    subqueries = re.findall(r"(\w+ IN) \(\s*SELECT", "\n".join(statements))
+    assert set(subqueries) == {"GLOBAL IN"}
