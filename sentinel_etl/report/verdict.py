@@ -101,7 +101,7 @@ def check_page(check: Check) -> Page:
 
 def changes_page(changes: Changes, verdict: RunState) -> Page:
     """Show what is added, removed and changed of a window that is loaded already, by event type; and examples."""
-    title = "Changed of what readers saw" if verdict.is_published else "Would change of what readers see"
+    title = "What this run changed" if verdict.is_published else "What this run would change"
     line = lines_page([changes.describe()])
     if changes.is_empty:
         return titled(title, line)
@@ -114,9 +114,13 @@ def changes_page(changes: Changes, verdict: RunState) -> Page:
     columns = changes.columns
     named = (columns[columns["event_type"] == kind] for kind in table.index)
     table["changed columns"] = [list_columns(some) for some in named]
-    examples = changes.examples.set_index("event_id")[["event_type", "change", "values"]]
-    pages = [line, table_page(table), table_page(examples.rename(index={"": "(not shown)"}))]
-    return titled(title, stack_pages(pages))
+    lines = [
+        f"{event_id or f'{kind}, key not shown'}: {change} {values}".rstrip()
+        for kind, event_id, change, values in changes.examples.itertuples(index=False)
+    ]
+    # A preview is read for them; of what is done, the table says enough.
+    html = render_macro("folded", summary=f"{len(lines)} of them", lines=lines, is_open=not verdict.is_published)
+    return titled(title, stack_pages([line, table_page(table), Page(html, "\n".join(lines))]))
 
 
 def list_columns(columns: pd.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -64,12 +64,21 @@ def find_changes(
 
 
 def choose_examples(counted: Sequence[pd.DataFrame]) -> dict[str, str]:
-    """Choose a few events, of each kind of change in turn: event_id → kind of change."""
-    ids = [
-        [(str(one), kind) for one in sorted(one for share in counted for some in share[f"{kind}_ids"] for one in some)]
-        for kind in KINDS_OF_CHANGE
-    ]
-    return dict([pair for turn in zip_longest(*ids) for pair in turn if pair][:EXAMPLES])
+    """Choose a few events, of each kind of change and of each event type in turn: event_id → kind of change."""
+    by_kind = []
+    for kind in KINDS_OF_CHANGE:
+        by_type: dict[str, list[str]] = {}
+        for share in counted:
+            for event_type, ids in zip(share["event_type"], share[f"{kind}_ids"], strict=True):
+                by_type.setdefault(str(event_type), []).extend(map(str, ids))
+        ids_in_turn = in_turn(sorted(ids) for _, ids in sorted(by_type.items()))
+        by_kind.append([(event_id, kind) for event_id in ids_in_turn])
+    return dict(list(in_turn(by_kind))[:EXAMPLES])
+
+
+def in_turn(lists: Iterable[Sequence[Any]]) -> Iterator[Any]:
+    """Give the first of each list, then the second of each."""
+    return (item for turn in zip_longest(*lists) for item in turn if item is not None)
 
 
 def read_examples(

@@ -12,6 +12,7 @@ from typing import Any
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Float,
     Integer,
@@ -30,6 +31,7 @@ from sqlalchemy.sql import quoted_name
 from sentinel_etl.config.fact_table import content_columns
 from sentinel_etl.warehouse.ddl import cluster_of, has_id
 from sentinel_etl.warehouse.rows import hash_of
+from sentinel_etl.warehouse.types import server_type
 
 __all__ = [
     "KINDS_OF_CHANGE",
@@ -167,10 +169,16 @@ def count_columns(sides: Sides, event_types: Sequence[str], share: ColumnElement
     return select(compared.named.label("event_type"), *counts).group_by(compared.named)
 
 
+def text_of(shown: Column[Any]) -> ColumnElement[str]:
+    """Write a column's value for people; NULL stays NULL."""
+    value: ColumnElement[Any] = column(quoted_name(shown.name, quote=True))
+    return func.arrayStringConcat(value, ", ") if server_type(shown) == "Array(String)" else func.toString(value)
+
+
 def select_events(sides: Sides, ids: Sequence[str], shown: Sequence[str]) -> Select[Any]:
     """Select these events on both sides: event_id, kind, hashes (of each column), and ``shown`` columns as text0, …"""
     hashes = func.array(*(hash_of([name]) for name in sides.columns))
-    texts = {f"text{place}": func.toString(column(quoted_name(name, quote=True))) for place, name in enumerate(shown)}
+    texts = {f"text{place}": text_of(sides.after.table.columns[name]) for place, name in enumerate(shown)}
     rows = sides.union({"hashes": hashes, **texts}, literal_column(has_id(ids)))
     columns = [rows[name].label(name) for name in ("event_id", "kind", "hashes", *texts)]
     return select(*columns).order_by(rows["event_id"], rows["is_after"])

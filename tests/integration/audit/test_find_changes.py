@@ -243,6 +243,12 @@ def test_keys_are_compared_a_share_at_a_time(warehouse: Engine, monkeypatch: pyt
     ]
 
 
+def test_examples_are_of_each_event_type_in_turn_before_more_of_one(warehouse: Engine) -> None:
+    before = {f"{kind}:{n}": (str(n), "'a'", "1") for kind in ("NOTE", "TALK", "WALK") for n in range(4)}
+    changes = compare(warehouse, NOTE, before, {event_id: (n, "'b'", "1") for event_id, (n, *_) in before.items()})
+    assert changes.examples["event_id"].to_list() == ["NOTE:0", "TALK:0", "WALK:0", "NOTE:1", "TALK:1"]
+
+
 def test_hidden_columns_and_keys_are_not_shown_and_their_names_are(warehouse: Engine) -> None:
     columns = {"station_id": "Nullable(String)", "hotspot_id": "Int64", "words": "String"}
     before = {"NOTE:98": ("'Asha'", "1", "'secret'"), "TALK:7": ("'Asha'", "1", "'secret'")}

@@ -74,7 +74,7 @@ def night_as_read(databases: Databases) -> list[Any]:
 def test_a_fresh_night_has_no_changes_and_the_same_again_changes_nothing(databases: Databases) -> None:
     fresh = move(databases)
     assert fresh.changes is None
-    assert "of what readers" not in repr(report.first_screen(fresh, fresh.zone))
+    assert "What this run" not in repr(report.first_screen(fresh, fresh.zone))
     again = move(databases, run_id="again")
     rows = int(again.counts["published"].sum())
     assert changes_of(again).describe() == f"nothing changes: all {rows:,} rows are as they were"
@@ -119,7 +119,7 @@ def test_edits_deletions_and_additions_are_counted_by_event_type_and_column(data
         assert len(changes_of(found).examples) == 5
         assert "seen before" not in repr(report.first_screen(found, found.zone))
     assert changes_of(move(databases)).is_empty
-    title = "Would change of what readers see\nrows: "
+    title = "What this run would change\nrows: "
     assert title + f"{added} added, {removed} removed" in repr(report.first_screen(preview, preview.zone))
 
 
@@ -135,7 +135,7 @@ def test_risk_points_that_other_weights_move_are_told_with_the_score_s_columns(d
     assert totals["points_after"] == pytest.approx(float(totals["points_before"] or 0) + 2.5 * remarks)
     assert changes_of(result).describe().endswith(f"({2.5 * remarks:+,.10g})")
     assert changes_of(result).examples["values"].to_list()[0] == (
-        "base_risk_score 1 → 3.5; risk_reasons ['event_type=REMARK +1'] → ['event_type=REMARK +3.5']"
+        "base_risk_score 1 → 3.5; risk_reasons event_type=REMARK +1 → event_type=REMARK +3.5"
     )
 
 
