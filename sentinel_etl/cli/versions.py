@@ -1,4 +1,4 @@
-"""The commands about earlier states of the fact table: ``undo``."""
+"""The commands about earlier states of the fact table: ``undo``, ``diff``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from sentinel_etl.cli.options import as_json
 from sentinel_etl.context import open_context
 
-__all__ = ["undo"]
+__all__ = ["diff", "undo"]
 
 
 @click.command()
@@ -23,3 +23,21 @@ def undo(run_id: str, discard_later: bool, as_json: bool) -> None:
     with open_context() as context:
         done = undo_run(context, run_id, discard_later)
     click.echo(json.dumps(done.as_dict()) if as_json else str(done))
+
+
+@click.command()
+@click.argument("run_a")
+@click.argument("run_b")
+@as_json
+def diff(run_a: str, run_b: str, as_json: bool) -> None:
+    """Show how the fact table as RUN_B left it differs from how RUN_A did: rows, columns, risk points, examples."""
+    from sentinel_etl.operations.diff import diff_runs
+    from sentinel_etl.report import changes_page
+
+    with open_context() as context:
+        changes = diff_runs(context, run_a, run_b)
+    click.echo(
+        json.dumps(changes.as_dict())
+        if as_json
+        else repr(changes_page(changes, f"What changed from {run_a} to {run_b}"))
+    )

@@ -116,20 +116,17 @@ def record_run(record: RunRecord, warehouse: Engine) -> None:
     One row is one block, written in whole or not at all. An interruption before it leaves the
     state that was there, RUNNING at the least, so a killed run leaves its trace.
     """
-    counts = {
-        kind: {**found, **({"changes": record.changes[kind]} if kind in record.changes else {})}
-        for kind, found in record.counts.items()
-    }
     row = {
-        **{name: getattr(record, name) for name in record.__dataclass_fields__ if name not in ("window", "changes")},
+        **{name: getattr(record, name) for name in record.__dataclass_fields__ if name != "window"},
         "window_start": record.window.start,
         "window_end": record.window.end,
         "event_types": list(record.event_types),
         "updated_at": datetime.now(UTC),
-        "counts": json.dumps(counts),
+        "counts": json.dumps(record.counts),
         "timings": json.dumps(record.timings),
         "checks": json.dumps(record.checks, default=str),
         "nights": json.dumps(record.nights),
+        "changes": json.dumps(record.changes),
     }
     rows = fit_table(pa.Table.from_pylist([row]), ETL_RUNS)
     # The same row twice is the same row: the newest of a run counts.
@@ -146,19 +143,7 @@ def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[
     newest_first = (runs.started_at.desc(), runs.run_id.desc())
     frame = query_df(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
     rows = frame.itertuples(index=False, name=None)
-    return [
-        split_changes({name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)})
-        for row in rows
-    ]
-
-
-def split_changes(run: dict[str, Any]) -> dict[str, Any]:
-    """Take the changes out of the counts, where they stand in the ledger: a table from before has no column for them.
-
-    A run that changed nothing of what was loaded before has changes, too, all 0; another has none.
-    """
-    changes = {kind: found.pop("changes") for kind, found in run["counts"].items() if "changes" in found}
-    return run | {"changes": changes}
+    return [{name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)} for row in rows]
 
 
 def runs_of(fact_table: Table) -> ColumnElement[bool]:
@@ -168,7 +153,7 @@ def runs_of(fact_table: Table) -> ColumnElement[bool]:
 
 
 def plain_value(name: str, value: Any) -> Any:
-    if name in ("counts", "timings", "checks", "nights"):
+    if name in ("counts", "timings", "checks", "nights", "changes"):
         return json.loads(value)
     if name == "event_types":
         return tuple(value)

@@ -57,7 +57,7 @@ def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
         [
             verdict_page(result, zone),
             *(check_page(check) for check in failures_first(result.checks) if not check.passed),
-            *([changes_page(result.changes, result.verdict)] if result.changes else []),
+            *([rerun_page(result.changes, result.verdict)] if result.changes else []),
             beside(counts_table(result), side),
             facts_page(result, zone),
         ]
@@ -99,9 +99,15 @@ def check_page(check: Check) -> Page:
     return Page(html, "\n".join(text))
 
 
-def changes_page(changes: Changes, verdict: RunState) -> Page:
-    """Show what is added, removed and changed of a window that is loaded already, by event type; and examples."""
+def rerun_page(changes: Changes, verdict: RunState) -> Page:
+    """Show what a run changes of a window that is loaded already."""
     title = "What this run changed" if verdict.is_published else "What this run would change"
+    # A preview is read for its examples; of what is done, the table says enough.
+    return changes_page(changes, title, folded=verdict.is_published)
+
+
+def changes_page(changes: Changes, title: str, *, folded: bool = False) -> Page:
+    """Show what is added, removed and changed, by event type; and examples, ``folded`` or open."""
     line = lines_page([changes.describe()])
     if changes.is_empty:
         return titled(title, line)
@@ -118,8 +124,7 @@ def changes_page(changes: Changes, verdict: RunState) -> Page:
         f"{event_id or f'{kind}, key not shown'}: {change} {values}".rstrip()
         for kind, event_id, change, values in changes.examples.itertuples(index=False)
     ]
-    # A preview is read for them; of what is done, the table says enough.
-    html = render_macro("folded", summary=f"{len(lines)} of them", lines=lines, is_open=not verdict.is_published)
+    html = render_macro("folded", summary=f"{len(lines)} of them", lines=lines, is_open=not folded)
     return titled(title, stack_pages([line, table_page(table), Page(html, "\n".join(lines))]))
 
 

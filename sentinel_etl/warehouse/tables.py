@@ -82,6 +82,7 @@ def build_ledger(cluster: str | None = None) -> Table:
         Column("how", TEXT, server_default=text("''"), comment="how the fact table was switched: the way, partitions"),
         Column("switched_at", optional(INSTANT), comment="when that began; NULL: it was not switched"),
         Column("nights", TEXT, server_default=text("'{}'"), comment="JSON: changed night → its rows, their digest"),
+        Column("changes", TEXT, server_default=text("'{}'"), comment="JSON: event type → what the run changed of it"),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
     )
