@@ -19,7 +19,7 @@ from sentinel_etl.cli.main import cli
 from sentinel_etl.databases import Databases
 from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.report.verdict import changes_page
+from sentinel_etl.report.verdict import rerun_page
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -194,7 +194,7 @@ def test_a_key_of_personal_data_is_not_shown(till: Databases) -> None:
         ["PAYMENT", "", "changed", "patrol_id; officer_id; station_id 7 → 9"]
     ]
     assert (
-        "Asha" not in json.dumps(changes_of(result).as_dict()) + changes_page(changes_of(result), result.verdict).html
+        "Asha" not in json.dumps(changes_of(result).as_dict()) + rerun_page(changes_of(result), result.verdict).html
     )
 
 
