@@ -26,18 +26,15 @@ def undo(run_id: str, discard_later: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run_a")
-@click.argument("run_b")
+@click.argument("run_a", default="")
+@click.argument("run_b", default="")
 @as_json
 def diff(run_a: str, run_b: str, as_json: bool) -> None:
-    """Show how the fact table as RUN_B left it differs from how RUN_A did: rows, columns, risk points, examples."""
+    """Show how the fact table as RUN_B left it differs from how RUN_A did; without RUN_B, what RUN_A changed."""
     from sentinel_etl.operations.diff import diff_runs
     from sentinel_etl.report import changes_page
 
     with open_context() as context:
         changes = diff_runs(context, run_a, run_b)
-    click.echo(
-        json.dumps(changes.as_dict())
-        if as_json
-        else repr(changes_page(changes, f"What changed from {run_a} to {run_b}"))
-    )
+    title = f"What changed from {run_a} to {run_b}" if run_b else f"What {run_a or 'the last run'} changed"
+    click.echo(json.dumps(changes.as_dict()) if as_json else repr(changes_page(changes, title)))

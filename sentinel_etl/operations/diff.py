@@ -8,27 +8,33 @@ from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.find_changes import find_changes
 from sentinel_etl.audit.changes.statements import FactRows
 from sentinel_etl.context import Context
-from sentinel_etl.ledger.versions import Version, find_run, read_switches, state_after
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.ledger.versions import Version, find_run, read_switches, state_before
 from sentinel_etl.warehouse.rows import PARTITION_ID
 
 __all__ = ["diff_runs"]
 
 
-def diff_runs(context: Context, before: str, after: str) -> Changes:
-    """Find what differs between the fact table as one run has left it, and as another has; either may be the earlier.
+def diff_runs(context: Context, first: str = "", second: str = "") -> Changes:
+    """Find how the fact table as the second run has left it differs from how the first has; either may be the earlier.
 
-    Read are the partitions that were changed between the two. Reads only.
+    Without a second run: what the first one changed; without either: what the last one did. Read are the partitions
+    that were changed between the two states. Reads only.
 
     Raises:
-        ConfigurationError: no such run, or its state is not kept any more.
+        ConfigurationError: no such run, or a state that is not kept any more.
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses a statement.
     """
     pipeline, warehouse = context.pipeline, context.warehouse
     facts = pipeline.fact_table
     switches = read_switches(facts, warehouse)
-    first, second = (find_run(run_id, switches) for run_id in (before, after))
-    between = switches[min(first, second) + 1 : max(first, second) + 1]
+    if not switches:
+        raise ConfigurationError(f"expected a run that has changed {facts.name}, found none. Run `sentinel-etl run`")
+    start = find_run(first, switches) if first else len(switches) - 1
+    # The number of switches that each state has behind it.
+    before, after = (start + 1, find_run(second, switches) + 1) if second else (start, start + 1)
+    between = switches[min(before, after) : max(before, after)]
     partitions = sorted({partition for switch in between for partition in switch.partitions})
 
     def rows_of(version: Version) -> FactRows:
@@ -37,8 +43,8 @@ def diff_runs(context: Context, before: str, after: str) -> Changes:
 
     hidden = pipeline.personal_columns
     return find_changes(
-        rows_of(state_after(first, switches, facts)),
-        rows_of(state_after(second, switches, facts)),
+        rows_of(state_before(before, switches, facts)),
+        rows_of(state_before(after, switches, facts)),
         warehouse,
         hidden=hidden,
         hidden_keys=[name for name, kind in pipeline.event_types.items() if kind.key_holds(hidden)],

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version as package_version
 from typing import Any
-
-from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import ConfigurationError, SentinelError
@@ -19,9 +16,9 @@ from sentinel_etl.ledger.states import RunState
 from sentinel_etl.ledger.versions import Switch, find_run, read_switches, state_before
 from sentinel_etl.publish.go_back import go_back, restore_rejected
 from sentinel_etl.publish.turn import Turn
+from sentinel_etl.run.held_locks import table_holder
 from sentinel_etl.run.run_window import new_run_id
-from sentinel_etl.run.sweep import sweep_staging
-from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name, table_lock
+from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.tables import ETL_RUNS, build_rejected
 from sentinel_etl.window import Window
@@ -150,12 +147,6 @@ def take_turn(
 ) -> Turn:
     facts, warehouse = context.pipeline.fact_table, context.warehouse
 
-    @contextmanager
-    def hold_table(table: Table) -> Iterator[None]:
-        with session.hold([table_lock(table.name)]):
-            sweep_staging(facts, context.source, warehouse)
-            yield
-
     def note(how: str) -> None:
         if [one.run_id for one in read_switches(facts, warehouse)] != [one.run_id for one in switches]:
             raise SentinelError(
@@ -168,4 +159,4 @@ def take_turn(
             set_state(row, RunState.UNDONE, f"undone by {record.run_id}", warehouse)
         note_switch(record, how, nights_of(undone), warehouse)
 
-    return Turn(record.run_id, hold_table, session.check, note, context.settings.keep_versions)
+    return Turn(record.run_id, table_holder(context, session), session.check, note, context.settings.keep_versions)

@@ -1,7 +1,7 @@
 """Switches a table as a whole: clones it by hard links, changes the clone, and exchanges the two names.
 
-No data is copied, and the table of before stays as it was: who is reading it reads on. Rows that go are taken out of
-a table apart, which has the changed partitions alone, because a DELETE gives each part of its table another version.
+No data is copied, and the table of before stays as it was: who is reading it reads on. Partitions that lose rows come
+from a table apart: see `rest`.
 """
 
 from __future__ import annotations
@@ -9,41 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Engine, and_
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.publish.rest import Rest, attach
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.publish.versions import keep_version
 from sentinel_etl.warehouse.catalog import (
     count_parts,
-    has_lightweight_delete,
     has_ttl,
     read_definition,
 )
-from sentinel_etl.warehouse.ddl import keep_unmerged_statement
 from sentinel_etl.warehouse.moves import (
-    attach_statements,
-    clear_statement,
-    drop_parts_statement,
     exchange_statement,
 )
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import PARTITION_ID, count_all, count_rows
-from sentinel_etl.warehouse.tables import NEXT_MARK, REST_MARK, create_like, drop_staging
+from sentinel_etl.warehouse.tables import NEXT_MARK, create_like, drop_staging
 
-__all__ = ["attach", "changed_meanwhile", "clear_partitions", "clone", "exchange", "switch_by_exchange"]
+__all__ = ["changed_meanwhile", "clone", "exchange", "switch_by_exchange"]
 
 
 def switch_by_exchange(
     table: Table,
     staging: Table,
-    touched: Sequence[str],
+    rest: Rest | None,
     staged: Sequence[str],
     gone: Callable[[Table], ColumnElement[bool]],
     warehouse: Engine,
     turn: Turn,
 ) -> str:
-    """Put the staged partitions in, and take out of the ``touched`` ones the rows that go; return how.
+    """Put the staged partitions in, and those of ``rest`` in the place of the table's; return how.
 
     The table's lock is held from the clone to the exchange, so that no other run's switch falls between. An
     interruption before the exchange leaves the table as it was, after it as it is meant to be; besides, tables of the
@@ -51,50 +47,18 @@ def switch_by_exchange(
 
     Raises: as `switch.switch_rows`.
     """
-    how = f"exchange {', '.join(sorted({*touched, *staged}))}"
-    rest = clear_partitions(table, table, touched, gone, warehouse, turn.run_id) if touched else None
+    apart = rest.partitions if rest else ()
+    how = f"exchange {', '.join(sorted({*apart, *staged}))}"
     with turn.hold_table(table):
-        following = clone(table, touched, warehouse, turn.run_id)
-        if rest is not None:
-            attach(following, rest, touched, warehouse)
+        following = clone(table, apart, warehouse, turn.run_id)
+        if rest:
+            attach(following, rest.table, apart, warehouse)
         attach(following, staging, staged, warehouse)
-        check_clone(following, table, staging, {*touched, *staged}, gone, warehouse)
+        check_clone(following, table, staging, {*apart, *staged}, gone, warehouse)
         exchange(following, table, how, warehouse, turn)
-    if rest is not None:
-        drop_staging(rest, warehouse)
+    if rest:
+        drop_staging(rest.table, warehouse)
     return how
-
-
-def clear_partitions(
-    table: Table,
-    origin: Table,
-    partitions: Sequence[str],
-    gone: Callable[[Table], ColumnElement[bool]],
-    warehouse: Engine,
-    run_id: str,
-) -> Table:
-    """Make a table beside ``table`` that has these partitions of ``origin`` without the rows that go."""
-    lightweight = has_lightweight_delete(warehouse)
-    rest = create_like(table, REST_MARK, run_id, warehouse)
-    run_statement(warehouse, keep_unmerged_statement(rest, rebuild_projections=lightweight), repeatable=True)
-    attach(rest, origin, partitions, warehouse)
-    left, going = measure_parts(rest, gone(rest), warehouse)
-    if going - left:
-        run_statement(warehouse, drop_parts_statement(rest, sorted(going - left)))
-    if going & left:
-        run_statement(warehouse, clear_statement(rest, gone(rest), lightweight=lightweight), repeatable=True)
-    return rest
-
-
-def measure_parts(table: Table, gone: ColumnElement[bool], warehouse: Engine) -> tuple[set[str], set[str]]:
-    """Name the parts in which rows stay, and those from which rows go.
-
-    One from which all go is dropped: masked it would stay for good, without its projections.
-    """
-    part: ColumnElement[str] = literal_column("_part")
-    measured = select(part, func.count(), func.countIf(gone)).select_from(table).group_by(part)
-    rows = [(str(name), int(total), int(going)) for name, total, going in run_statement(warehouse, measured)]
-    return {name for name, total, going in rows if going < total}, {name for name, _, going in rows if going}
 
 
 def clone(table: Table, partitions: Collection[str], warehouse: Engine, run_id: str) -> Table:
@@ -102,11 +66,6 @@ def clone(table: Table, partitions: Collection[str], warehouse: Engine, run_id: 
     following = create_like(table, NEXT_MARK, run_id, warehouse)
     attach(following, table, set(count_parts(warehouse, table.name)) - set(partitions), warehouse)
     return following
-
-
-def attach(table: Table, origin: Table, partitions: Collection[str], warehouse: Engine) -> None:
-    for statement in attach_statements(table, origin, sorted(partitions)):
-        run_statement(warehouse, statement)
 
 
 def check_clone(

@@ -9,8 +9,9 @@ from sqlalchemy import Engine, not_, select
 
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.ledger.versions import Switch, Version, kept_before
-from sentinel_etl.publish.by_exchange import attach, changed_meanwhile, clear_partitions, clone, exchange
+from sentinel_etl.publish.by_exchange import changed_meanwhile, clone, exchange
 from sentinel_etl.publish.publish_rejected import owned_rows, publish_rejected
+from sentinel_etl.publish.rest import attach, set_apart
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.warehouse.catalog import count_parts, describe_columns
 from sentinel_etl.warehouse.query import run_statement
@@ -36,10 +37,9 @@ def go_back(version: Version, table: Table, partitions: Sequence[str], warehouse
     filled = sorted(set(count_parts(warehouse, version.table.name)) & set(partitions))
     origin = version.table
     if filled and version.without:
-        earlier = Version(table, version.without)
-        origin = clear_partitions(
-            table, version.table, filled, lambda rest: Version(rest, earlier.without).excluded, warehouse, turn.run_id
-        )
+        origin = set_apart(
+            table, version.table, filled, lambda rest: Version(rest, version.without).excluded, warehouse, turn.run_id
+        ).table
     with turn.hold_table(table):
         following = clone(table, partitions, warehouse, turn.run_id)
         attach(following, origin, filled, warehouse)

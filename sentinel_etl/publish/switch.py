@@ -18,18 +18,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Engine
 
 from sentinel_etl.publish.by_exchange import switch_by_exchange
 from sentinel_etl.publish.by_partition import switch_by_partition
+from sentinel_etl.publish.rest import Rest, find_partitions, set_apart
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.warehouse.catalog import can_exchange, count_parts
 from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.moves import attach_statements
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.rows import PARTITION_ID
 
-__all__ = ["switch_rows"]
+__all__ = ["can_switch_at_once", "switch_rows"]
 
 
 def switch_rows(
@@ -39,10 +39,12 @@ def switch_rows(
     gone: Callable[[Table], ColumnElement[bool]],
     warehouse: Engine,
     turn: Turn,
+    rest: Rest | None = None,
 ) -> str:
     """Put all staged rows in the place of those that go in these partitions; return how, empty for nothing to do.
 
     ``gone`` gives the condition on a table's rows that are to go, and that all staged rows meet; it is never NULL.
+    ``rest``: partitions that were set apart before, under the same locks.
 
     Readers see the table before the switch or after it, nothing between. An interruption leaves it old or new, and
     tables of the run's beside it, which the next run sweeps; the same run again ends in the same rows.
@@ -52,31 +54,25 @@ def switch_rows(
         SentinelError: the server refuses a statement, or something else has changed the table meanwhile. The table is
             as it was.
     """
-    if cluster_of(table) or not can_exchange(warehouse):
+    if not can_switch_at_once(table, warehouse):
         return switch_by_partition(table, staging, partitions, gone(table), warehouse, turn)
     touched = find_partitions(table, partitions, gone(table), warehouse)
+    if touched:
+        rest = set_apart(table, table, touched, gone, warehouse, turn.run_id, rest)
     parts = count_parts(warehouse, staging.name)
-    if not touched and sum(parts.values()) == 1:
-        return attach(table, staging, list(parts), warehouse, turn)
-    if touched or parts:
-        return switch_by_exchange(table, staging, touched, list(parts), gone, warehouse, turn)
+    if not rest and sum(parts.values()) == 1:
+        return attach_staged(table, staging, list(parts), warehouse, turn)
+    if rest or parts:
+        return switch_by_exchange(table, staging, rest, list(parts), gone, warehouse, turn)
     return ""
 
 
-def find_partitions(
-    table: Table, partitions: Sequence[str], condition: ColumnElement[bool], warehouse: Engine
-) -> list[str]:
-    """Name those of the partitions that have rows which meet the condition."""
-    # Of empty partitions nothing goes, and staged ids need not be gathered to find so.
-    filled = set(count_parts(warehouse, table.name)) & set(partitions)
-    if not filled:
-        return []
-    found = select(PARTITION_ID, func.count()).select_from(table)
-    found = found.where(and_(PARTITION_ID.in_(sorted(filled)), condition)).group_by(literal_column("_partition_id"))
-    return sorted(str(partition) for partition, _ in run_statement(warehouse, found, repeatable=True))
+def can_switch_at_once(table: Table, warehouse: Engine) -> bool:
+    """Tell whether the table is one that can be exchanged for another."""
+    return not cluster_of(table) and can_exchange(warehouse)
 
 
-def attach(table: Table, staging: Table, partitions: Sequence[str], warehouse: Engine, turn: Turn) -> str:
+def attach_staged(table: Table, staging: Table, partitions: Sequence[str], warehouse: Engine, turn: Turn) -> str:
     how = f"attach {', '.join(partitions)}"
     with turn.hold_table(table):
         turn.note(how)

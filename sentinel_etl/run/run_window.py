@@ -15,17 +15,18 @@ from sentinel_etl.ledger.ledger import RunRecord, record_run, with_switch
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
+from sentinel_etl.run.held_locks import hold_partitions
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.provenance import name_versions
 from sentinel_etl.run.result import RunResult, make_result
 from sentinel_etl.run.stages import (
     clear_staging,
-    hold_partitions,
     judge,
     look_back,
     publish,
     reconcile,
     recount,
+    set_apart,
 )
 from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.settings import Settings
@@ -121,12 +122,13 @@ def execute(job: Job) -> RunResult:
             sweep_staging(job.fact_table, context.source, context.warehouse)
             table = create_staging(job.fact_table, job.run_id, context.warehouse)
             late = background(lambda: look_back(job))
+            apart = background(lambda: set_apart(job, locks))
             staged = fill_staging(job, table)
             judged = judge(job, staged, late)
             now = background(lambda: recount(job))
-            published = publish(job, staged, judged, locks)
+            published = publish(job, staged, judged, locks, apart)
             reconciled = reconcile(job, staged, judged, now)
-            clear_staging(job, staged, judged)
+            clear_staging(job, staged, judged, apart)
         versions = name_versions(context.source, context.warehouse)
     return make_result(job, staged, judged, published, reconciled, versions)
 

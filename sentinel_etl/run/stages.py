@@ -5,8 +5,7 @@ Each takes the job and what the stages before returned, and returns a frozen val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -25,73 +24,31 @@ from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
-from sentinel_etl.ledger.ledger import note_switch
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.presence import NightRows, measure_nights
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.publish_rejected import publish_rejected
-from sentinel_etl.publish.publish_window import publish_window
-from sentinel_etl.publish.turn import Turn
+from sentinel_etl.publish.publish_window import publish_window, set_window_apart
+from sentinel_etl.publish.rest import Rest
 from sentinel_etl.reconcile.counts import count_source, count_warehouse, find_late_rows
 from sentinel_etl.run.fill_staging import Staged
+from sentinel_etl.run.held_locks import HeldLocks, hold_more, take_turn
 from sentinel_etl.run.job import Job
-from sentinel_etl.run.sweep import sweep_staging
-from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name, table_lock
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.tables import drop_staging
 
 __all__ = [
-    "HeldLocks",
     "Judged",
     "Published",
     "Reconciled",
     "clear_staging",
-    "hold_partitions",
     "judge",
     "look_back",
     "publish",
     "reconcile",
     "recount",
+    "set_apart",
 ]
-
-
-@dataclass(frozen=True)
-class HeldLocks:
-    """The partitions that the window touches, locked by one session."""
-
-    partitions: tuple[str, ...]
-    session: SessionLocks
-
-
-@contextmanager
-def hold_partitions(job: Job) -> Iterator[HeldLocks]:
-    """Lock the partitions that the window touches, and the run's own name, which shows it alive.
-
-    Raises:
-        WindowLocked: another run holds one of them.
-    """
-    context = job.context
-    partitions = partition_ids(job.window, partition_scheme(job.fact_table, context.warehouse), context.pipeline.zone)
-    names = [*partition_locks(job, partitions), run_lock(job.run_id)]
-    with hold_locks(context.source, names, session_name(job.run_id), context.settings.lock_wait_seconds) as session:
-        yield HeldLocks(tuple(partitions), session)
-
-
-@contextmanager
-def hold_more(job: Job, partitions: Sequence[str], locks: HeldLocks) -> Iterator[HeldLocks]:
-    """Lock further partitions, too; they come after the window's own.
-
-    Raises:
-        WindowLocked: another run holds one of them.
-    """
-    more = [partition for partition in partitions if partition not in locks.partitions]
-    with locks.session.hold(partition_locks(job, more)):
-        yield HeldLocks((*locks.partitions, *more), locks.session)
-
-
-def partition_locks(job: Job, partitions: Sequence[str]) -> list[str]:
-    return [partition_lock(job.fact_table.name, partition) for partition in partitions]
 
 
 def look_back(job: Job) -> pd.DataFrame:
@@ -224,11 +181,22 @@ class Published:
     nights: Mapping[date, NightRows] = field(default_factory=dict)
 
 
-def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Published:
+def set_apart(job: Job, locks: HeldLocks) -> Rest | None:
+    """Take the window's old rows out of its partitions, apart from the fact table, while the new ones are read."""
+    if job.dry_run:
+        return None
+    with job.clock.measure("set apart"):
+        return set_window_apart(
+            job.fact_table, job.window, job.names, locks.partitions, job.context.warehouse, job.run_id
+        )
+
+
+def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks, apart: Callable[[], Rest | None]) -> Published:
     """Put the rejected rows and then the facts in the place of the window's earlier ones, if that is to be.
 
     Where an event has moved here from another night, its old row goes in the same switch, and that night's partition
-    is locked, too. An interruption leaves what `publish_rejected` and `publish_window` leave.
+    is locked, too. ``apart`` waits for `set_apart`. An interruption leaves what `publish_rejected` and
+    `publish_window` leave.
 
     Raises:
         WindowLocked: another run holds such a partition, or the table. Nothing is published.
@@ -241,25 +209,10 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> Publi
         turn = take_turn(job, held.session, nights)
         publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
         moved = not others.standing.empty
-        how = publish_window(staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn)
+        how = publish_window(
+            staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn, apart()
+        )
         return Published(how, measure_nights(job.fact_table, nights, warehouse))
-
-
-def take_turn(job: Job, session: SessionLocks, nights: Iterable[date]) -> Turn:
-    """Tell what a switch of these nights needs: the run's locks, the table's lock, and the ledger."""
-    context = job.context
-
-    @contextmanager
-    def hold_table(table: Table) -> Iterator[None]:
-        with session.hold([table_lock(table.name)]):
-            # What a run that has lost its locks would still switch is dropped before anything is cloned.
-            sweep_staging(job.fact_table, context.source, context.warehouse)
-            yield
-
-    def note(how: str) -> None:
-        note_switch(job.record, how, nights, context.warehouse)
-
-    return Turn(job.run_id, hold_table, session.check, note, context.settings.keep_versions)
 
 
 def recount(job: Job) -> dict[str, int]:
@@ -291,8 +244,10 @@ def reconcile(job: Job, staged: Staged, judged: Judged, now: Callable[[], Mappin
     return Reconciled(pd.DataFrame({"event_type": names, **columns}))
 
 
-def clear_staging(job: Job, staged: Staged, judged: Judged) -> None:
-    """Drop the run's staging tables; those of a failed audit are kept for inspection."""
+def clear_staging(job: Job, staged: Staged, judged: Judged, apart: Callable[[], Rest | None]) -> None:
+    """Drop the run's tables; staging of a failed audit is kept for inspection."""
+    if judged.blocked and (rest := apart()):
+        drop_staging(rest.table, job.context.warehouse)
     if not judged.blocked:
         tables = (staged.table, staged.rejected.staging)
         for table in (table for table in tables if table is not None):

@@ -9,7 +9,7 @@ https://clickhouse.com/docs/sql-reference/distributed-ddl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clickhouse_sqlalchemy import Table, engines
@@ -108,10 +108,11 @@ def durable_statement(table: Table, definition: str) -> str:
 
     One that is named with another value stays: somebody has chosen it.
     """
-    missing = [f"{name} = {value}" for name, value in DURABLE.items() if name not in definition]
+    missing = {name: value for name, value in DURABLE.items() if name not in definition}
     if not missing:
         return ""
-    return f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} MODIFY SETTING {', '.join(missing)}"
+    alter = f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)}"
+    return f"{alter} MODIFY SETTING {settings_of(missing)}"
 
 
 def keep_unmerged_statement(table: Table, *, rebuild_projections: bool = False) -> str:
@@ -121,8 +122,8 @@ def keep_unmerged_statement(table: Table, *, rebuild_projections: bool = False) 
     https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#mergetree-removal-of-data
     """
     chosen = NO_MERGES | REBUILD if rebuild_projections else NO_MERGES
-    settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
-    return f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)} MODIFY SETTING {settings}"
+    alter = f"ALTER TABLE {quote_identifier(storage_name(table))}{on_cluster(table)}"
+    return f"{alter} MODIFY SETTING {settings_of(chosen)}"
 
 
 def create_view(name: str, fact_table: Table, select: str, comment: str, *, replace: bool = False) -> str:
@@ -183,7 +184,13 @@ def split_ids(ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def compile_create(table: Table) -> str:
-    return as_sent(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT))).strip()
+    statement = as_sent(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT))).strip()
+    # An engine with settings of its own gets these from `durable_statement`.
+    return statement if " SETTINGS " in statement else f"{statement} SETTINGS {settings_of(DURABLE)}"
+
+
+def settings_of(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
 def distributed(name: str, storage: str, table: Table) -> str:

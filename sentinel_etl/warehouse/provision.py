@@ -46,7 +46,7 @@ def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo) -> None
     prepare_fact_table(warehouse, fact_table, zone)
     for table in (build_rejected(fact_table), build_ledger(cluster_of(fact_table))):
         create_table(warehouse, table)
-        make_durable(warehouse, table)
+        make_durable(warehouse, table, read_definition(warehouse, storage_name(table)))
 
 
 def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> None:
@@ -61,13 +61,15 @@ def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CI
         SentinelError: the server refuses a statement.
     """
     create_table(warehouse, fact_table)
-    make_durable(warehouse, fact_table)
-    add_projections(warehouse, fact_table)
+    name = storage_name(fact_table)
+    definition = look_up(warehouse, [name])[name].definition
+    make_durable(warehouse, fact_table, definition)
+    add_projections(warehouse, fact_table, definition)
     create_views(warehouse, fact_table, zone)
 
 
-def make_durable(warehouse: Engine, table: Table) -> None:
-    """Let what the table holds outlast a power cut, where nobody has decided otherwise.
+def make_durable(warehouse: Engine, table: Table, definition: str) -> None:
+    """Let what the table holds outlast a power cut, where its definition does not say otherwise.
 
     One ALTER of the table's definition, done in whole or not at all; what was written before stays as it is.
 
@@ -75,12 +77,12 @@ def make_durable(warehouse: Engine, table: Table) -> None:
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the statement.
     """
-    if statement := durable_statement(table, read_definition(warehouse, storage_name(table))):
+    if statement := durable_statement(table, definition):
         run_statement(warehouse, statement, repeatable=True)
 
 
-def add_projections(warehouse: Engine, table: Table) -> list[str]:
-    """Give the table the projections that it lacks, and name them.
+def add_projections(warehouse: Engine, table: Table, definition: str = "") -> list[str]:
+    """Give the table the projections that its definition lacks, and name them; an empty one is read from the server.
 
     One ALTER of the table's definition: it rewrites no rows and is done in whole or not at all, so
     running it again is safe. Rows that were there before are read themselves, until `ALTER TABLE …
@@ -91,8 +93,7 @@ def add_projections(warehouse: Engine, table: Table) -> list[str]:
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the statement.
     """
-    name = storage_name(table)
-    definition = look_up(warehouse, [name])[name].definition
+    definition = definition or read_definition(warehouse, storage_name(table))
     present = re.findall(r"\bPROJECTION [`\"]?(\w+)", definition)
     added, statement = projection_statement(table, present)
     if added:

@@ -16,7 +16,7 @@ from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.publish import by_exchange, switch, versions
+from sentinel_etl.publish import by_exchange, rest, switch, versions
 from sentinel_etl.run import fill_staging, stages
 from sentinel_etl.run import run_window as run
 from sentinel_etl.run.run_window import run_window
@@ -127,10 +127,10 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "amid load": amid(fill_staging, "load_stream"),
     "rows staged": before(stages, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
-    "rows taken out": after(by_exchange, "clear_partitions"),
+    "rows taken out": after(rest, "clear_statement"),
     "clone made": before(by_exchange, "check_clone"),
     "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
-    "switch done": either(after(by_exchange, "exchange"), after(switch, "attach")),
+    "switch done": either(after(by_exchange, "exchange"), after(switch, "attach_staged")),
     "half kept": before(versions, "rename_statement"),
     "all published": before(stages, "drop_staging"),
     "staging dropped": after(stages, "drop_staging"),

@@ -18,6 +18,7 @@ from sentinel_etl.operations.undo import undo_run
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
+from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window
 
 NIGHTS = [Window.night(date(2026, 11, day)) for day in (20, 21)]
@@ -61,8 +62,16 @@ def test_two_states_differ_by_what_the_runs_between_them_changed(context: Contex
     assert totals(diff_runs(context, runs["first"], runs["second"])) == (rows, 0, 0)
     assert totals(diff_runs(context, runs["first"], runs["again"])) == (rows, DELETED, changed)
     assert diff_runs(context, runs["again"], runs["again"]).is_empty
+    assert totals(diff_runs(context)) == totals(diff_runs(context, runs["again"])) == (0, DELETED, changed)
+    assert totals(diff_runs(context, runs["second"])) == (rows, 0, 0)
     undone = undo_run(context).run_id
     assert diff_runs(context, runs["second"], undone).is_empty
+
+
+def test_where_no_run_has_changed_anything_there_is_nothing_to_compare(context: Context) -> None:
+    prepare_tables(context.warehouse, SENTINEL.fact_table, SENTINEL.zone)
+    with pytest.raises(ConfigurationError, match="expected a run that has changed patrol_events, found none"):
+        diff_runs(context)
 
 
 def test_the_command_shows_rows_columns_and_examples(

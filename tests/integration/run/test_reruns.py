@@ -193,9 +193,7 @@ def test_a_key_of_personal_data_is_not_shown(till: Databases) -> None:
     assert changes_of(result).examples.values.tolist() == [
         ["PAYMENT", "", "changed", "patrol_id; officer_id; station_id 7 → 9"]
     ]
-    assert (
-        "Asha" not in json.dumps(changes_of(result).as_dict()) + rerun_page(changes_of(result), result.verdict).html
-    )
+    assert "Asha" not in json.dumps(changes_of(result).as_dict()) + rerun_page(changes_of(result), result.verdict).html
 
 
 def test_of_a_window_without_rows_nothing_is_compared(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
