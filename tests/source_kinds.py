@@ -11,7 +11,9 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["CITY", "create_source", "is_beyond_latin1", "write_city_in_ascii"]
+import pytest
+
+__all__ = ["CITY", "NEEDS_LETTERS", "create_source", "is_beyond_latin1", "write_city_in_ascii"]
 
 # The template of a database that is to hold the sample city.
 CITY = "the sample city"
@@ -30,6 +32,10 @@ def kind_of_source() -> str:
     if kind not in ("", "german", "latin1"):
         raise ValueError(f"TEST_SOURCE: expected german or latin1, found {kind!r}")
     return kind
+
+
+# For tests of the city's own letters, which are not there where its texts are in ASCII.
+NEEDS_LETTERS = pytest.mark.skipif(kind_of_source() == "latin1", reason="in LATIN1 the city's texts are in ASCII")
 
 
 def create_source(name: str, template: str | None) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 import pytest
+from source_kinds import NEEDS_LETTERS
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import make_url
 
@@ -73,6 +74,7 @@ def test_details_arrive_as_json_that_the_database_can_look_into(city_engine: Eng
         assert (connection.scalar(select(func.sum(involved))) or 0) > 0
 
 
+@NEEDS_LETTERS
 def test_awkward_texts_survive(city_engine: Engine) -> None:
     load_night(city_engine, CITY, NIGHT, 20_000)
     with city_engine.connect() as connection:
@@ -195,6 +197,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(city_engi
     assert "secret" not in str(caught.value)
 
 
+@NEEDS_LETTERS
 def test_the_city_stands_where_its_names_say(city_engine: Engine) -> None:
     with city_engine.connect() as connection:
         names = list(connection.scalars(select(Station.name).order_by(Station.station_id)))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from source_kinds import NEEDS_LETTERS
 
 from sentinel_etl import city as city_package
 from sentinel_etl.city import EMERGENCY_CATEGORIES, City, city_tables, night_tables
@@ -353,6 +354,7 @@ def test_suspicion_is_true_false_and_unknown_and_explained_when_true(night: dict
     assert share(explained.filter(pc.invert(suspicious))) < 0.05
 
 
+@NEEDS_LETTERS
 def test_remarks_carry_every_script_and_every_awkward_character() -> None:
     texts = night_tables(CITY, SATURDAY, 20_000)["remarks"]["remark_text"]
     everything = "".join(pc.drop_null(texts).to_pylist())
