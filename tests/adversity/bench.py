@@ -169,7 +169,7 @@ class Bench:
             return sorted([str(name) for (name,) in tables] + [str(name) for (name,) in sessions])
 
     @contextmanager
-    def polling(self) -> Iterator[None]:
+    def polling(self, readers: int = 1, pause: float = 0.005) -> Iterator[None]:
         """Read the table's state over HTTP, over and over, while the block lasts."""
         stop = threading.Event()
         failures: list[BaseException] = []
@@ -192,18 +192,20 @@ class Bench:
                     rows, checksum = text.split()
                     self.seen.add(State(int(rows), int(checksum)))
                     self.polls += 1
-                    time.sleep(0.005)
+                    time.sleep(pause)
                 elif "UNKNOWN_TABLE" not in text and "shutdown" not in text:
                     failures.append(AssertionError(f"a reader was refused: {text}"))
                     return
 
-        reader = threading.Thread(target=poll, name="reader")
-        reader.start()
+        threads = [threading.Thread(target=poll, name="reader") for _ in range(readers)]
+        for thread in threads:
+            thread.start()
         try:
             yield
         finally:
             stop.set()
-            reader.join()
+            for thread in threads:
+                thread.join()
         if failures:
             raise failures[0]
 
@@ -211,6 +213,13 @@ class Bench:
 def whole_states(before: dict[date, State], then: dict[date, State]) -> set[State]:
     """Give the states that a reader may see: all old and all new."""
     return {sum_states(before), sum_states(then)}
+
+
+def move_events(bench: Bench, later: timedelta) -> None:
+    tables = "patrol_logs remarks vehicle_checks stranger_encounters emergency_incidents feedback geofence_logs"
+    bench.change(
+        *(f"UPDATE {table} SET created_at = created_at + interval '{later.days} days'" for table in tables.split())
+    )
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:

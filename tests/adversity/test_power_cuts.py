@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from adversity.bench import LAST, NIGHTS, Bench
+from adversity.bench import LAST, NIGHTS, Bench, move_events
 from adversity.child import pipeline_of
 from adversity.oracle import READ_STATE, State
 from adversity.power_bench import PoweredWarehouse, mounted_disk
@@ -121,13 +121,6 @@ def benches(powered: PoweredWarehouse, make_bench: Callable[..., Bench]) -> Iter
     yield made
     for bench in made.made.values():
         bench.warehouse.dispose()
-
-
-def move_events(bench: Bench, later: timedelta) -> None:
-    tables = "patrol_logs remarks vehicle_checks stranger_encounters emergency_incidents feedback geofence_logs"
-    bench.change(
-        *(f"UPDATE {table} SET created_at = created_at + interval '{later.days} days'" for table in tables.split())
-    )
 
 
 def states(bench: Bench, nights: list[date]) -> dict[date, State | None]:

@@ -183,7 +183,8 @@ def test_a_warehouse_that_went_away_is_opened_anew_by_the_next_question(monkeypa
 def test_presentation_asks_without_an_engine_and_shows_so_in_its_signature() -> None:
     found = presentation.hotspot_risk(NIGHT.end, 72.0, since=date(2026, 11, 21))
     assert found["hotspot_id"].to_list() == [102]
-    assert list(inspect.signature(presentation.hotspot_risk).parameters) == ["as_of", "half_life_hours", "since"]
+    named = ["as_of", "half_life_hours", "since", "as_of_run"]
+    assert list(inspect.signature(presentation.hotspot_risk).parameters) == named
     assert presentation.station_activity(as_of=NIGHT.end)["station_id"].to_list() == [2, 1]
 
 

@@ -100,7 +100,7 @@ def test_a_long_question_neither_fails_nor_holds_up_the_run(context: Context, mo
     move(context, FIRST)
     edit(context)
     rows = int(ask(context, "SELECT count() FROM patrol_events"))
-    slow = "SELECT sum(1 + sleepEachRow(0.001)) FROM patrol_events SETTINGS max_block_size = 100, max_threads = 1"
+    slow = "SELECT sum(1 + sleepEachRow(0.005)) FROM patrol_events SETTINGS max_block_size = 100, max_threads = 1"
     reader = open_warehouse(context.warehouse.url.render_as_string(hide_password=False))
     found: list[int] = []
     asking = threading.Thread(target=lambda: found.append(int(run_statement(reader, slow)[0][0])))
