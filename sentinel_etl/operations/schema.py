@@ -19,9 +19,11 @@ from sentinel_etl.context import Context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.publish.by_partition import DURABLE_REPLACE
 from sentinel_etl.source.locks import hold_locks, table_lock
-from sentinel_etl.warehouse.catalog import describe_columns, read_sorting_key
+from sentinel_etl.warehouse.catalog import can_exchange, describe_columns, read_sorting_key
 from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
+from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import build_ledger, build_rejected, normal_type
 from sentinel_etl.warehouse.types import is_nullable, server_type
@@ -30,14 +32,27 @@ __all__ = ["SchemaChange", "apply_schema", "check_warehouse", "diff_schema", "ra
 
 
 def check_warehouse(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
-    """List every difference between the warehouse's tables and the code; each would stop a run.
+    """List every difference between the warehouse's tables and the code, and what the server cannot do.
 
     Raises:
         WarehouseUnreachable: no connection.
     """
     mend = "; `sentinel-etl schema apply` adds it"
     changes = diff_schema(pipeline, warehouse)
-    return [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
+    found = [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
+    return found + check_switches(pipeline.fact_table, warehouse)
+
+
+def check_switches(fact_table: Table, warehouse: Engine) -> list[Difference]:
+    """Tell where the fact table cannot be switched at one instant, or not safely; on a cluster it is never so."""
+    if cluster_of(fact_table) or can_exchange(warehouse):
+        return []
+    message = "expected a database of the engine Atomic, in which tables can be exchanged; found another, so a window "
+    if server_version(warehouse) < DURABLE_REPLACE:
+        message += f"that replaces rows is refused before ClickHouse {'.'.join(map(str, DURABLE_REPLACE))}"
+    else:
+        message += "that touches several partitions is switched one by one"
+    return [Difference(fact_table.name, False, message)]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.publish import by_exchange, by_partition
 from sentinel_etl.run.result import RunResult
@@ -100,7 +101,7 @@ def test_a_long_question_neither_fails_nor_holds_up_the_run(context: Context, mo
     move(context, FIRST)
     edit(context)
     rows = int(ask(context, "SELECT count() FROM patrol_events"))
-    slow = "SELECT sum(1 + sleepEachRow(0.005)) FROM patrol_events SETTINGS max_block_size = 100, max_threads = 1"
+    slow = "SELECT sum(1 + sleepEachRow(0.003)) FROM patrol_events SETTINGS max_threads = 1"
     reader = open_warehouse(context.warehouse.url.render_as_string(hide_password=False))
     found: list[int] = []
     asking = threading.Thread(target=lambda: found.append(int(run_statement(reader, slow)[0][0])))
@@ -177,6 +178,9 @@ def test_a_database_that_cannot_exchange_tables_is_switched_by_partition_where_t
     try:
         context = Context(Settings(), SENTINEL, Databases(databases.source, plain))
         move(context, FIRST)
+        [told] = check_warehouse(SENTINEL, plain)
+        assert (told.blocking, "touches several partitions is switched one by one" in told.message) == (False, True)
+        assert check_warehouse(SENTINEL, databases.warehouse) == []
         edit(context)
         assert move(context, FIRST).how == "replace 202611"
         monkeypatch.setattr(by_partition, "server_version", lambda engine: (25, 8))
