@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from benchmarks import memory, queries, rerun, throughput
+from benchmarks import memory, queries, rerun, switch, throughput
 from benchmarks.__main__ import NAMES
 from benchmarks.stand import Stand
 from sentinel_etl.local.stack import LocalStack
@@ -25,6 +25,7 @@ TOYS: dict[str, Callable[[Stand, Engine], None]] = {
     "throughput": lambda stand, warehouse: throughput.compare(stand, 2, 400, runs=1, literal_runs=1),
     "memory": lambda stand, warehouse: memory.compare(stand, 1, 2, 400, runs=1),
     "rerun": lambda stand, warehouse: rerun.compare(stand, rows=3_000, events=400, runs=1),
+    "switch": lambda stand, warehouse: switch.compare(stand, rows=1_200, events=400, runs=1),
     "queries": lambda stand, warehouse: queries.compare(warehouse, rows=1_200, runs=1, rival_runs=1),
 }
 
@@ -37,7 +38,8 @@ def test_a_benchmark_runs_and_prints_its_ratio(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queries, "MONTHS", 3)
+    for module in (queries, switch):
+        monkeypatch.setattr(module, "MONTHS", 3)
     TOYS[name](Stand(stack), warehouse)
     assert re.search(r"ratio \d+\.\d\d", capsys.readouterr().out)
 
