@@ -130,6 +130,7 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "rows taken out": after(rest, "clear_statement"),
     "clone made": before(by_exchange, "check_clone"),
     "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
+    "locks checked": either(before(by_exchange, "exchange_statement"), before(switch, "attach_statements")),
     "switch done": either(after(by_exchange, "exchange"), after(switch, "attach_staged")),
     "half kept": before(versions, "rename_statement"),
     "all published": before(stages, "drop_staging"),

@@ -171,6 +171,15 @@ EVENTS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 
 
 @dataclass(frozen=True)
+class Event:
+    """What a row that should be there is known by: its night, its instant, and the hash of its text."""
+
+    night: date
+    moment: datetime
+    digest: str
+
+
+@dataclass(frozen=True)
 class State:
     """What a set of rows is known by; states of disjoint sets add up."""
 
@@ -225,7 +234,8 @@ def select_events(event_type: str, zone: str) -> str:
         values[column] = f"({values[column]})::bigint[]"
     written = " || chr(31) || ".join(text_of(column, values[column]) for column in COLUMNS)
     return (
-        f"SELECT {values['event_id']} AS event_id, {values['shift_date']} AS night, md5({written}) AS hash "
+        f"SELECT {values['event_id']} AS event_id, {values['shift_date']} AS night, e.created_at AS moment, "
+        f"md5({written}) AS hash "
         f"FROM {table} e JOIN patrols p ON p.patrol_id = e.patrol_id "
         f"WHERE {condition} AND e.created_at >= %(start)s AND e.created_at < %(end)s"
     )
@@ -235,10 +245,16 @@ def expected_rows(
     source: Engine, start: datetime, end: datetime, zone: str = "Asia/Kolkata"
 ) -> dict[str, tuple[date, str]]:
     """Work out from the source which rows of ``[start, end)`` should be there: event id → night, hash."""
+    events = expected_events(source, start, end, zone)
+    return {event_id: (event.night, event.digest) for event_id, event in events.items()}
+
+
+def expected_events(source: Engine, start: datetime, end: datetime, zone: str = "Asia/Kolkata") -> dict[str, Event]:
+    """Work out from the source which rows of ``[start, end)`` should be there, by their event id."""
     statement = " UNION ALL ".join(select_events(event_type, zone) for event_type in EVENTS)
     with source.connect() as connection:
         found = connection.exec_driver_sql(statement, {"start": start, "end": end})
-        return {event_id: (night, digest) for event_id, night, digest in found}
+        return {event_id: Event(night, moment, digest) for event_id, night, moment, digest in found}
 
 
 def expected_states(source: Engine, nights: Iterable[date]) -> dict[date, State]:
@@ -249,8 +265,12 @@ def expected_states(source: Engine, nights: Iterable[date]) -> dict[date, State]
     rows = expected_rows(source, datetime.fromisoformat(start), datetime.fromisoformat(end))
     for night, digest in rows.values():
         if night in states:
-            states[night] += State(1, int(digest[:16], 16))
+            states[night] += state_of_row(digest)
     return states
+
+
+def state_of_row(digest: str) -> State:
+    return State(1, int(digest[:16], 16))
 
 
 def sum_states(states: Mapping[date, State]) -> State:

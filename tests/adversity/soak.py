@@ -24,10 +24,13 @@ def lines() -> list[str]:
     n = TALLY
     return [
         f"crashes: {n['kills']} kills tried, {n['states']} states compared, {n['mismatches']} mismatches",
-        f"readers over a month's end: {n['reads']} reads, {n['reads_over_months']} switches, {n['mixed']} mixed states",
-        f"restarts: {n['restarts']} right after a publish",
+        f"readers over a month's end: {n['month_reads']} reads, {n['month_switches']} switches, {n['mixed']} mixed states",
+        f"restarts: {n['publish_restarts']} right after a publish",
         f"power cuts: {n['cuts']} tried, {n['cuts_that_lost']} lost rows, {n['cuts_untold']} left a night told as in "
         f"that was not, {n['undone']} undid a run that had ended, {n['cuts_not_mended']} not mended by the next run",
+        f"publishing by chance: {n['steps']} steps, {n['step_kills']} kills, {n['restarts']} restarts, "
+        f"{n['sessions_cut']} ended sessions, {n['runs_undone']} undos, {n['reads']} reads, "
+        f"{n['step_mismatches']} mismatches",
         f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
         f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",

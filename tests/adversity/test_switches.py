@@ -42,7 +42,7 @@ def test_no_reader_sees_a_mixed_state_of_a_window_over_a_month_s_end(make_bench:
             assert result.how == "exchange 202611, 202612"
             switches += 1
     mixed = bench.seen - whole
-    count(reads=bench.polls, reads_over_months=switches, mixed=len(mixed))
+    count(month_reads=bench.polls, month_switches=switches, mixed=len(mixed))
     assert mixed == set()
     assert len(bench.seen) > 1
 
@@ -90,5 +90,5 @@ def test_a_restart_right_after_a_publish_shows_no_doubled_and_no_missing_row(
         endpoint.wait(10)
         start_stack(bench.state_dir)
         found = bench.state()
-        count(restarts=1, mismatches=int(found != expected))
+        count(publish_restarts=1, mismatches=int(found != expected))
         assert found == expected
