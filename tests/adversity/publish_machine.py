@@ -6,6 +6,9 @@ who never rests, has seen the table of before the step or the one after it, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
@@ -15,7 +18,6 @@ from adversity.expected_facts import (
     can_go_back,
     facts_after,
     nights_that_differ,
-    partitions_of,
     read_noted,
     state_of,
 )
@@ -32,8 +34,6 @@ from adversity.publish_trial import (
     WINDOWS,
     Held,
     Trial,
-    next_word,
-    partitions_touched,
 )
 from adversity.soak import count
 from sentinel_etl.analyst.as_of_run import query_as_of_run
@@ -44,6 +44,8 @@ from sentinel_etl.operations.heal import reconcile_nights
 from sentinel_etl.operations.undo import undo_run
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.window import CITY_ZONE, Window
+
+NAMES = ["one", "another"]  # of runs that are held
 
 TABLES = {table: key for table, key, _, _ in EVENTS.values()}
 # What becomes of the rows of ``{table}`` that ``{few}`` picks.
@@ -137,8 +139,7 @@ class PublishMachine(RuleBasedStateMachine):
         old = self.trial.facts
         staged = self.trial.read_source(window)
         new = facts_after(old, window, staged)
-        run = self.trial.start(window, point)
-        word, more = next_word(run)
+        run, word, more = self.trial.start(window, point)
         if word == "stopped":
             count(step_kills=1)
             self.trial.littered = True
@@ -152,58 +153,65 @@ class PublishMachine(RuleBasedStateMachine):
         elif word == "done":
             self.trial.facts = new
         else:
-            assert more[0] == "WindowLocked", more
-            assert self.trial.may_refuse(window, staged), more
-            self.trial.littered = True
+            self.accept_refusal(window, staged, more)
         self.check(old)
 
-    @precondition(lambda self: self.trial.held is None)
-    @rule(window=st.sampled_from(WINDOWS), point=st.sampled_from(ORDER))
-    def hold_a_run(self, window: Window, point: str) -> None:
-        """Let a run stop at a point and stay there, while other steps are taken."""
+    @rule(name=st.sampled_from(NAMES), window=st.sampled_from(WINDOWS), point=st.sampled_from(ORDER))
+    def hold_a_run(self, name: str, window: Window, point: str) -> None:
+        """Let a run stop at a point and stay there, while other steps are taken; one of that name goes on first."""
+        if name in self.trial.held:
+            self.let_a_held_run_go_on(name)
         old = self.trial.facts
         staged = self.trial.read_source(window)
-        run = self.trial.start(window, point)
-        word, more = next_word(run)
-        assert word in ("stopped", "done"), more
+        run, word, more = self.trial.start(window, point)
         index = ORDER.index(point)
-        if word == "done" or index >= SWITCHED:
+        if word == "failed":
+            self.accept_refusal(window, staged, more)
+        elif word == "done" or index >= SWITCHED:
             self.trial.facts = facts_after(old, window, staged)
         if word == "stopped":
-            moved = {name: event for name, event in old.items() if name in staged}
-            touched = partitions_touched(window) | partitions_of(moved)
-            self.trial.held = Held(run, index, staged if index >= READ else None, touched)
+            wanted = self.trial.wanted(window, staged)
+            self.trial.held[name] = Held(run, index, staged if index >= READ else None, wanted)
         self.check(old)
 
-    @precondition(lambda self: self.trial.held is not None)
-    @rule()
-    def let_the_held_run_go_on(self) -> None:
-        assert self.trial.held is not None
-        held, old = self.trial.held, self.trial.facts
+    def accept_refusal(self, window: Window, staged: Facts, more: Sequence[Any]) -> None:
+        assert more[0] == "WindowLocked", more
+        assert self.trial.may_refuse(window, staged), more
+        self.trial.littered = True
+
+    @precondition(lambda self: self.trial.held)
+    @rule(name=st.sampled_from(NAMES))
+    def let_a_held_run_go_on(self, name: str) -> None:
+        held, old = self.trial.held.pop(name, None), self.trial.facts
+        if held is None:
+            return
         staged = self.trial.read_source(held.window) if held.staged is None else held.staged
         held.run.go_on()
-        self.trial.held, self.trial.littered = None, True
+        self.trial.littered = True
         new = facts_after(old, held.window, staged) if held.point < SWITCHED else old
         if held.cut or held.shaken:
             how = self.trial.end_shaken(held.run, new)
             assert how == "failed" or not held.cut or held.point >= CHECKED, "it published without its locks"
         else:
             how, more = held.run.end()
-            assert how == "done", more
-            self.trial.facts = new
+            if how == "failed":
+                self.accept_refusal(held.window, staged, more)
+            else:
+                assert how == "done", more
+                self.trial.facts = new
         self.check(old)
 
-    @precondition(lambda self: self.trial.held is not None)
-    @rule(how=st.sampled_from(["kill it", "end its session"]))
-    def stop_the_held_run(self, how: str) -> None:
-        assert self.trial.held is not None
-        if how == "kill it":
+    @precondition(lambda self: self.trial.held)
+    @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["end its session", "kill it"]))
+    def stop_a_held_run(self, name: str, how: str) -> None:
+        held = self.trial.held.get(name)
+        if held is not None and how == "kill it":
             count(step_kills=1)
-            self.trial.end_held()
-        elif not self.trial.held.cut and self.trial.held.point < FREE:
+            self.trial.end_held(name)
+        elif held is not None and not held.cut and held.point < FREE:
             count(sessions_cut=1)
-            self.trial.end_session(str(self.trial.held.run.task.run_id))
-            self.trial.held.cut = True
+            self.trial.end_session(str(held.run.task.run_id))
+            held.cut = True
         self.check(self.trial.facts)
 
     @precondition(lambda self: self.edits)
@@ -258,10 +266,8 @@ class PublishMachine(RuleBasedStateMachine):
         except ConfigurationError:
             assert not allowed
         except WindowLocked:
-            held = self.trial.held
             assert allowed
-            assert held is not None
-            assert held.locks or held.locks_table
+            assert any(held.locks or held.locks_table for held in self.trial.held.values())
             self.trial.littered = True
         else:
             assert allowed

@@ -22,6 +22,7 @@ from sentinel_etl.databases import Databases
 from sentinel_etl.local.stack import start_stack
 from sentinel_etl.publish.partitions import partition_ids
 from sentinel_etl.warehouse.provision import prepare_tables
+from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import CITY_ZONE, Window
 
 # The source has rows of the three nights in the middle, across a month's end; those around them get moved rows alone.
@@ -91,7 +92,7 @@ class Trial:
         prepare_tables(bench.warehouse, self.context.pipeline.fact_table, CITY_ZONE)
         self.facts: Facts = {}
         self.before: dict[str, Facts] = {}  # a run that has switched the table → the table's rows before
-        self.held: Held | None = None
+        self.held: dict[str, Held] = {}
         self.littered = False  # a run that did not end well may have left tables
         self.number = 0  # so that no run and no edit is like an earlier one
         self.polling = bench.polling()
@@ -99,27 +100,44 @@ class Trial:
 
     def close(self) -> None:
         try:
-            if self.held is not None:
-                self.end_held()
+            for name in [*self.held]:
+                self.end_held(name)
         finally:
             self.polling.__exit__(None, None, None)
 
     def read_source(self, window: Window, event_types: tuple[str, ...] = ()) -> Facts:
         return read_source(self.bench.source, window, event_types)
 
-    def start(self, window: Window, point: str) -> Run:
+    def start(self, window: Window, point: str) -> tuple[Run, str, Any]:
+        """Start a run, and wait until it has stopped at the point or ended before it; return its word, too."""
         self.number += 1
-        return self.bench.start(window, point, run_id=f"started_{self.number}", settings=SETTINGS)
+        run = self.bench.start(window, point, run_id=f"started_{self.number}", settings=SETTINGS)
+        word, more = next_word(run)
+        if word == "stopped" and point == ORDER[FREE] and self.has_failed(run):
+            run.go_on()  # it has written that it was refused
+            word, more = next_word(run)
+        return run, word, more
+
+    def has_failed(self, run: Run) -> bool:
+        statement = "SELECT state FROM etl_runs FINAL WHERE run_id = :run_id"
+        [[state]] = run_statement(self.bench.warehouse, statement, {"run_id": run.task.run_id})
+        return str(state) == "FAILED"
 
     def may_refuse(self, window: Window, staged: Facts) -> bool:
-        moved = {name: event for name, event in self.facts.items() if name in staged}
-        wanted = partitions_touched(window) | partitions_of(moved)
-        return self.held is not None and (self.held.locks_table or bool(wanted & self.held.locks))
+        """Tell whether a held run has one of the locks that a run of the window may want."""
+        return self.holds(self.wanted(window, staged)) or any(held.locks_table for held in self.held.values())
 
     def must_refuse(self, window: Window) -> bool:
-        if self.held is None or self.held.cut or self.held.point >= FREE:
-            return False
-        return bool(partitions_touched(window) & partitions_touched(self.held.window))
+        wanted = partitions_touched(window)
+        return any(wanted & held.locks & partitions_touched(held.window) for held in self.held.values())
+
+    def wanted(self, window: Window, staged: Facts) -> set[str]:
+        """Name the partitions of the window, and of its events that stand elsewhere."""
+        standing = {name: event for name, event in self.facts.items() if name in staged}
+        return partitions_touched(window) | partitions_of(standing)
+
+    def holds(self, partitions: set[str]) -> bool:
+        return any(partitions & held.locks for held in self.held.values())
 
     def kill(self, run: Run) -> None:
         assert run.process.pid is not None
@@ -135,10 +153,9 @@ class Trial:
             self.facts = new
         return how
 
-    def end_held(self) -> None:
-        assert self.held is not None
-        self.kill(self.held.run)
-        self.held, self.littered = None, True
+    def end_held(self, name: str) -> None:
+        self.kill(self.held.pop(name).run)
+        self.littered = True
 
     def sessions(self, run_id: str) -> list[int]:
         with self.bench.source.connect() as connection:
@@ -157,8 +174,8 @@ class Trial:
         endpoint.kill()
         endpoint.wait(10)
         start_stack(self.bench.state_dir)
-        if self.held is not None:
-            self.held.shaken = True
+        for held in self.held.values():
+            held.shaken = True
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
@@ -179,7 +196,7 @@ class Trial:
         count(steps=1, reads=self.bench.polls - polls, step_mismatches=len(strange) + (found != expected))
         assert found == expected, f"{found} instead of {expected}: {differences(self.bench.warehouse, self.facts)}"
         assert not strange, f"a reader saw {[*map(str, strange)]}, neither {state_of(old)} nor {expected}"
-        if self.held is None and not self.littered:
+        if not self.held and not self.littered:
             with suppress(AssertionError):
                 self.wait_for(lambda: not self.bench.left_over(), "nothing to be left over", 5)
             assert self.bench.left_over() == []
