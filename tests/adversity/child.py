@@ -17,7 +17,7 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.publish import by_exchange, rest, switch, versions
-from sentinel_etl.run import fill_staging, stages
+from sentinel_etl.run import fill_staging, held_locks, stages
 from sentinel_etl.run import run_window as run
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -128,6 +128,7 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "rows staged": before(stages, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
     "rows taken out": after(rest, "clear_statement"),
+    "table awaited": before(held_locks, "table_lock"),
     "clone made": before(by_exchange, "check_clone"),
     "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
     "locks checked": either(before(by_exchange, "exchange_statement"), before(switch, "attach_statements")),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from adversity.bench import Bench
 from adversity.expected_facts import (
@@ -23,11 +23,11 @@ from adversity.expected_facts import (
 )
 from adversity.oracle import EVENTS, READ_STATE, State
 from adversity.publish_trial import (
+    ALL,
     CHECKED,
     DAYS,
     FREE,
     KEEP,
-    NIGHTS,
     ORDER,
     READ,
     SWITCHED,
@@ -48,11 +48,12 @@ from sentinel_etl.window import CITY_ZONE, Window
 NAMES = ["one", "another"]  # of runs that are held
 
 TABLES = {table: key for table, key, _, _ in EVENTS.values()}
+MOVE = "move by hours"
 # What becomes of the rows of ``{table}`` that ``{few}`` picks.
 EDITS = {
     "change": "UPDATE {table} SET latitude = {n} % 90 + 0.5, longitude = 77.5 WHERE {few}",
     "delete": "DELETE FROM {table} WHERE {few}",
-    "move by hours": "UPDATE {table} SET created_at = created_at + interval '{hours} hours' WHERE {few}",
+    MOVE: "UPDATE {table} SET created_at = created_at + interval '{hours} hours' WHERE {few}",
     "add late": "INSERT INTO geofence_logs (geofence_log_id, patrol_id, assigned_to_officer_id, hotspot_id, "
     "geofence_event_type, created_at) SELECT 1000000000000000 + {n} * 1000000 + row_number() OVER (), patrol_id, "
     "assigned_to_officer_id, hotspot_id, 'DWELL', created_at FROM geofence_logs WHERE {few_crossings}",
@@ -80,11 +81,16 @@ class PublishMachine(RuleBasedStateMachine):
         self.edits = 0
         self.trial.check(old)
 
+    @initialize(loaded=st.sampled_from([True, True, False]))
+    def begin(self, loaded: bool) -> None:
+        if loaded:
+            self.run(ALL, (), False)
+
     # The source
 
     @precondition(lambda self: self.edits < 2)
     @rule(
-        kind=st.sampled_from(sorted(EDITS)),
+        kind=st.sampled_from([*EDITS, MOVE]),
         table=st.sampled_from(sorted(TABLES)),
         window=st.sampled_from(WINDOWS),
         rows=st.sampled_from([1, 4, 1000]),
@@ -228,7 +234,7 @@ class PublishMachine(RuleBasedStateMachine):
         """As `reconcile --heal`, but with runs in place of notebooks."""
         pipeline, warehouse = self.trial.context.pipeline, self.trial.context.warehouse
         nights = [day.date() for day in DAYS]
-        source = self.trial.read_source(Window(DAYS[0], NIGHTS[-1].end))
+        source = self.trial.read_source(ALL)
         loaded = set(loaded_nights(nights, pipeline, warehouse))
         found = sorted(set(reconcile_nights(self.trial.context, len(nights)).found["shift_date"]))
         assert set(found) == nights_that_differ(self.trial.facts, source) & loaded

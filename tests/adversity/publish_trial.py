@@ -29,13 +29,15 @@ from sentinel_etl.window import CITY_ZONE, Window
 DAYS = [datetime.fromisoformat("2026-11-28T00:30:00+00:00") + timedelta(days=n) for n in range(5)]
 NIGHTS = [Window(day, day + timedelta(days=1)) for day in DAYS]
 HOURS_6 = timedelta(hours=6)
+ALL = Window(NIGHTS[0].start, NIGHTS[4].end)
 WINDOWS = [
+    ALL,
+    *NIGHTS[1:4],
     *NIGHTS[1:4],
     *(Window(night.start + n * HOURS_6, night.start + (n + 1) * HOURS_6) for night in NIGHTS[1:4] for n in range(4)),
     *(Window(night.start + 2 * HOURS_6, night.end + 2 * HOURS_6) for night in NIGHTS[:4]),
     Window(NIGHTS[1].start, NIGHTS[2].end),
     Window(NIGHTS[2].start, NIGHTS[3].end),
-    Window(NIGHTS[0].start, NIGHTS[4].end),
 ]
 MORNING_AFTER = NIGHTS[-1].end + timedelta(minutes=10)
 KEEP = 3
