@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, false, not_
+from sqlalchemy import ColumnElement, Engine, false, func, not_, select
 
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.warehouse.catalog import list_tables
+from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS, table_beside
 from sentinel_etl.window import Window
 
@@ -25,7 +27,9 @@ __all__ = [
     "Version",
     "find_run",
     "kept_before",
+    "last_switch",
     "newest_first",
+    "partitions_since",
     "read_switches",
     "state_after",
     "state_before",
@@ -53,8 +57,8 @@ class Switch:
 
     @property
     def partitions(self) -> list[str]:
-        """The ids of the partitions that it changed: ``how`` is ways and ids, such as ``exchange 202611, 202612``."""
-        return [part.split()[-1] for part in self.how.split(", ")]
+        """The ids of the partitions that it changed."""
+        return partitions_of(self.how)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,30 @@ def read_switches(fact_table: Table, warehouse: Engine) -> list[Switch]:
         for run in runs
     ]
     return sorted(switches, key=lambda switch: (switch.switched_at, switch.run_id))
+
+
+def last_switch(fact_table: Table, warehouse: Engine) -> datetime | None:
+    """Tell when the fact table was switched last, or is being switched; None: never."""
+    latest = func.toString(func.max(ETL_RUNS.c.switched_at))
+    statement = select(func.count(ETL_RUNS.c.switched_at), latest).where(runs_of(fact_table))
+    rows = run_statement(warehouse, statement, repeatable=True)
+    return next((datetime.fromisoformat(str(moment)).replace(tzinfo=UTC) for count, moment in rows if int(count)), None)
+
+
+def partitions_since(moment: datetime | None, fact_table: Table, warehouse: Engine) -> set[str]:
+    """Name the partitions that were switched at a moment and after it; None: ever.
+
+    At the moment itself, too: a switch is noted just before it is made.
+    """
+    switched_at = ETL_RUNS.c.switched_at
+    since = switched_at.is_not(None) if moment is None else switched_at >= instant(moment)
+    runs = read_runs(warehouse, runs_of(fact_table), since)
+    return {partition for run in runs for partition in partitions_of(run["how"])}
+
+
+def partitions_of(how: str) -> list[str]:
+    """Read the ids of the partitions from how they were switched, such as ``exchange 202611, 202612``."""
+    return [part.split()[-1] for part in how.split(", ")]
 
 
 def kept_before(table: Table, warehouse: Engine) -> list[str]:

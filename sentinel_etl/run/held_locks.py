@@ -58,11 +58,15 @@ def partition_locks(job: Job, partitions: Sequence[str]) -> list[str]:
     return [partition_lock(job.fact_table.name, partition) for partition in partitions]
 
 
-def take_turn(job: Job, session: SessionLocks, nights: Iterable[date]) -> Turn:
-    """Tell what a switch of these nights needs: the run's locks, the table's lock, and the ledger."""
+def take_turn(job: Job, session: SessionLocks, nights: Iterable[date], check: Callable[[], None]) -> Turn:
+    """Tell what a switch of these nights needs: the run's locks, the table's lock, and the ledger.
+
+    ``check`` is called under the table's lock, before the switch, and may refuse it.
+    """
     context = job.context
 
     def note(how: str) -> None:
+        check()
         note_switch(job.record, how, nights, context.warehouse)
 
     return Turn(job.run_id, table_holder(context, session), session.check, note, context.settings.keep_versions)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
+from sqlalchemy import and_
 
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.rerun import find_rerun_changes
@@ -24,9 +25,11 @@ from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
+from sentinel_etl.errors import WindowLocked
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.presence import NightRows, measure_nights
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.ledger.versions import last_switch, partitions_since
 from sentinel_etl.publish.publish_rejected import publish_rejected
 from sentinel_etl.publish.publish_window import publish_window, set_window_apart
 from sentinel_etl.publish.rest import Rest
@@ -35,6 +38,7 @@ from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.held_locks import HeldLocks, hold_more, take_turn
 from sentinel_etl.run.job import Job
 from sentinel_etl.threads import background
+from sentinel_etl.warehouse.rows import PARTITION_ID, count_rows, is_staged
 from sentinel_etl.warehouse.tables import drop_staging
 
 __all__ = [
@@ -65,7 +69,7 @@ class Judged:
     """What the audit made of the staged rows: its checks, and what the report shows of them.
 
     ``staged``   event type → rows in staging
-    ``others``   the staged events that stand outside of the window
+    ``others``   the staged events that stand outside of the window, as of the switch that was the last at ``looked_at``
     ``changes``  against what readers see; None: they see nothing of the window
     """
 
@@ -77,6 +81,7 @@ class Judged:
     riskiest: pd.DataFrame
     staged: Mapping[str, int]
     others: OtherNights
+    looked_at: datetime | None
     changes: Changes | None
 
     @property
@@ -103,6 +108,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         measuring = background(
             lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
         )
+        looked_at = last_switch(facts, warehouse)
         looking = background(lambda: look_elsewhere(job, table))
         comparing = background(
             lambda: find_rerun_changes(table, job.window, job.event_types, looking(), context.pipeline, warehouse)
@@ -139,6 +145,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
             riskiest=read_riskiest(table, warehouse),
             staged=count_warehouse(table, job.window, job.names, warehouse),
             others=others,
+            looked_at=looked_at,
             changes=comparing(),
         )
 
@@ -206,13 +213,32 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks, apart: C
     warehouse, names, others = job.context.warehouse, job.names, judged.others
     with job.clock.measure("publish"), hold_more(job, others.partitions, locks) as held:
         nights = {*job.window.shift_dates(job.context.pipeline.zone), *others.standing["shift_date"]}
-        turn = take_turn(job, held.session, nights)
+        turn = take_turn(job, held.session, nights, lambda: check_nothing_came(job, staged, judged, held))
         publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
         moved = not others.standing.empty
         how = publish_window(
             staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn, apart()
         )
         return Published(how, measure_nights(job.fact_table, nights, warehouse))
+
+
+def check_nothing_came(job: Job, staged: Staged, judged: Judged, locks: HeldLocks) -> None:
+    """Ask once more, under the table's lock, for staged events in partitions that others have switched meanwhile.
+
+    Raises:
+        WindowLocked: one stands there now, and would stand twice.
+    """
+    facts, warehouse = job.fact_table, job.context.warehouse
+    came = partitions_since(judged.looked_at, facts, warehouse) - set(locks.partitions)
+    if not came:
+        return
+    if rows := count_rows(facts, and_(PARTITION_ID.in_(sorted(came)), is_staged(facts, staged.table)), warehouse):
+        raise WindowLocked(
+            f"expected no other run to publish events of {job.window} meanwhile; found {rows:,} rows of them in nights "
+            "that one has. No event was published; run it again",
+            stage="publish",
+            window=job.window,
+        )
 
 
 def recount(job: Job) -> dict[str, int]:

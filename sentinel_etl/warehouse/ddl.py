@@ -184,9 +184,7 @@ def split_ids(ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def compile_create(table: Table) -> str:
-    statement = as_sent(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT))).strip()
-    # An engine with settings of its own gets these from `durable_statement`.
-    return statement if " SETTINGS " in statement else f"{statement} SETTINGS {settings_of(DURABLE)}"
+    return as_sent(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT))).strip()
 
 
 def settings_of(settings: Mapping[str, object]) -> str:

@@ -24,7 +24,8 @@ def lines() -> list[str]:
     n = TALLY
     return [
         f"crashes: {n['kills']} kills tried, {n['states']} states compared, {n['mismatches']} mismatches",
-        f"readers over a month's end: {n['month_reads']} reads, {n['month_switches']} switches, {n['mixed']} mixed states",
+        f"readers over a month's end: {n['month_reads']} reads, {n['month_switches']} switches, "
+        f"{n['mixed']} mixed states",
         f"restarts: {n['publish_restarts']} right after a publish",
         f"power cuts: {n['cuts']} tried, {n['cuts_that_lost']} lost rows, {n['cuts_untold']} left a night told as in "
         f"that was not, {n['undone']} undid a run that had ended, {n['cuts_not_mended']} not mended by the next run",

@@ -27,6 +27,7 @@ from sentinel_etl.errors import AuditFailed, WindowLocked
 from sentinel_etl.ledger.ledger import read_runs
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.reconcile.compare import compare_fingerprints
+from sentinel_etl.run import stages
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -125,6 +126,27 @@ def test_a_partition_that_an_event_left_is_waited_for_and_nothing_is_published_w
     assert rows_of(databases) == before
     move(databases, SECOND)
     assert nights_of(databases, 3) == [("PAYMENT:3", str(SECOND))]
+
+
+def test_an_event_that_another_run_publishes_elsewhere_meanwhile_does_not_stand_twice(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(databases, FIRST)
+    publish_rejected = stages.publish_rejected
+
+    def be_overtaken(*arguments: Any) -> None:
+        """After the audit the event moves to the night before, which another run publishes."""
+        monkeypatch.setattr(stages, "publish_rejected", publish_rejected)
+        change(databases, f"UPDATE payments SET paid_at = '{start(FIRST).isoformat()}' WHERE payment_id = 101")
+        assert move(databases, FIRST).published
+        publish_rejected(*arguments)
+
+    monkeypatch.setattr(stages, "publish_rejected", be_overtaken)
+    with pytest.raises(WindowLocked, match="found 1 rows of them in nights that one has"):
+        move(databases, SECOND)
+    assert nights_of(databases, 101) == [("PAYMENT:101", str(FIRST))]
+    move(databases, SECOND)
+    assert nights_of(databases, 101) == [("PAYMENT:101", str(FIRST))]
 
 
 @pytest.mark.parametrize(

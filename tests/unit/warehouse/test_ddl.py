@@ -16,12 +16,6 @@ from sentinel_etl.warehouse.ddl import (
 from sentinel_etl.warehouse.moves import Way, merge_statements, switch_statements
 from sentinel_etl.warehouse.tables import build_ledger
 
-# By these settings what a table holds outlasts a power cut.
-SYNCED = (
-    " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1, "
-    "min_rows_to_fsync_after_merge = 1"
-)
-
 
 def small_table(cluster: str | None) -> Table:
     """A fact table of three columns: a plain one, one with a default, one with a comment."""
@@ -48,7 +42,7 @@ def test_on_one_server_a_table_is_one() -> None:
     assert [in_one_line(statement) for statement in create_statements(small_table(None))] == [
         "CREATE TABLE IF NOT EXISTS visits ( visit_id String, night Date COMMENT 'the guard''s night', "
         "loaded_at DateTime64(6, 'UTC') DEFAULT now64(6) ) ENGINE = MergeTree() "
-        f"PARTITION BY toYYYYMM(night) ORDER BY (night, visit_id){SYNCED}"
+        "PARTITION BY toYYYYMM(night) ORDER BY (night, visit_id)"
     ]
 
 
@@ -57,7 +51,7 @@ def test_on_a_cluster_a_table_is_two_one_replicated_and_one_over_all_shards() ->
         "CREATE TABLE IF NOT EXISTS visits_local ON CLUSTER city ( visit_id String, "
         "night Date COMMENT 'the guard''s night', loaded_at DateTime64(6, 'UTC') DEFAULT now64(6) ) "
         "ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}') "
-        f"PARTITION BY toYYYYMM(night) ORDER BY (night, visit_id){SYNCED}",
+        "PARTITION BY toYYYYMM(night) ORDER BY (night, visit_id)",
         'CREATE TABLE IF NOT EXISTS "visits" ON CLUSTER "city" AS "visits_local" '
         "ENGINE = Distributed('city', currentDatabase(), 'visits_local', cityHash64(\"visit_id\"))",
     ]
@@ -76,7 +70,7 @@ def test_the_fact_table_keeps_its_columns_partition_and_order_on_a_cluster(parti
         engine, "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
     )
     assert in_one_line(replicated).endswith(
-        f"PARTITION BY {key} ORDER BY (shift_date, station_id, event_type, event_timestamp, event_id){SYNCED}"
+        f"PARTITION BY {key} ORDER BY (shift_date, station_id, event_type, event_timestamp, event_id)"
     )
     assert distributed == (
         'CREATE TABLE IF NOT EXISTS "patrol_events" ON CLUSTER "city" AS "patrol_events_local" '
@@ -89,7 +83,7 @@ def test_the_ledger_keeps_the_newest_row_of_each_run_on_the_run_s_own_shard() ->
     assert in_one_line(replicated).startswith("CREATE TABLE IF NOT EXISTS etl_runs_local ON CLUSTER city ( run_id ")
     assert in_one_line(replicated).endswith(
         ") ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', updated_at) "
-        f"ORDER BY run_id{SYNCED}"
+        "ORDER BY run_id"
     )
     assert distributed == (
         'CREATE TABLE IF NOT EXISTS "etl_runs" ON CLUSTER "city" AS "etl_runs_local" '
@@ -191,7 +185,10 @@ def test_making_statements_changes_no_table() -> None:
 
 
 def test_a_setting_that_a_table_names_stays_as_it_is_and_the_others_are_added() -> None:
-    named = f"(`visit_id` String) ENGINE = MergeTree ORDER BY visit_id{SYNCED}"
+    named = (
+        "(`visit_id` String) ENGINE = MergeTree ORDER BY visit_id SETTINGS fsync_after_insert = 1, "
+        "fsync_part_directory = 1, min_compressed_bytes_to_fsync_after_merge = 1, min_rows_to_fsync_after_merge = 0"
+    )
     assert durable_statement(small_table(None), named) == ""
     chosen = "(`visit_id` String) ENGINE = MergeTree ORDER BY visit_id SETTINGS fsync_after_insert = 0"
     assert durable_statement(small_table("city"), chosen) == (
