@@ -15,14 +15,8 @@ from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.publish.rest import Rest, attach
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.publish.versions import keep_version
-from sentinel_etl.warehouse.catalog import (
-    count_parts,
-    has_ttl,
-    read_definition,
-)
-from sentinel_etl.warehouse.moves import (
-    exchange_statement,
-)
+from sentinel_etl.warehouse.catalog import count_parts, has_ttl, read_definition
+from sentinel_etl.warehouse.moves import exchange_statement
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import PARTITION_ID, count_all, count_rows
 from sentinel_etl.warehouse.tables import NEXT_MARK, create_like, drop_staging
