@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
@@ -38,7 +38,8 @@ RESULT = run_result(
     ),
     checks=(UNIQUE, COUNTED),
     timings={"extract": 0.123456, "total": 2.0},
-    how="202611: attached",
+    how="attach 202611",
+    nights={date(2026, 11, 21): (4, "17")},
 )
 
 
@@ -105,16 +106,19 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "gate": "",
             },
         ),
+        how="attach 202611",
+        nights={"2026-11-21": (4, "17")},
     )
     assert (record.state, record.counts) == ("RUNNING", {})
 
 
 def test_what_a_closed_record_holds_can_be_written_as_json() -> None:
     closed = RESULT.close_record(RunRecord("r", "patrol_events", WINDOW, ("REMARK",)))
-    assert json.loads(json.dumps([closed.counts, closed.timings, closed.checks])) == [
+    assert json.loads(json.dumps([closed.counts, closed.timings, closed.checks, closed.how])) == [
         closed.counts,
         closed.timings,
         list(closed.checks),
+        closed.how,
     ]
     assert type(closed.source_rows) is int
 
