@@ -15,9 +15,11 @@ from sentinel_etl.ledger.presence import measure_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.ledger.versions import Switch, find_run, read_switches, state_before
 from sentinel_etl.publish.go_back import go_back, restore_rejected
+from sentinel_etl.publish.switch import can_switch_at_once
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.run.held_locks import table_holder
 from sentinel_etl.run.run_window import new_run_id
+from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.tables import ETL_RUNS, build_rejected
@@ -61,12 +63,17 @@ def undo_run(context: Context, run_id: str = "", discard_later: bool = False) ->
 
     Raises:
         ConfigurationError: no such run, or nothing to take back; a later run would be lost; the state before it is
-            not kept any more, or has other columns.
+            not kept any more, or has other columns; a table that cannot be exchanged, as on a cluster.
         WindowLocked: another run holds one of the partitions, or the table.
         SourceUnreachable, WarehouseUnreachable: a database does not answer.
     """
     facts, warehouse = context.pipeline.fact_table, context.warehouse
     prepare_tables(warehouse, facts, context.pipeline.zone)
+    if not can_switch_at_once(facts, warehouse):
+        raise ConfigurationError(
+            f"undo: expected {facts.name} to be a table of one server in a database of the engine Atomic, which can be "
+            "exchanged for an earlier one; found another. Mend the source, then run the window again"
+        )
     switches = read_switches(facts, warehouse)
     index = choose_run(run_id, switches)
     undone = choose_undone(index, switches, discard_later)
@@ -76,6 +83,7 @@ def undo_run(context: Context, run_id: str = "", discard_later: bool = False) ->
     names = [*(partition_lock(facts.name, partition) for partition in partitions), run_lock(record.run_id)]
     wait = context.settings.lock_wait_seconds
     with hold_locks(context.source, names, session_name(record.run_id), wait) as session:
+        sweep_staging(facts, context.source, warehouse)
         record_run(record, warehouse)
         try:
             turn = take_turn(context, record, switches, undone, session)

@@ -13,6 +13,7 @@ from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.operations.schema import check_warehouse
+from sentinel_etl.operations.undo import undo_run
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.publish import by_exchange, by_partition
 from sentinel_etl.run.result import RunResult
@@ -188,6 +189,8 @@ def test_a_database_that_cannot_exchange_tables_is_switched_by_partition_where_t
         with pytest.raises(ConfigurationError, match=words):
             run_window(FIRST, context=context)
         assert move(context, SECOND).how == "attach 202611"
+        with pytest.raises(ConfigurationError, match="undo: expected patrol_events to be a table of one server"):
+            undo_run(context)
     finally:
         plain.dispose()
         run_statement(databases.warehouse, "DROP DATABASE plain_of_tests")
