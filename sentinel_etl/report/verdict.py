@@ -124,7 +124,7 @@ def changes_page(changes: Changes, title: str, *, folded: bool = False) -> Page:
         f"{event_id or f'{kind}, key not shown'}: {change} {values}".rstrip()
         for kind, event_id, change, values in changes.examples.itertuples(index=False)
     ]
-    html = render_macro("folded", summary=f"{len(lines)} of them", lines=lines, is_open=not folded)
+    html = render_macro("folded", summary=f"examples: {len(lines)}", lines=lines, is_open=not folded)
     return titled(title, stack_pages([line, table_page(table), Page(html, "\n".join(lines))]))
 
 
