@@ -20,7 +20,7 @@ from sentinel_etl.extract.key_nights import select_key_nights
 from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.warehouse.ddl import has_id
 from sentinel_etl.warehouse.query import query_df, read_number, run_statement
-from sentinel_etl.warehouse.rows import in_time_window, is_staged
+from sentinel_etl.warehouse.rows import PARTITION_ID, in_time_window, is_staged
 from sentinel_etl.window import Window
 
 __all__ = ["OtherNights", "find_other_nights", "find_repeated"]
@@ -92,8 +92,7 @@ def find_other_nights(
 
 def count_standing(fact_table: Table, elsewhere: ColumnElement[bool], warehouse: Engine) -> pd.DataFrame:
     facts = fact_table.c
-    partition: ColumnElement[str] = literal_column("_partition_id")
-    keys = [func.toString(facts.event_type), func.toString(facts.shift_date), partition]
+    keys = [func.toString(facts.event_type), func.toString(facts.shift_date), PARTITION_ID]
     counted: Select[tuple[str, str, str, int]] = select(*keys, func.count()).where(elsewhere)
     rows = run_statement(warehouse, counted.group_by(*keys).order_by(*keys), repeatable=True)
     return tabulate((str(kind), date.fromisoformat(night), str(part), int(count)) for kind, night, part, count in rows)

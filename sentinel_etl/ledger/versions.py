@@ -75,12 +75,8 @@ class Version:
 
     @property
     def excluded(self) -> ColumnElement[bool]:
-        return excluded_rows(self.table, self.without)
-
-
-def excluded_rows(table: Table, run_ids: Sequence[str]) -> ColumnElement[bool]:
-    condition: ColumnElement[bool] = table.c.run_id.in_(list(run_ids)) if run_ids else false()
-    return condition
+        condition: ColumnElement[bool] = self.table.c.run_id.in_(list(self.without)) if self.without else false()
+        return condition
 
 
 def read_switches(fact_table: Table, warehouse: Engine) -> list[Switch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import version as package_version
 from typing import Any
 
@@ -145,7 +145,6 @@ def open_record(context: Context, undone: Sequence[Switch]) -> RunRecord:
         fact_table=context.pipeline.fact_table.name,
         window=window,
         event_types=tuple(sorted({kind for one in undone for kind in one.event_types})),
-        started_at=datetime.now(UTC),
         code_version=package_version("sentinel-warehouse-etl"),
     )
 

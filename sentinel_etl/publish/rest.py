@@ -39,7 +39,7 @@ def find_partitions(
     if not filled:
         return []
     found = select(PARTITION_ID, func.count()).select_from(table)
-    found = found.where(and_(PARTITION_ID.in_(sorted(filled)), condition)).group_by(literal_column("_partition_id"))
+    found = found.where(and_(PARTITION_ID.in_(sorted(filled)), condition)).group_by(PARTITION_ID)
     return sorted(str(partition) for partition, _ in run_statement(warehouse, found, repeatable=True))
 
 

@@ -9,9 +9,8 @@ no                         nothing                             nothing
 =========================  ==================================  ======================================================
 
 The first costs the same whatever the table holds; a clone costs by the part, about 3 ms for each partition: 0.7 s in
-ten years by month, 12 s by day. Both are one step for readers, and
-over a crash or restart of the server. Where tables cannot be exchanged, as on a cluster, it is done partition by
-partition: see `by_partition`.
+ten years by month, 12 s by day. Both are one step for readers, and over a crash or restart of the server. Where tables
+cannot be exchanged, as on a cluster, it is done partition by partition: see `by_partition`.
 """
 
 from __future__ import annotations

@@ -61,8 +61,7 @@ def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CI
         SentinelError: the server refuses a statement.
     """
     create_table(warehouse, fact_table)
-    name = storage_name(fact_table)
-    definition = look_up(warehouse, [name])[name].definition
+    definition = read_definition(warehouse, storage_name(fact_table))
     make_durable(warehouse, fact_table, definition)
     add_projections(warehouse, fact_table, definition)
     create_views(warehouse, fact_table, zone)

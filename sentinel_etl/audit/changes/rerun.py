@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import ColumnElement, Engine, String, and_, literal_column, not_, or_
+from sqlalchemy import ColumnElement, Engine, and_, not_, or_
 
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.find_changes import find_changes
@@ -13,7 +13,7 @@ from sentinel_etl.audit.changes.statements import FactRows
 from sentinel_etl.audit.other_nights import OtherNights
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.warehouse.rows import count_rows, in_time_window, is_staged, rows_of_window
+from sentinel_etl.warehouse.rows import PARTITION_ID, count_rows, in_time_window, is_staged, rows_of_window
 from sentinel_etl.window import Window
 
 __all__ = ["find_rerun_changes"]
@@ -48,5 +48,4 @@ def find_rerun_changes(
 
 def moved_here(staging: Table, facts: Table, window: Window, others: OtherNights) -> ColumnElement[bool]:
     """Build the condition that a row stands outside of the window, and its event is staged; of few partitions only."""
-    partition: ColumnElement[str] = literal_column("_partition_id", String)
-    return and_(partition.in_(others.partitions), not_(in_time_window(facts, window)), is_staged(facts, staging))
+    return and_(PARTITION_ID.in_(others.partitions), not_(in_time_window(facts, window)), is_staged(facts, staging))
