@@ -27,7 +27,7 @@ test: .venv/.ready ## run every test, in random order, on two processes; ARGS="-
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line for each (SOAK_KILLS=60)
-	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q tests/adversity \
+	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile tests/adversity \
 	  tests/browser/test_hostile_texts_in_chromium.py tests/integration/run/test_hostile_rows.py \
 	  tests/integration/run/test_typed_values.py tests/unit/publish/test_publish_model.py $(ARGS)
 

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from adversity.soak import SOAK, lines
+from adversity.soak import EXPLORED, SOAK, TALLY, lines
 from source_kinds import CITY, create_source, is_beyond_latin1, write_city_in_ascii
 from sqlalchemy import Engine, create_engine, make_url, text
 
@@ -41,6 +42,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "skipped"
         report.longrepr = (str(item.path), 0, "Skipped: it writes what LATIN1 has no letters for")
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist: hand over what its tests have tried and found."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["tried"] = dict(TALLY), EXPLORED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the workers have tried; one that has crashed has handed over nothing."""
+    tally, explored = getattr(node, "workeroutput", {}).get("tried", ({}, {}))
+    TALLY.update(tally)
+    EXPLORED.update(explored)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

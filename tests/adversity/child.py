@@ -16,7 +16,7 @@ from sentinel_etl.config.fact_table import PartitionBy, build_patrol_events
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
-from sentinel_etl.publish import by_exchange, rest, switch, versions
+from sentinel_etl.publish import by_exchange, publish_window, switch, versions
 from sentinel_etl.run import fill_staging, held_locks, stages
 from sentinel_etl.run import run_window as run
 from sentinel_etl.run.run_window import run_window
@@ -119,15 +119,15 @@ def either(*arms: Callable[[Stop], None]) -> Callable[[Stop], None]:
     return arm
 
 
-# Name of a point → how this process is made to stop there. In the order of a run.
+# Name of a point → how this process is made to stop there. In the order of a run, but for `BESIDE`.
 POINTS: dict[str, Callable[[Stop], None]] = {
     "locks held": before(run, "sweep_staging"),
     "staging made": after(run, "create_staging"),
+    "rows taken out": after(publish_window, "set_apart"),
     "amid extraction": amid(stream, "throttle", item=1),
     "amid load": amid(fill_staging, "load_stream"),
     "rows staged": before(stages, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
-    "rows taken out": after(rest, "clear_statement"),
     "table awaited": before(held_locks, "table_lock"),
     "clone made": before(by_exchange, "check_clone"),
     "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
@@ -138,6 +138,8 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "staging dropped": after(stages, "drop_staging"),
     "ledger written": after(run, "record_run", call=2),
 }
+# A point of the thread that takes rows out while others are read: how far the run itself has come there is open.
+BESIDE = "rows taken out"
 
 
 def work(task: Task, pipe: Connection) -> None:

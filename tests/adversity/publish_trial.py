@@ -14,7 +14,7 @@ from typing import Any
 from two_months import move_to_two_months
 
 from adversity.bench import Bench, Run
-from adversity.child import POINTS, Task, pipeline_of, settings_of
+from adversity.child import BESIDE, POINTS, Task, pipeline_of, settings_of
 from adversity.expected_facts import Facts, differences, partitions_of, read_noted, read_source, state_of
 from adversity.soak import count
 from sentinel_etl.context import Context
@@ -43,7 +43,7 @@ MORNING_AFTER = NIGHTS[-1].end + timedelta(minutes=10)
 KEEP = 3
 SETTINGS = {"lookback_nights": 0, "lock_wait_seconds": 0.3, "keep_versions": KEEP, "now": MORNING_AFTER}
 
-ORDER = list(POINTS)
+ORDER = [point for point in POINTS if point != BESIDE]
 READ = ORDER.index("rows staged")  # from this point on the source has been read
 CHECKED = ORDER.index("locks checked")
 SWITCHED = ORDER.index("switch done")

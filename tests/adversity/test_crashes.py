@@ -41,8 +41,8 @@ CASES = [
     ("first load", "run", "switch done"),
     ("first load", "endpoint", "switch ready"),
     ("re-run", "run", "amid extraction"),
-    ("re-run", "run", "rows taken out"),
     ("re-run", "run", "half kept"),
+    ("re-run", "run", "rows taken out"),
     ("re-run", "endpoint", "clone made"),
     ("re-run", "run", "ledger written"),
     ("re-run", "endpoint", "amid load"),
@@ -127,6 +127,8 @@ def try_crash(bench: Bench, scene: str, victim: str, moment: str, seed: int) -> 
     before = bench.expected(nights) if loaded else dict.fromkeys(nights, State())
     if loaded:
         bench.change(*edits(window, seed))
+        if seed % 2:  # rows are taken out of a merged part one by one; a part of the window's own is dropped
+            run_statement(bench.warehouse, "OPTIMIZE TABLE patrol_events FINAL")
     then = bench.expected(nights)
     assert sum_states(then) != sum_states(before)
     bench.seen.clear()
