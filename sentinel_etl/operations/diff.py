@@ -41,11 +41,10 @@ def diff_runs(context: Context, first: str = "", second: str = "") -> Changes:
         changed: ColumnElement[bool] = PARTITION_ID.in_(partitions) if partitions else false()
         return FactRows(version.table, and_(changed, version.rows))
 
-    hidden = pipeline.personal_columns
     return find_changes(
         rows_of(state_before(before, switches, facts)),
         rows_of(state_before(after, switches, facts)),
         warehouse,
-        hidden=hidden,
-        hidden_keys=[name for name, kind in pipeline.event_types.items() if kind.key_holds(hidden)],
+        hidden=pipeline.personal_columns,
+        hidden_keys=sorted(pipeline.personal_keys),
     )

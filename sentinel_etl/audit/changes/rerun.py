@@ -36,13 +36,12 @@ def find_rerun_changes(
     if not count_rows(facts, owned, warehouse):
         return None
     loaded = or_(owned, moved_here(staging, facts, window, others)) if others.partitions else owned
-    hidden = pipeline.personal_columns
     return find_changes(
         FactRows(facts, loaded),
         FactRows(staging),
         warehouse,
-        hidden=hidden,
-        hidden_keys=[name for name, kind in kinds.items() if kind.key_holds(hidden)],
+        hidden=pipeline.personal_columns,
+        hidden_keys=sorted(pipeline.personal_keys),
     )
 
 
