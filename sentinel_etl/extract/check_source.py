@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Enum, Table, text
+from sqlalchemy import ARRAY, Column, Connection, Engine, Enum, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import DBAPIError
 
@@ -23,19 +23,32 @@ from sentinel_etl.type_mapping.source_types import family_of_name
 __all__ = ["Difference", "check_source", "require_source"]
 
 
+# Each type is followed to what its values are: a domain to its base, over several steps if need be, an array to its
+# elements. https://www.postgresql.org/docs/current/catalog-pg-type.html
 COLUMNS_OF_TABLES = text(
     """
-    SELECT c.relname AS table_name, n.nspname AS schema_name, pg_table_is_visible(c.oid) AS visible,
-           a.attname AS column_name,
-           CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN format_type(t.typbasetype, NULL)
-               ELSE format_type(a.atttypid, NULL) END AS type_name,
+    WITH RECURSIVE wanted AS (
+        SELECT c.relname AS table_name, n.nspname AS schema_name, pg_table_is_visible(c.oid) AS visible,
+               a.attname AS column_name, a.atttypid AS type
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relname = ANY(:names) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    ), steps AS (
+        SELECT DISTINCT type, type AS at, '' AS brackets FROM wanted
+         UNION ALL
+        SELECT s.type, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+               CASE t.typtype WHEN 'd' THEN s.brackets ELSE '[]' END
+          FROM steps s
+          JOIN pg_type t ON t.oid = s.at AND (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem != 0)
+    )
+    SELECT w.table_name, w.schema_name, w.visible, w.column_name,
+           CASE t.typtype WHEN 'e' THEN 'enum' ELSE format_type(t.oid, NULL) END || s.brackets AS type_name,
            (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
                AS labels
-      FROM pg_class c
-      JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-      JOIN pg_type t ON t.oid = a.atttypid
-     WHERE c.relname = ANY(:names) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      FROM wanted w
+      JOIN steps s USING (type)
+      JOIN pg_type t ON t.oid = s.at AND t.typtype != 'd' AND NOT (t.typcategory = 'A' AND t.typelem != 0)
     """
 )
 
@@ -139,13 +152,13 @@ def differences_of(event_type: EventType, live: dict[tuple[str, str | None], dic
         if name not in columns:
             message = f"expected a column {table.fullname}.{name}; {guess_name(column, table, columns)}"
             differences.append(Difference(event_type.name, True, message))
-        elif family_of_name(columns[name]["type_name"]) != family_of_name(declared_type(column)):
+        elif family_of_name(columns[name]["type_name"]) != family_of_name(declared_type(column.type)):
             message = (
-                f"expected {table.fullname}.{name} to be {declared_type(column)}; the source has "
+                f"expected {table.fullname}.{name} to be {declared_type(column.type)}; the source has "
                 f"{columns[name]['type_name']}"
             )
             differences.append(Difference(event_type.name, True, message))
-        elif difference := differing_labels(column, columns[name].get("labels")):
+        elif difference := differing_labels(column.type, columns[name].get("labels")):
             message = f"expected {table.fullname}.{name} to have the model's values; {difference}"
             differences.append(Difference(event_type.name, False, message))
     differences += [
@@ -161,7 +174,7 @@ def guess_name(column: Column[Any], table: Table, live: dict[str, Any]) -> str:
     alike = [
         name
         for name, found in live.items()
-        if name not in known and family_of_name(found["type_name"]) == family_of_name(declared_type(column))
+        if name not in known and family_of_name(found["type_name"]) == family_of_name(declared_type(column.type))
     ]
     if not alike:
         return f"the source has {', '.join(sorted(live))}: was it dropped?"
@@ -169,12 +182,14 @@ def guess_name(column: Column[Any], table: Table, live: dict[str, Any]) -> str:
     return f"the source has {', '.join(sorted(live))}: was it renamed to {likely}?"
 
 
-def differing_labels(column: Column[Any], live: list[str] | None) -> str:
+def differing_labels(kind: Any, live: list[str] | None) -> str:
     """Compare a native enum's values with the source's; a model that says text takes them all."""
-    if not isinstance(column.type, Enum) or not column.type.native_enum or live is None:
+    while isinstance(kind, DOMAIN | ARRAY):
+        kind = kind.data_type if isinstance(kind, DOMAIN) else kind.item_type
+    if not isinstance(kind, Enum) or not kind.native_enum or live is None:
         return ""
-    new = [label for label in live if label not in column.type.enums]
-    gone = [label for label in column.type.enums if label not in live]
+    new = [label for label in live if label not in kind.enums]
+    gone = [label for label in kind.enums if label not in live]
     return "; ".join(
         f"the source {verb} {', '.join(labels)}"
         for verb, labels in (("has also", new), ("has no longer", gone))
@@ -182,10 +197,12 @@ def differing_labels(column: Column[Any], live: list[str] | None) -> str:
     )
 
 
-def declared_type(column: Column[Any]) -> str:
-    kind: Any = column.type
-    while isinstance(kind, DOMAIN):
-        kind = kind.data_type
+def declared_type(kind: Any) -> str:
+    """Name a model's type as the catalog's query names the source's."""
+    if isinstance(kind, DOMAIN):
+        return declared_type(kind.data_type)
+    if isinstance(kind, ARRAY):
+        return declared_type(kind.item_type).removesuffix("[]") + "[]"
     if isinstance(kind, Enum) and kind.native_enum:
         return "enum"
     name = str(kind.compile(dialect=DIALECT)).lower()

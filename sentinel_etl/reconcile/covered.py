@@ -93,8 +93,6 @@ def uncovered_columns(kind: EventType, pipeline: Pipeline) -> dict[str, str]:
             found["details_json"] = "dropped"
         elif any((each.item or each).family == "unknown" for each in members.values()):
             found["details_json"] = "an expression that says no type"
-        elif any((each.item or each).family == "bytes" for each in members.values()):
-            found["details_json"] = "PostgreSQL cannot tell bytes that are a text"
     return found
 
 

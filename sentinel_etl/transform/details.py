@@ -70,7 +70,19 @@ def json_value(column: pa.ChunkedArray, numeric: pa.ChunkedArray) -> pa.ChunkedA
         # Without its zone an instant is UTC, and Arrow writes it twenty times as fast.
         clock = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
         return json_string(pc.binary_join_element_wise(pc.replace_substring(clock, " ", "T"), pa.scalar(zone), ""))
+    if pa.types.is_binary(column.type):
+        return json_string(hex_text(column))
     return json_string(column.cast(pa.string()))
+
+
+def hex_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    r"""Write bytes as PostgreSQL does: ``\x00ff``. Not all are a text.
+
+    https://www.postgresql.org/docs/current/datatype-binary.html#DATATYPE-BINARY-BYTEA-HEX-FORMAT
+    """
+    return pa.chunked_array(
+        [[value if value is None else f"\\x{value.hex()}" for value in values.to_pylist()]], pa.string()
+    )
 
 
 def json_number(texts: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -98,7 +98,7 @@ def fact_type(server_type: str) -> FactType:
         return FactType(name, "array", pa.list_(each.arrow), False, each)
     kind, arrow = plain_type(name) or (None, None)
     if kind is None:
-        raise ConfigurationError(f"fact table: expected a type among {LOADED_TYPES}; found {name}")
+        raise ConfigurationError(f"expected a type among {LOADED_TYPES}; found {name}")
     return FactType(name, kind, arrow, nullable)
 
 

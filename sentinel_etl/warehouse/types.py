@@ -10,6 +10,7 @@ from clickhouse_sqlalchemy.types.common import ClickHouseTypeEngine
 from sqlalchemy import Column
 from sqlalchemy.types import UserDefinedType
 
+from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.type_mapping.fact_types import FactType, fact_type
 
 __all__ = ["JSON", "FixedString", "arrow_schema", "fact_types", "is_nullable", "server_type"]
@@ -37,12 +38,36 @@ class JSON(UserDefinedType[Any], ClickHouseTypeEngine):  # type: ignore[misc]
 
 
 def server_type(column: Column[Any]) -> str:
-    """Name the column's type as ClickHouse writes it."""
-    return str(column.type.compile())
+    """Name the column's type as ClickHouse writes it.
+
+    Raises:
+        ConfigurationError: it cannot be written, as an Enum8 of words instead of a Python enum.
+    """
+    try:
+        return str(column.type.compile())
+    except Exception as error:
+        raise ConfigurationError(
+            f"{column}: expected a type of clickhouse-sqlalchemy that can be written, such as String() or "
+            f"Enum8(a Python enum of names and numbers); found {column.type!r}, which fails with "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def column_type(column: Column[Any]) -> FactType:
+    """Read the column's type.
+
+    Raises:
+        ConfigurationError: a type that this project does not load, with its column.
+    """
+    name = server_type(column)
+    try:
+        return fact_type(name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{column}: {error}") from error
 
 
 def is_nullable(column: Column[Any]) -> bool:
-    return fact_type(server_type(column)).nullable
+    return column_type(column).nullable
 
 
 def fact_types(table: Table) -> dict[str, FactType]:
@@ -51,7 +76,7 @@ def fact_types(table: Table) -> dict[str, FactType]:
     Raises:
         ConfigurationError: a type that this project does not load, with its column.
     """
-    return {column.name: fact_type(server_type(column)) for column in table.columns}
+    return {column.name: column_type(column) for column in table.columns}
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Column, Engine, Enum, Integer, MetaData, text
+from sqlalchemy import ARRAY, Column, Engine, Enum, Integer, MetaData, Numeric, Text, text
 from sqlalchemy import Table as SourceTable
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.types import DateTime
 
 from sentinel_etl.cli.main import cli
@@ -92,6 +93,43 @@ def test_a_new_value_of_an_enum_is_told_and_stops_nothing(source_engine: Engine)
         "CALL: expected calls.mood to have the model's values; "
         "the source has also gone, riotous; the source has no longer asleep"
     )
+
+
+def test_domains_and_arrays_are_compared_by_what_their_values_are(source_engine: Engine) -> None:
+    with source_engine.begin() as connection:
+        for statement in (
+            "CREATE TYPE \"Mood\" AS ENUM ('calm', 'tense')",
+            "CREATE DOMAIN score AS numeric(5, 2)",
+            "CREATE DOMAIN fine_score AS score",
+            "CREATE DOMAIN scores AS integer[]",
+            'CREATE TABLE calls (call_id integer PRIMARY KEY, at timestamptz, moods "Mood"[], fine fine_score, '
+            "fines fine_score[], listed scores, other fine_score[])",
+            "CREATE INDEX ON calls (at)",
+        ):
+            connection.exec_driver_sql(statement)
+    mood = Enum("calm", "loud", name="Mood")
+    calls = SourceTable(
+        "calls",
+        MetaData(),
+        Column("call_id", Integer, primary_key=True),
+        Column("at", DateTime(timezone=True)),
+        Column("moods", ARRAY(mood)),
+        Column("fine", Numeric),
+        Column("fines", ARRAY(DOMAIN("fine_score", DOMAIN("score", Numeric(5, 2))))),
+        Column("listed", DOMAIN("scores", ARRAY(Integer))),
+        Column("other", ARRAY(Text)),
+    )
+    columns = [column for column in calls.c if column.name not in ("call_id", "at")]
+    entry = {"model": calls, "timestamp": calls.c.at, "key": calls.c.call_id, "columns": columns}
+    found = check_source(parse_event_config({"CALL": entry}).values(), source_engine)
+    assert [(each.blocking, str(each)) for each in found] == [
+        (
+            False,
+            "CALL: expected calls.moods to have the model's values; the source has also tense; "
+            "the source has no longer loud",
+        ),
+        (True, "CALL: expected calls.other to be text[]; the source has numeric[]"),
+    ]
 
 
 def columns_of(warehouse: Engine) -> list[Any]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 from clickhouse_sqlalchemy import Table, types
 from content_hash import content_hash
-from sqlalchemy import Column, MetaData, create_engine
+from sqlalchemy import Column, MetaData, Text, create_engine
 from sqlalchemy.schema import CreateTable
 
 from sentinel_etl.config.fact_table import (
@@ -16,7 +18,7 @@ from sentinel_etl.config.fact_table import (
 )
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.type_mapping.fact_types import LOADED_TYPES, fact_type
-from sentinel_etl.warehouse.types import arrow_schema, is_nullable
+from sentinel_etl.warehouse.types import arrow_schema, fact_types, is_nullable
 
 # The contract: name, server type, Arrow type, may be NULL.
 CONTRACT = [
@@ -180,6 +182,21 @@ def test_a_server_type_maps_to_the_arrow_type_that_carries_it(server_type: str, 
 
 
 @pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        pytest.param(types.Enum8("calm", "loud"), "such as String() or Enum8(a Python enum", id="words"),
+        pytest.param(Text(), "expected a type among", id="a type of SQL"),
+        pytest.param(types.Nullable(types.Decimal(99, 2)), "found Decimal(99, 2)", id="too long a decimal"),
+    ],
+)
+def test_a_column_of_a_type_that_is_none_is_named(kind: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        fact_types(Table("visits", MetaData(), Column("mood", kind)))
+    assert str(refused.value).startswith("visits.mood: expected a type ")
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("server_type", "found"),
     [
         ("Decimal(77, 2)", "Decimal(77, 2)"),
@@ -194,7 +211,7 @@ def test_a_server_type_maps_to_the_arrow_type_that_carries_it(server_type: str, 
 def test_a_server_type_that_would_lose_something_is_refused(server_type: str, found: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         fact_type(server_type)
-    assert str(refused.value) == f"fact table: expected a type among {LOADED_TYPES}; found {found}"
+    assert str(refused.value) == f"expected a type among {LOADED_TYPES}; found {found}"
 
 
 @pytest.mark.parametrize(

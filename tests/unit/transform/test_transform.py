@@ -409,6 +409,8 @@ def test_any_text_comes_back_from_its_json(texts: list[str | None]) -> None:
         pytest.param(pa.array([-0.5, np.nan]), -0.5, id="NaN is NULL"),
         pytest.param(pa.array([Decimal("1.50"), None]), "1.50", id="decimal"),
         pytest.param(pa.array([date(2026, 11, 21), None]), "2026-11-21", id="date"),
+        pytest.param(pa.array([b"\x00\xff", None]), "\\x00ff", id="bytes"),
+        pytest.param(pa.array([b"", None], pa.binary()), "\\x", id="no bytes"),
         pytest.param(pa.array([WHEN, None], INSTANT), "2026-11-21T20:00:00.000000Z", id="instant"),
         pytest.param(
             pa.array([np.inf, None]),
