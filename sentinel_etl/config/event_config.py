@@ -3,8 +3,10 @@
 An entry is data. It names
 
 ``model``      the table whose rows are the events
-``timestamp``  when the event happened; the window is a filter on it
-``key``        the column, or tuple of columns, that identifies a row; ``event_id`` is ``TYPE:key``
+``timestamp``  when the event happened; the window is a filter on it. It may be left out: it is then the
+               model's column of the pipeline's ``default_timestamp``, `DEFAULT_TIMESTAMP` here
+``key``        the column, or tuple of columns, that identifies a row; ``event_id`` is ``TYPE:key``. It may be
+               left out: it is then the model's primary key
 ``columns``    what to read; a label names the fact table's column. A column that the fact table
                does not have is kept in ``details_json``
 ``joins``      optional list of ``(model, on)`` or ``(model, on, {'outer': True, 'one_to_many': True})``
@@ -30,7 +32,15 @@ from sentinel_etl.config.source_models import (
     VehicleCheck,
 )
 
-__all__ = ["BOUNDS", "COALESCE", "COMMON_COLUMNS", "EVENT_CONFIG", "PERSONAL", "UNKNOWN_VALUES"]
+__all__ = [
+    "BOUNDS",
+    "COALESCE",
+    "COMMON_COLUMNS",
+    "DEFAULT_TIMESTAMP",
+    "EVENT_CONFIG",
+    "PERSONAL",
+    "UNKNOWN_VALUES",
+]
 
 
 EVENT_CONFIG: dict[str, dict[str, Any]] = {
@@ -197,6 +207,9 @@ COMMON_COLUMNS: tuple[str, ...] = (
     "created_by_officer_id",
     "assigned_to_officer_id",
 )
+
+# When an event happened, where an entry names no timestamp: the model's column of this name.
+DEFAULT_TIMESTAMP = "created_at"
 
 # Fact column ← source columns, the first that is not NULL wins: who did it before who was sent.
 COALESCE: dict[str, tuple[str, ...]] = {

@@ -13,6 +13,7 @@ from pydantic import (
     RootModel,
     StrictBool,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
@@ -35,7 +36,15 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression
 
 from sentinel_etl.config.event_type import WallClock, base_table, clauses_of, label_of, wall_clock_of
-from sentinel_etl.config.mapped import expression_of, kind_condition, named_expression_of, table_of
+from sentinel_etl.config.mapped import (
+    column_named,
+    expression_of,
+    is_model,
+    kind_condition,
+    named_expression_of,
+    primary_key_of,
+    table_of,
+)
 
 __all__ = ["Entry", "EventConfig", "unique_columns"]
 
@@ -116,7 +125,7 @@ class JoinEntry(Form):
 
 
 class Entry(Form):
-    """One entry of EVENT_CONFIG."""
+    """One entry of EVENT_CONFIG; the name of the default timestamp is the context of its validation."""
 
     model: TableEntry
     timestamp: Expression
@@ -132,6 +141,19 @@ class Entry(Form):
             return value
         filters = value.get("filters", ())
         return {**value, "filters": (*filters, condition)} if isinstance(filters, list | tuple) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def what_is_left_out_is_the_models(cls, value: Any, info: ValidationInfo) -> Any:
+        """Fill in what can be found; what cannot stays missing, and is told of as such."""
+        if not isinstance(value, Mapping) or not is_model(value.get("model")):
+            return value
+        found = dict(value)
+        if "timestamp" not in value and (column := column_named(value["model"], str(info.context))) is not None:
+            found["timestamp"] = column
+        if "key" not in value and (key := primary_key_of(value["model"])):
+            found["key"] = key
+        return found
 
     @field_validator("timestamp")
     @classmethod

@@ -17,7 +17,18 @@ from sqlalchemy.sql.elements import Grouping, Label, TextClause
 from sqlalchemy.sql.selectable import Join, SelectBase
 from sqlalchemy.sql.util import ClauseAdapter
 
-__all__ = ["expression_of", "kind_condition", "named_expression_of", "table_of"]
+from sentinel_etl.config.event_type import base_table
+
+__all__ = [
+    "column_named",
+    "column_names",
+    "expression_of",
+    "is_model",
+    "kind_condition",
+    "named_expression_of",
+    "primary_key_of",
+    "table_of",
+]
 
 
 def inspected(model: Any) -> Mapper[Any] | AliasedInsp[Any] | None:
@@ -43,6 +54,14 @@ def table_of(model: Any) -> Any:
     return mapping.selectable if isinstance(mapping, AliasedInsp) else tables
 
 
+def is_model(model: Any) -> bool:
+    """Tell whether `table_of` finds one table."""
+    try:
+        return isinstance(table_of(model), FromClause)
+    except ValueError:
+        return False
+
+
 def kind_condition(model: Any) -> ColumnElement[bool] | None:
     """Build the condition that a row of the table is of the class that inherits the table; none of other classes.
 
@@ -55,6 +74,44 @@ def kind_condition(model: Any) -> ColumnElement[bool] | None:
     kinds = [each.polymorphic_identity for each in mapper.self_and_descendants if not each.polymorphic_abstract]
     condition = without_annotations(mapper.polymorphic_on).in_(kinds)
     return ClauseAdapter(mapping.selectable).traverse(condition) if isinstance(mapping, AliasedInsp) else condition
+
+
+def primary_key_of(model: Any) -> tuple[ColumnElement[Any], ...]:
+    """List the columns of the model's primary key, in its order; none of a view or a subquery, which has none.
+
+    A class may name a key that its table lacks, as one that is mapped to a view does.
+    https://docs.sqlalchemy.org/en/20/orm/mapping_api.html#sqlalchemy.orm.Mapper.params.primary_key
+    """
+    selectable = table_of(model)
+    if (table := base_table(selectable)) is None:
+        return ()
+    mapping = inspected(model)
+    declared = [*table.primary_key.columns] or [*(mapping.mapper.primary_key if mapping is not None else ())]
+    return tuple(selectable.columns[str(column.key)] for column in declared)
+
+
+def column_named(model: Any, name: str) -> Any:
+    """Find a model's column by its attribute, its key or its name in the database, in this order; None: it has none."""
+    mapping = inspected(model)
+    mapper = None if mapping is None else mapping.mapper
+    if mapping is not None and mapper and name in mapper.all_orm_descriptors and name not in mapper.relationships:
+        return getattr(mapping.entity, name)
+    columns = columns_of(model)
+    found = [column for column in columns if column.key == name] or [each for each in columns if each.name == name]
+    return found[0] if found else None
+
+
+def column_names(model: Any) -> list[str]:
+    """List the names by which a model's columns are written in an entry."""
+    mapping = inspected(model)
+    return [str(each.key) for each in (columns_of(model) if mapping is None else mapping.mapper.column_attrs)]
+
+
+def columns_of(model: Any) -> list[ColumnElement[Any]]:
+    """List a model's columns; of a class that shares its table, those that the class has."""
+    mapping = inspected(model)
+    mapped = None if mapping is None else {column.key for column in mapping.mapper.columns}
+    return [column for column in table_of(model).columns if mapped is None or column.key in mapped]
 
 
 def expression_of(value: Any) -> Any:

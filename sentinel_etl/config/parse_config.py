@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from sqlalchemy import ColumnElement
 
-from sentinel_etl.config.event_config import COMMON_COLUMNS
+from sentinel_etl.config.event_config import COMMON_COLUMNS, DEFAULT_TIMESTAMP
 from sentinel_etl.config.event_entry import Entry, EventConfig
 from sentinel_etl.config.event_type import EventType, Join, label_of
+from sentinel_etl.config.mapped import column_names, is_model
 from sentinel_etl.config.problems import configuration_error
 
 __all__ = ["parse_event_config"]
 
 
-REQUIRED_KEYS = [key for key, field in Entry.model_fields.items() if field.is_required()]
-OPTIONAL_KEYS = [key for key in Entry.model_fields if key not in REQUIRED_KEYS]
+REQUIRED_KEYS = ("model", "columns")
 
 
 def parse_event_config(
-    config: Mapping[str, Mapping[str, Any]], common_columns: tuple[str, ...] = COMMON_COLUMNS
+    config: Mapping[str, Mapping[str, Any]],
+    common_columns: tuple[str, ...] = COMMON_COLUMNS,
+    default_timestamp: str = DEFAULT_TIMESTAMP,
 ) -> dict[str, EventType]:
     """Check every entry and return them as `EventType`, in the config's order.
+
+    An entry without ``key`` has its model's primary key, one without ``timestamp`` the model's column of the
+    name ``default_timestamp``.
 
     Raises:
         ConfigurationError: all problems in one message; each names the entry, the key and what
             was expected.
     """
     try:
-        entries = EventConfig.model_validate(config).root
+        entries = EventConfig.model_validate(config, context=default_timestamp).root
     except ValidationError as error:
-        raise configuration_error("EVENT_CONFIG", error, describe_entry_problem, separator="\n  ") from None
+        describe = partial(describe_entry_problem, default_timestamp)
+        raise configuration_error("EVENT_CONFIG", error, describe, separator="\n  ") from None
     return {name: event_type_of(name, entry, common_columns) for name, entry in entries.items()}
 
 
@@ -61,7 +68,7 @@ def with_common_columns(entry: Entry, common_columns: tuple[str, ...]) -> tuple[
     return (*found, *entry.columns)
 
 
-def describe_entry_problem(problem: ErrorDetails) -> str:
+def describe_entry_problem(default_timestamp: str, problem: ErrorDetails) -> str:
     """Say one of pydantic's problems in the words of an entry: where, what was expected, what was found."""
     where, found = problem["loc"], problem["input"]
     entry = ".".join(str(part) for part in where[:2])
@@ -74,6 +81,10 @@ def describe_entry_problem(problem: ErrorDetails) -> str:
             return f"{found!r}: expected a name of capitals, digits and underscores"
         case "model_type":
             return f"{entry}: expected a dictionary, found {found!r}"
+        case "missing" if where[1] not in REQUIRED_KEYS:
+            # A model that is none is told of by itself.
+            model = found.get("model")
+            return f"{entry}: {not_found(str(where[1]), model, default_timestamp)}" if is_model(model) else ""
         case "missing":
             return f"{entry}: missing; every entry names {', '.join(REQUIRED_KEYS)}"
         case "extra_forbidden" | "invalid_key":
@@ -93,8 +104,17 @@ def describe_entry_problem(problem: ErrorDetails) -> str:
             return f"{entry}: {problem['msg']}, found {found!r}"
 
 
+def not_found(key: str, model: Any, default_timestamp: str) -> str:
+    """Say what was looked for in the model, because the entry leaves the key out, and what the model has."""
+    name = getattr(model, "__name__", "") or str(getattr(model, "name", "") or "the subquery")
+    wanted = "a primary key" if key == "key" else f"a column {default_timestamp}, the pipeline's default_timestamp"
+    has = ", ".join(column_names(model)) or "no columns"
+    remedy = "the columns that identify a row" if key == "key" else "the column that says when the event happened"
+    return f"left out, so expected {name} to have {wanted}; it has {has}. Name {remedy} as {key!r}"
+
+
 def unknown_key(key: str) -> str:
-    keys = REQUIRED_KEYS + OPTIONAL_KEYS
+    keys = list(Entry.model_fields)
     close = get_close_matches(key, keys, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"not a key of an entry; expected {', '.join(keys)}{hint}"

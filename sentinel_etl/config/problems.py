@@ -18,7 +18,8 @@ def configuration_error(
     """Make one error of all problems, in the order in which they were found.
 
     ``describe`` says one problem with its path, such as ``REMARK.key: missing``; a problem that several
-    values share is said once.
+    values share is said once, and one that another explains, described as nothing, not at all.
     """
     problems = dict.fromkeys(describe(problem) for problem in error.errors(include_url=False))
+    problems.pop("", None)
     return ConfigurationError(f"{subject}: {separator.join(problems)}")

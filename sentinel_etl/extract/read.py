@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Engine
 
 from sentinel_etl.arrow import as_frame
-from sentinel_etl.config.event_config import COMMON_COLUMNS, EVENT_CONFIG
+from sentinel_etl.config.event_config import COMMON_COLUMNS, DEFAULT_TIMESTAMP, EVENT_CONFIG
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch
@@ -27,6 +27,7 @@ def extract_data(
     source: Engine,
     config: Mapping[str, Mapping[str, Any]] = EVENT_CONFIG,
     common_columns: tuple[str, ...] = COMMON_COLUMNS,
+    default_timestamp: str = DEFAULT_TIMESTAMP,
 ) -> pd.DataFrame:
     """Read all rows of one event type in the window, whole, in a snapshot of its own.
 
@@ -40,7 +41,7 @@ def extract_data(
         SchemaMismatch: the entry names what the source does not have.
         SourceUnreachable: no connection, or it broke.
     """
-    event_types = parse_event_config(config, common_columns)
+    event_types = parse_event_config(config, common_columns, default_timestamp)
     if event_type not in event_types:
         raise ConfigurationError(f"expected an event type among {', '.join(event_types)}; found {event_type!r}")
     with open_snapshot(source) as snapshot:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from pydantic import SecretStr
 
+from sentinel_etl.config.event_config import DEFAULT_TIMESTAMP
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RiskWeights
@@ -38,6 +39,7 @@ class Pipeline:
     fact_table: Table
     risk_weights: RiskWeights = field(default_factory=dict)
     common_columns: tuple[str, ...] = ()
+    default_timestamp: str = DEFAULT_TIMESTAMP
     coalesce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_values: Mapping[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
     text_lengths: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Pipeline:
 
     @cached_property
     def event_types(self) -> dict[str, EventType]:
-        return parse_event_config(self.event_config, self.common_columns)
+        return parse_event_config(self.event_config, self.common_columns, self.default_timestamp)
 
     @cached_property
     def schema(self) -> pa.Schema:

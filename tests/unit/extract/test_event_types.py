@@ -120,17 +120,18 @@ def test_microseconds_of_the_window_reach_postgresql() -> None:
     assert "'2026-11-22 00:30:00.999999+00:00'" in text
 
 
-def test_the_designs_literal_entry_works_with_a_timestamp_and_a_key() -> None:
+@pytest.mark.parametrize(
+    "more", [{}, {"timestamp": Remark.created_at, "key": Remark.remark_id}], ids=["left out", "said"]
+)
+def test_an_entry_may_leave_out_its_key_and_its_timestamp(more: dict[str, Any]) -> None:
     # fmt: off
     entry = {
         'model': Remark,
         'joins': [(Patrol, and_(Remark.patrol_id == Patrol.patrol_id, Patrol.patrol_status == 'COMPLETED'))],
         'columns': [Remark.remark_id, Patrol.start_time],
-        'timestamp': Remark.created_at,
-        'key': Remark.remark_id,
     }
     # fmt: on
-    kind = parse_event_config({"HIGH_INTEGRITY_VISITS": entry})["HIGH_INTEGRITY_VISITS"]
+    kind = parse_event_config({"HIGH_INTEGRITY_VISITS": entry | more})["HIGH_INTEGRITY_VISITS"]
     assert kind.labels[-2:] == ("remark_id", "start_time")
     assert sql(kind) == (
         "SELECT remarks.remark_id AS source_key, remarks.created_at AS event_timestamp, "
@@ -314,10 +315,10 @@ def test_a_wrong_entry_is_refused_by_its_name_key_and_expectation(change: dict[s
     assert refusal(ENTRY | change) == f"EVENT_CONFIG: {message}"
 
 
-@pytest.mark.parametrize("key", ["model", "timestamp", "key", "columns"])
+@pytest.mark.parametrize("key", ["model", "columns"])
 def test_a_missing_key_is_named(key: str) -> None:
     entry = {name: value for name, value in ENTRY.items() if name != key}
-    assert refusal(entry) == (f"EVENT_CONFIG: SEEN.{key}: missing; every entry names model, timestamp, key, columns")
+    assert refusal(entry) == (f"EVENT_CONFIG: SEEN.{key}: missing; every entry names model, columns")
 
 
 @pytest.mark.parametrize("name", ["seen", "SEEN-IT", "1SEEN", "", "SEEN\n", "SEEN:1"])
@@ -373,7 +374,7 @@ def test_all_problems_of_an_entry_are_reported_at_once() -> None:
     del entry["columns"]
     assert refusal(entry).splitlines() == [
         "EVENT_CONFIG: SEEN.model: expected a mapped class or a Table, found 3",
-        "  SEEN.columns: missing; every entry names model, timestamp, key, columns",
+        "  SEEN.columns: missing; every entry names model, columns",
         "  SEEN.joins: expected a list, found <class 'sentinel_etl.config.source_models.Patrol'>",
         "  SEEN.filters: expected columns or expressions, found True",
         "  SEEN.colums: not a key of an entry; expected model, timestamp, key, columns, joins, filters; "
