@@ -15,6 +15,7 @@ from sentinel_etl.publish.partitions import partition_ids, partition_scheme
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.sweep import sweep_staging
+from sentinel_etl.run.unused_tables import keep_tables
 from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name, table_lock
 
 __all__ = ["HeldLocks", "hold_more", "hold_partitions", "table_holder", "take_turn"]
@@ -30,16 +31,19 @@ class HeldLocks:
 
 @contextmanager
 def hold_partitions(job: Job) -> Iterator[HeldLocks]:
-    """Lock the partitions that the window touches, and the run's own name, which shows it alive.
+    """Lock the run's own name, which shows it alive, and the partitions that the window touches.
 
     Raises:
         WindowLocked: another run holds one of them.
     """
     context = job.context
-    partitions = partition_ids(job.window, partition_scheme(job.fact_table, context.warehouse), context.pipeline.zone)
-    names = [*partition_locks(job, partitions), run_lock(job.run_id)]
-    with hold_locks(context.source, names, session_name(job.run_id), context.settings.lock_wait_seconds) as session:
-        yield HeldLocks(tuple(partitions), session)
+    wait = context.settings.lock_wait_seconds
+    with hold_locks(context.source, [run_lock(job.run_id)], session_name(job.run_id), wait) as session:
+        keep_tables(job, session)
+        scheme = partition_scheme(job.fact_table, context.warehouse)
+        partitions = partition_ids(job.window, scheme, context.pipeline.zone)
+        with session.hold(partition_locks(job, partitions)):
+            yield HeldLocks(tuple(partitions), session)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from sentinel_etl.run.stages import (
     set_apart,
 )
 from sentinel_etl.run.sweep import sweep_staging
+from sentinel_etl.run.unused_tables import withdraw_unused
 from sentinel_etl.settings import Settings
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.provision import prepare_tables
@@ -98,14 +99,15 @@ def run_recorded(job: Job) -> RunResult:
     """Run the job, and note in the ledger that it began and how it ended."""
     context, warehouse = job.context, job.context.warehouse
     require_source(job.event_types.values(), context.source)
-    prepare_tables(warehouse, job.fact_table, context.pipeline.zone)
-    record_run(job.record, warehouse)
-    try:
-        result = execute(job)
-    except BaseException as error:
-        note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
-        raise
-    record_run(result.close_record(with_switch(job.record, warehouse)), warehouse)
+    with withdraw_unused(job):
+        prepare_tables(warehouse, job.fact_table, context.pipeline.zone)
+        record_run(job.record, warehouse)
+        try:
+            result = execute(job)
+        except BaseException as error:
+            note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
+            raise
+        record_run(result.close_record(with_switch(job.record, warehouse)), warehouse)
     if result.published:
         sweep_staging(job.fact_table, context.source, warehouse)
     return result

@@ -25,6 +25,7 @@ __all__ = [
     "session_names",
     "table_lock",
     "try_lock",
+    "withdrawal_lock",
 ]
 
 
@@ -178,6 +179,11 @@ def partition_lock(table: str, partition: str) -> str:
 def table_lock(table: str) -> str:
     """Name the lock of who switches a table, held for the switch alone."""
     return f"{table} table"
+
+
+def withdrawal_lock(table: str) -> str:
+    """Name the lock of who drops an empty table for good, or makes it anew, held for that alone."""
+    return f"{table} withdrawal"
 
 
 def run_lock(run_id: str) -> str:

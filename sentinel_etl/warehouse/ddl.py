@@ -25,6 +25,7 @@ __all__ = [
     "create_statements",
     "create_view",
     "drop_statements",
+    "drop_view",
     "durable_statement",
     "has_id",
     "keep_unmerged_statement",
@@ -130,6 +131,11 @@ def create_view(name: str, fact_table: Table, select: str, comment: str, *, repl
     """Create a view over the fact table where the name is free, or replace the one that has it."""
     how = "CREATE OR REPLACE VIEW" if replace else "CREATE VIEW IF NOT EXISTS"
     return f"{how} {quote_identifier(name)}{on_cluster(fact_table)} AS {select} COMMENT '{comment}'"
+
+
+def drop_view(name: str, fact_table: Table) -> str:
+    """Drop a view over the fact table if it is there."""
+    return f"DROP VIEW IF EXISTS {quote_identifier(name)}{on_cluster(fact_table)} SYNC"
 
 
 def drop_statements(table: Table, *, wait: bool = True) -> list[str]:

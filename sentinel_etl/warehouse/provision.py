@@ -12,7 +12,14 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, bindparam, text
 
 from sentinel_etl.warehouse.catalog import read_definition
-from sentinel_etl.warehouse.ddl import cluster_of, create_view, durable_statement, storage_name
+from sentinel_etl.warehouse.ddl import (
+    cluster_of,
+    create_view,
+    drop_statements,
+    durable_statement,
+    drop_view,
+    storage_name,
+)
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
@@ -20,7 +27,7 @@ from sentinel_etl.warehouse.tables import build_ledger, build_rejected, create_t
 from sentinel_etl.warehouse.views import Terms, readable_views, view_statement
 from sentinel_etl.window import CITY_ZONE
 
-__all__ = ["add_projections", "create_views", "prepare_fact_table", "prepare_tables"]
+__all__ = ["add_projections", "create_views", "drop_tables", "prepare_fact_table", "prepare_tables"]
 
 
 # The release that brought parameterized views; `presentation` needs none.
@@ -120,10 +127,9 @@ def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) ->
     made = {}
     for name in names:
         select = view_statement(name, table, Terms(zone))
-        mark = f"sentinel-etl {name} of {table.name}, version "
-        comment = mark + sha256(select.encode()).hexdigest()[:12]
+        comment = mark_of(name, table) + sha256(select.encode()).hexdigest()[:12]
         standing = existing.get(name)
-        ours = standing is not None and standing.engine == "View" and standing.comment.startswith(mark)
+        ours = standing is not None and standing.is_view_of(name, table)
         if standing is None or (ours and standing.comment != comment):
             made[name] = create_view(name, table, select, comment, replace=ours)
     if not made or server_version(warehouse) < VIEWS_SINCE:
@@ -141,7 +147,32 @@ class Standing:
     comment: str
     definition: str
 
+    def is_view_of(self, name: str, table: Table) -> bool:
+        """Tell whether `create_views` has made it."""
+        return self.engine == "View" and self.comment.startswith(mark_of(name, table))
+
+
+def mark_of(name: str, table: Table) -> str:
+    return f"sentinel-etl {name} of {table.name}, version "
+
 
 def look_up(warehouse: Engine, names: Sequence[str]) -> dict[str, Standing]:
     rows = run_statement(warehouse, CATALOG, {"names": list(names)}, repeatable=True)
     return {str(name): Standing(*map(str, rest)) for name, *rest in rows}
+
+
+def drop_tables(warehouse: Engine, fact_table: Table) -> None:
+    """Drop the fact table with its views, and the rejected table, where they are there; the ledger stays.
+
+    Whether anything is in them is the caller's to ask. An interruption leaves some of them; running it again is safe.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses a statement.
+    """
+    names = readable_views(fact_table)
+    standing = look_up(warehouse, names) if names else {}
+    views = [drop_view(name, fact_table) for name, found in standing.items() if found.is_view_of(name, fact_table)]
+    tables = [statement for table in (fact_table, build_rejected(fact_table)) for statement in drop_statements(table)]
+    for statement in (*views, *tables):
+        run_statement(warehouse, statement, repeatable=True)

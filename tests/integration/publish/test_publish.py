@@ -25,6 +25,7 @@ from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks
+from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
@@ -393,6 +394,7 @@ def test_the_staging_of_a_dead_run_is_swept_and_that_of_a_living_one_is_not(data
 
 
 def test_a_dry_run_publishes_nothing_and_leaves_no_staging(databases: Databases) -> None:
+    prepare_tables(databases.warehouse, FACTS, SENTINEL.zone)
     result = move(databases, LAST_NIGHT, dry_run=True)
     assert (result.verdict, result.how, result.published) == ("DRY RUN", "", False)
     assert result.counts["staged"].sum() == result.counts["source"].sum() > 0

@@ -18,11 +18,13 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import WindowError
 from sentinel_etl.local.stack import LocalStack
+from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.reconcile.compare import compare_fingerprints
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.window import Window
 
@@ -222,6 +224,7 @@ def test_another_night_s_rejected_rows_stay(databases: Databases) -> None:
 
 def test_a_dry_run_rejects_in_its_result_alone(databases: Databases) -> None:
     change(databases, CITY_NIGHT_CHANGES)
+    prepare_tables(databases.warehouse, SENTINEL.fact_table, SENTINEL.zone)
     assert run_night(databases, dry_run=True).rejected["rows"].sum() == 6
     assert rejected_rows(databases) == []
 
