@@ -23,7 +23,7 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
 from sentinel_etl.analyst.as_of_run import query_as_of_run
-from sentinel_etl.config.risk_weights import RiskWeights
+from sentinel_etl.config.risk_weights import RiskWeights, weight_columns
 from sentinel_etl.databases import warehouse_url
 from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
 from sentinel_etl.ledger.ledger import read_runs, runs_of
@@ -109,7 +109,7 @@ def explain_risk(event_id: str) -> Page:
     with lend_bench() as bench:
         table = bench.pipeline.fact_table
         wanted = ["event_id", "event_timestamp", "event_type", "station_id", "hotspot_id"]
-        wanted += ["base_risk_score", "risk_reasons", *bench.pipeline.risk_weights]
+        wanted += ["base_risk_score", "risk_reasons", *weight_columns(bench.pipeline.risk_weights)]
         names = [name for name in dict.fromkeys(wanted) if name in table.columns]
         event = select(*(table.c[name] for name in names)).where(table.c.event_id == event_id).limit(1)
         found = query_warehouse(bench.warehouse, event)
@@ -207,15 +207,15 @@ def try_weights(changes: Mapping[Any, Any] | str) -> tuple[RiskWeights, RiskWeig
     """
     with lend_bench() as bench:
         weights = bench.pipeline.risk_weights
-        return weights, change_weights(weights, changes, bench.pipeline.fact_table)
+        return weights, change_weights(weights, changes, bench.pipeline.fact_table, bench.pipeline.event_types)
 
 
-def read_scores(period: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
+def read_scores(period: Window, weighted: Collection[str] | RiskWeights = ()) -> pd.DataFrame:
     """Count the events of a period that agree in everything that a score follows from.
 
     Out, one row for each combination: ``event_type``, ``station_id``, ``hotspot_id``, the columns that
-    the pipeline's weights and ``weighted`` name, ``base_risk_score`` (risk points); ``events`` (int64);
-    ``example`` (the least event_id among them).
+    the pipeline's weights and ``weighted``, other weights or names, name, ``base_risk_score`` (risk points);
+    ``events`` (int64); ``example`` (the least event_id among them).
 
     Raises:
         ConfigurationError: a column that the fact table does not have.
@@ -223,7 +223,9 @@ def read_scores(period: Window, weighted: Collection[str] = ()) -> pd.DataFrame:
     """
     with lend_bench() as bench:
         table = bench.pipeline.fact_table
-        names = list(dict.fromkeys(["event_type", "station_id", "hotspot_id", *bench.pipeline.risk_weights, *weighted]))
+        more = weight_columns(weighted) if isinstance(weighted, Mapping) else weighted
+        scored = weight_columns(bench.pipeline.risk_weights)
+        names = list(dict.fromkeys(["event_type", "station_id", "hotspot_id", *scored, *more]))
         if strangers := [name for name in names if name not in table.columns]:
             raise ConfigurationError(f"scores: expected columns of {table.name}, found {', '.join(strangers)}")
         keys = [table.c[name] for name in [*names, "base_risk_score"]]

@@ -1,6 +1,7 @@
 """RISK_WEIGHTS: what each kind of event adds to ``base_risk_score``.
 
-``{fact column: {value: weight}}``. A row's score is the sum of the weights of the values it has.
+``{fact column: {value: weight}}``. A row's score is the sum of the weights of the values it has. What holds for one
+event type alone stands under its name, ``{event type: {fact column: {value: weight}}}``, and is added to the rest.
 The unit is risk points: 1 is a routine remark, and a hotspot that gathers about 100 undecayed
 points in a night gets a second patrol. The values are the city's starting point, agreed with the
 shift commanders; change them here, or in a YAML file of the same form named by
@@ -9,23 +10,31 @@ shift commanders; change them here, or in a YAML file of the same form named by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootModel, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from sqlalchemy import Table
 
-from sentinel_etl.config.problems import configuration_error
 from sentinel_etl.errors import ConfigurationError
 
-__all__ = ["RISK_WEIGHTS", "RiskWeights", "check_risk_weights", "read_risk_weights"]
+__all__ = [
+    "RISK_WEIGHTS",
+    "RiskWeights",
+    "WeightedColumn",
+    "check_risk_weights",
+    "read_risk_weights",
+    "weight_columns",
+    "weighted_columns",
+]
 
 
-RiskWeights = Mapping[str, Mapping[str | bool | int, float]]
+ValueWeights = Mapping[str | bool | int, float]
+RiskWeights = Mapping[str, ValueWeights | Mapping[str, ValueWeights]]
 
 RISK_WEIGHTS: dict[str, dict[str | bool | int, float]] = {
     "event_type": {
@@ -80,16 +89,76 @@ class WeightsByColumn(RootModel[dict[FactColumn, dict[Any, Weight]]]):
     model_config = ConfigDict(frozen=True)
 
 
-def check_risk_weights(weights: object, fact_table: Table) -> None:
+@dataclass(frozen=True)
+class WeightedColumn:
+    """The weights of one column's values; ``event_type``: of that type alone, empty: of every type."""
+
+    event_type: str
+    column: str
+    values: ValueWeights
+
+    @property
+    def label(self) -> str:
+        """Name it as ``risk_reasons`` does: ``rating``, or ``RENTAL.rating``."""
+        return f"{self.event_type}.{self.column}" if self.event_type else self.column
+
+
+def is_of_a_type(values: Any) -> bool:
+    """Tell whether what stands under a name are weights by column, so that the name is an event type."""
+    return isinstance(values, Mapping) and any(isinstance(each, Mapping) for each in values.values())
+
+
+def weighted_columns(weights: RiskWeights) -> list[WeightedColumn]:
+    """List the weights column by column, those of an event type alone under its name, in their order."""
+    found = []
+    for name, values in weights.items():
+        columns: Any = {name: values} if not is_of_a_type(values) else values
+        event_type = name if is_of_a_type(values) else ""
+        found += [WeightedColumn(event_type, column, each) for column, each in columns.items()]
+    return found
+
+
+def weight_columns(weights: RiskWeights) -> list[str]:
+    """List the columns that a score follows from: those weighted, and the event type where weights are of one."""
+    places = weighted_columns(weights)
+    typed = ["event_type"] if any(place.event_type for place in places) else []
+    return list(dict.fromkeys([*typed, *(place.column for place in places)]))
+
+
+def check_risk_weights(weights: object, fact_table: Table, event_types: Collection[str] = ()) -> None:
     """Check that every weight belongs to a column of the fact table and is a finite number ≥ 0.
+
+    What stands under the name of one of the ``event_types`` has the same form, and is that type's alone.
 
     Raises:
         ConfigurationError: all problems in one message, each by its path.
     """
+    typed = {name: each for name, each in weights.items() if is_of_a_type(each)} if is_mapping(weights) else {}
+    general = {name: each for name, each in weights.items() if name not in typed} if is_mapping(weights) else weights
+    problems = list_problems(general, fact_table)
+    for name, columns in typed.items():
+        if name not in event_types:
+            names = ", ".join(event_types) or "none"
+            problems.append(f"{name}: expected one of the event types, {names}, because weights by column stand there")
+        elif name in fact_table.columns:
+            problems.append(f"{name}: expected a name that is no column of {fact_table.name} too, for an event type")
+        else:
+            problems += [f"{name}.{problem}" for problem in list_problems(columns, fact_table)]
+    if problems:
+        raise ConfigurationError(f"risk weights: {'; '.join(dict.fromkeys(problems))}")
+
+
+def is_mapping(weights: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(weights, Mapping)
+
+
+def list_problems(weights: object, fact_table: Table) -> list[str]:
+    """List what is wrong with weights by column, in the order in which it is found."""
     try:
         WeightsByColumn.model_validate(weights, context=fact_table)
     except ValidationError as error:
-        raise configuration_error("risk weights", error, partial(describe_weight_problem, weights)) from None
+        return [describe_weight_problem(weights, problem) for problem in error.errors(include_url=False)]
+    return []
 
 
 def describe_weight_problem(weights: Any, problem: ErrorDetails) -> str:

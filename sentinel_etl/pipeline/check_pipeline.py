@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sentinel_etl.config.check_types import check_engine_types, check_types
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
-from sentinel_etl.config.risk_weights import check_risk_weights
+from sentinel_etl.config.risk_weights import check_risk_weights, weight_columns
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.types import is_nullable
@@ -40,9 +40,10 @@ def check_pipeline(pipeline: Pipeline) -> None:
     check_unknown_values(pipeline)
     check_bounds(pipeline)
     check_pii_key(pipeline)
+    # What is no weights cannot be asked for its columns.
+    check_risk_weights(pipeline.risk_weights, pipeline.fact_table, pipeline.event_types)
     check_personal(pipeline, labels)
     check_text_lengths(pipeline)
-    check_risk_weights(pipeline.risk_weights, pipeline.fact_table)
 
 
 def check_engine_columns(pipeline: Pipeline) -> None:
@@ -126,7 +127,7 @@ def check_personal(pipeline: Pipeline, labels: set[str]) -> None:
                 f"personal.{name}: expected a column of {pipeline.fact_table.name} or one that EVENT_CONFIG reads, "
                 "found neither; a name that is misspelt would leave its column in clear"
             )
-        if name in pipeline.risk_weights:
+        if name in weight_columns(pipeline.risk_weights):
             raise ConfigurationError(
                 f"personal.{name}: expected no risk weights for it, because risk_reasons would show its values"
             )

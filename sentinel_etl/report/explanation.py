@@ -17,8 +17,8 @@ from sentinel_etl.transform.risk import as_written, score_events
 
 __all__ = ["explanation_page"]
 
-# As `score_events` writes a reason: emergency_category=FIRE +25. A value may hold any sign.
-REASON = re.compile(r"(?P<column>\w+)=(?P<value>.*) \+(?P<points>\S+)", re.DOTALL)
+# As `score_events` writes a reason: emergency_category=FIRE +25, RENTAL.rating=R +2. A value may hold any sign.
+REASON = re.compile(r"(?P<column>[\w.]+)=(?P<value>.*) \+(?P<points>\S+)", re.DOTALL)
 
 
 def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) -> Page:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report.figure_style import (
     BEFORE,
     INK,
@@ -27,7 +28,7 @@ from sentinel_etl.report.figure_style import (
     label_panels,
 )
 from sentinel_etl.report.pages import Page, lines_page, table_page
-from sentinel_etl.transform.what_if import changed_weights
+from sentinel_etl.transform.what_if import changed_weights, has_value
 
 __all__ = [
     "changed_events_table",
@@ -68,8 +69,8 @@ def effect_page(compared: pd.DataFrame, nights: int) -> Page:
 
 def weights_table(
     compared: pd.DataFrame,
-    before: Mapping[str, Mapping[str | bool | int, float]],
-    after: Mapping[str, Mapping[str | bool | int, float]],
+    before: RiskWeights,
+    after: RiskWeights,
     nights: int,
 ) -> Page:
     """Rows per changed weight: before, after, the events that have the value, and the points that it moves.
@@ -79,9 +80,7 @@ def weights_table(
     table = changed_weights(before, after)
     events = compared["events"].to_numpy(float)
     counts = [
-        float(
-            events[(compared[column].astype("str").str.lower() == value.lower()).to_numpy(bool, na_value=False)].sum()
-        )
+        float(events[has_value(compared, column, value).to_numpy(bool, na_value=False)].sum())
         for column, value in zip(table["column"], table["value"], strict=True)
     ]
     shown = pd.DataFrame(

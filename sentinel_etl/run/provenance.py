@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Engine
 
+from sentinel_etl.config.risk_weights import weighted_columns
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.connection import connect_source
@@ -33,7 +34,8 @@ def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
 def config_hash(pipeline: Pipeline, window: Window) -> str:
     """Fingerprint everything that decides what a run writes: statements, weights, fact table."""
     parts = [compile_sql(select_events(kind, window)) for kind in pipeline.event_types.values()]
-    parts += [repr(sorted((c, sorted(map(str, v.items()))) for c, v in pipeline.risk_weights.items()))]
+    weights = weighted_columns(pipeline.risk_weights)
+    parts += [repr(sorted((place.label, sorted(map(str, place.values.items()))) for place in weights))]
     parts += [
         str(pipeline.schema),
         repr(pipeline.coalesce),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sentinel_etl.config.risk_weights import RiskWeights
+from sentinel_etl.config.risk_weights import RiskWeights, weighted_columns
 
 __all__ = ["score_events"]
 
@@ -14,22 +14,32 @@ __all__ = ["score_events"]
 def score_events(events: pa.Table, weights: RiskWeights) -> tuple[pa.Array, pa.Array]:
     """Score each row by the weights of the values it has.
 
-    In: a table with any of the columns that ``weights`` names; a column it lacks adds nothing.
-    Out: ``base_risk_score`` (float64, risk points) and ``risk_reasons`` (list of strings such as
-    ``emergency_category=FIRE +25``, in the order of ``weights``, empty for a score of 0).
+    In: a table with any of the columns that ``weights`` names; a column it lacks adds nothing, and without
+    ``event_type`` no weights of one type do. Out: ``base_risk_score`` (float64, risk points) and ``risk_reasons``
+    (list of strings such as ``emergency_category=FIRE +25``, or ``RENTAL.rating=R +2`` for a weight of one type
+    alone, in the order of ``weights``, empty for a score of 0).
     """
     scores = np.zeros(events.num_rows)
     reasons: list[pa.Array] = []
-    for column, values in weights.items():
-        if column not in events.column_names:
+    for place in weighted_columns(weights):
+        needed = {place.column, "event_type"} if place.event_type else {place.column}
+        if not needed <= {*events.column_names}:
             continue
-        weighted = {value: weight for value, weight in values.items() if weight}
-        positions = positions_among(events[column], list(weighted))
+        weighted = {value: weight for value, weight in place.values.items() if weight}
+        positions = positions_among(events[place.column], list(weighted))
+        if place.event_type:
+            positions = only_of_type(positions, events["event_type"], place.event_type)
         added = pa.array(list(weighted.values()), pa.float64()).take(positions)
         scores += pc.fill_null(added, 0.0).to_numpy(zero_copy_only=False)
-        lines = [f"{column}={value} +{as_written(weight)}" for value, weight in weighted.items()]
+        lines = [f"{place.label}={value} +{as_written(weight)}" for value, weight in weighted.items()]
         reasons.append(pa.array(lines, pa.string()).take(positions))
     return pa.array(scores), compact_lists(reasons, events.num_rows)
+
+
+def only_of_type(positions: pa.Array, event_types: pa.ChunkedArray, name: str) -> pa.Array:
+    """Keep the positions of the rows of one event type; NULL elsewhere."""
+    mine = pc.equal(event_types.cast(pa.string()), name).combine_chunks()
+    return pc.if_else(mine, positions, pa.scalar(None, positions.type))
 
 
 def as_written(weight: float) -> str:

@@ -7,7 +7,7 @@ no score in the warehouse is touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,32 +15,48 @@ import yaml
 from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.arrow import as_arrow
-from sentinel_etl.config.risk_weights import RiskWeights, check_risk_weights
+from sentinel_etl.config.risk_weights import (
+    RiskWeights,
+    WeightedColumn,
+    check_risk_weights,
+    weight_columns,
+    weighted_columns,
+)
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.transform.risk import score_events
 
-__all__ = ["change_weights", "changed_weights", "compare_scores"]
+__all__ = ["change_weights", "changed_weights", "compare_scores", "has_value"]
 
 
-def change_weights(weights: RiskWeights, changes: Mapping[Any, Any] | str, fact_table: Table) -> RiskWeights:
+def change_weights(
+    weights: RiskWeights, changes: Mapping[Any, Any] | str, fact_table: Table, event_types: Collection[str] = ()
+) -> RiskWeights:
     """Return the weights with the changes in place of what they name; the others stay.
 
-    ``changes`` has the form of RISK_WEIGHTS, ``{column: {value: weight}}``, or is YAML text of that
-    form. A value is known by how it is written, as in scoring: ``1`` and ``'1'`` are the same one.
+    ``changes`` has the form of RISK_WEIGHTS, ``{column: {value: weight}}``, or that under one of the
+    ``event_types``; or it is YAML text of that form. A value is known by how it is written, as in
+    scoring: ``1`` and ``'1'`` are the same one.
 
     Raises:
         ConfigurationError: text that is not YAML, a column that the fact table does not have, or a
             weight that is not a finite number of at least 0.
     """
     wanted = read_changes(changes)
-    check_risk_weights(wanted, fact_table)
-    changed = {column: dict(values) for column, values in weights.items()}
-    for column, values in wanted.items():
-        kept = changed.setdefault(column, {})
+    check_risk_weights(wanted, fact_table, event_types)
+    changed: dict[str, Any] = {}
+    for place in weighted_columns(weights):
+        columns_of(changed, place)[place.column] = dict(place.values)
+    for place in weighted_columns(wanted):
+        kept = columns_of(changed, place).setdefault(place.column, {})
         written = {as_scored(value): value for value in kept}
-        for value, weight in values.items():
+        for value, weight in place.values.items():
             kept[written.get(as_scored(value), value)] = float(weight)
     return changed
+
+
+def columns_of(weights: dict[str, Any], place: WeightedColumn) -> dict[str, Any]:
+    """Find where a column's weights stand: among those of every type, or those of its own."""
+    return weights.setdefault(place.event_type, {}) if place.event_type else weights
 
 
 def read_changes(changes: Mapping[Any, Any] | str) -> Any:
@@ -61,10 +77,14 @@ def as_scored(value: str | bool | int) -> str:
 
 
 def changed_weights(before: RiskWeights, after: RiskWeights) -> pd.DataFrame:
-    """List the weights that differ: column, value (text), before, after (risk points; 0 where there is none)."""
+    """List the weights that differ: column, value (text), before, after (risk points; 0 where there is none).
+
+    The column of a weight of one event type alone is written behind it: ``RENTAL.rating``.
+    """
     rows = []
-    for column in dict.fromkeys([*before, *after]):
-        old, new = ({as_scored(v): float(w) for v, w in side.get(column, {}).items()} for side in (before, after))
+    sides = [{place.label: place.values for place in weighted_columns(side)} for side in (before, after)]
+    for column in dict.fromkeys([*sides[0], *sides[1]]):
+        old, new = ({as_scored(v): float(w) for v, w in side.get(column, {}).items()} for side in sides)
         rows += [
             (column, value, old.get(value, 0.0), new.get(value, 0.0))
             for value in dict.fromkeys([*old, *new])
@@ -73,6 +93,13 @@ def changed_weights(before: RiskWeights, after: RiskWeights) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["column", "value", "before", "after"]).astype(
         {"column": "str", "value": "str", "before": "float64", "after": "float64"}
     )
+
+
+def has_value(groups: pd.DataFrame, column: str, value: str) -> pd.Series[bool]:
+    """Tell which rows have the value of a weight, both as `changed_weights` writes them."""
+    event_type, _, name = ("", "", column) if column in groups.columns else column.partition(".")
+    found = groups[name].astype("str").str.lower() == value.lower()
+    return found & (groups["event_type"].astype("str") == event_type) if event_type else found
 
 
 def compare_scores(groups: pd.DataFrame, before: RiskWeights, after: RiskWeights) -> pd.DataFrame:
@@ -84,10 +111,11 @@ def compare_scores(groups: pd.DataFrame, before: RiskWeights, after: RiskWeights
     Raises:
         ConfigurationError: a weight's column is not in the frame, so its points would be missing.
     """
-    missing = sorted({*before, *after} - set(groups.columns))
+    needed = list(dict.fromkeys([*weight_columns(before), *weight_columns(after)]))
+    missing = sorted({*needed} - set(groups.columns))
     if missing:
         raise ConfigurationError(f"what-if: expected the columns {', '.join(missing)} among those read; found none")
-    events = as_arrow(groups[list(dict.fromkeys([*before, *after]))])
+    events = as_arrow(groups[needed])
     scores = {
         name: score_events(events, weights)[0].to_numpy(zero_copy_only=False)
         for name, weights in (("score_before", before), ("score_after", after))

@@ -16,8 +16,8 @@ from sentinel_etl.warehouse.ddl import (
     cluster_of,
     create_view,
     drop_statements,
-    durable_statement,
     drop_view,
+    durable_statement,
     storage_name,
 )
 from sentinel_etl.warehouse.engine import server_version

@@ -293,6 +293,17 @@ def test_scores_are_counted_by_all_that_they_follow_from_and_can_be_worked_out_a
 
 
 @pytest.mark.usefixtures("bench")
+def test_weights_of_one_event_type_are_tried_in_its_events_alone() -> None:
+    before, after = try_weights({"REMARK": {"hotspot_id": {101: 5, 102: 0.5}}, "FEEDBACK": {"station_id": {1: 9}}})
+    compared = compare_scores(read_scores(choose_nights(nights=2), after), before, after)
+    assert compared[["example", "score_before", "score_after"]].to_numpy().tolist() == [
+        ["EMERGENCY_INCIDENT:4", 45.0, 45.0],
+        ["REMARK:1", 1.0, 6.0],
+        ["REMARK:3", 1.0, 1.5],
+    ]
+
+
+@pytest.mark.usefixtures("bench")
 def test_a_column_that_the_fact_table_does_not_have_cannot_be_weighted() -> None:
     with pytest.raises(ConfigurationError, match="expected columns of patrol_events, found weather"):
         read_scores(choose_nights(nights=2), ["weather"])
