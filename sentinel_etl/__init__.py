@@ -7,6 +7,7 @@ The package reads in the order in which the data flows::
 """
 
 from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS
 from sentinel_etl.context import Context, open_context
 from sentinel_etl.databases import Databases, open_databases
@@ -27,6 +28,7 @@ __all__ = [
     "SENTINEL",
     "Context",
     "Databases",
+    "GateLimits",
     "Pipeline",
     "RunResult",
     "Settings",

@@ -9,13 +9,14 @@ nights before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from sqlalchemy import Select
 
 from sentinel_etl.audit.scene import Scene
+from sentinel_etl.config.gates import GATE_FIELDS, GateLimits
 
 __all__ = ["Check", "Evidence", "Gate", "Severity", "describe_checks", "failures_first"]
 
@@ -80,6 +81,12 @@ class Gate:
     limit: float = 0
     least: int = 0
     evidence: Evidence | None = None
+
+    def within(self, limits: GateLimits) -> Self:
+        """Give the gate the limits of a pipeline."""
+        names = zip(("limit", "least"), GATE_FIELDS.get(self.id, ("", "")), strict=True)
+        found: dict[str, Any] = {own: getattr(limits, name) for own, name in names if name}
+        return replace(self, **{own: value for own, value in found.items() if value is not None})
 
     def check(
         self,

@@ -14,23 +14,29 @@ from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
+from sentinel_etl.config.gates import GateLimits
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
 
 NULLS_P_VALUE = 0.001
 NIGHTS_OF_NULLS = 7
 KS_P_VALUE = 0.001
+USUAL = GateLimits()
 
 
-def judge_history(before: Measures, tonight: Measures) -> list[Check]:
+def judge_history(before: Measures, tonight: Measures, limits: GateLimits = USUAL) -> list[Check]:
     """Judge a night by the nights before it, gate by gate."""
     nights = before.counts["shift_date"].nunique()
     checks = [
-        check_presence(before.counts, tonight.counts),
-        check_volumes(before.counts, tonight.counts, nights),
-        check_null_shares(before.nulls, tonight.nulls, nights),
+        check_presence(before.counts, tonight.counts, PRESENCE.within(limits)),
+        check_volumes(before.counts, tonight.counts, nights, VOLUMES.within(limits)),
+        check_null_shares(before.nulls, tonight.nulls, nights, NULL_SHARES.within(limits)),
     ]
-    return checks + [check_risk(before.scores, tonight.scores, by) for by in RISK_GATES if by in tonight.scores.columns]
+    return checks + [
+        check_risk(before.scores, tonight.scores, by, gate.within(limits))
+        for by, gate in RISK_GATES.items()
+        if by in tonight.scores.columns
+    ]
 
 
 PRESENCE = Gate(
@@ -39,18 +45,18 @@ PRESENCE = Gate(
     Severity.WARN,
     "types with events on at least `least` of the nights before: more than `limit` events",
     limit=0,
-    least=7,
+    least=USUAL.usual_nights,
     evidence=rows_of_past,
 )
 
 
-def check_presence(before: pd.DataFrame, tonight: pd.DataFrame) -> Check:
+def check_presence(before: pd.DataFrame, tonight: pd.DataFrame, gate: Gate) -> Check:
     usual = before[before["events"] > 0].groupby("event_type")["shift_date"].nunique()
-    expected = sorted(str(kind) for kind in usual[usual >= PRESENCE.least].index)
-    there = set(tonight.loc[tonight["events"] > PRESENCE.limit, "event_type"])
+    expected = sorted(str(kind) for kind in usual[usual >= gate.least].index)
+    there = set(tonight.loc[tonight["events"] > gate.limit, "event_type"])
     missing = {kind: f"{kind} has none" for kind in expected if kind not in there}
     types = len(expected)
-    return PRESENCE.check_problems(missing, f"events of each of {types} types", f"events of {types} types")
+    return gate.check_problems(missing, f"events of each of {types} types", f"events of {types} types")
 
 
 def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -66,23 +72,23 @@ VOLUMES = Gate(
     "volumes are as usual",
     Severity.WARN,
     "a type's events over the median of the nights before: at most `limit`, at least 1/`limit`",
-    limit=1.8,
-    least=7,
+    limit=USUAL.volume_ratio,
+    least=USUAL.volume_events,
     evidence=places_of_types,
 )
 
 
-def check_volumes(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Check:
+def check_volumes(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate: Gate) -> Check:
     medians = before.groupby("event_type")["events"].median()
     odd = {}
     for kind, events in zip(tonight["event_type"], tonight["events"], strict=True):
         median = float(medians.get(kind, 0))
-        if nights >= VOLUMES.least and median >= VOLUMES.least and events > 0:
+        if nights >= gate.least and median >= gate.least and events > 0:
             ratio = events / median
-            if ratio > VOLUMES.limit or ratio < 1 / VOLUMES.limit:
+            if ratio > gate.limit or ratio < 1 / gate.limit:
                 odd[str(kind)] = f"{kind} {events:,} is {ratio:.1f} times the median {median:,.0f}"
-    wanted = f"{1 / VOLUMES.limit:.2f} to {VOLUMES.limit:g} times the median of {nights} nights"
-    return VOLUMES.check_problems(odd, wanted, "all within")
+    wanted = f"{1 / gate.limit:.2f} to {gate.limit:g} times the median of {nights} nights"
+    return gate.check_problems(odd, wanted, "all within")
 
 
 # Ten points are more than a night's chance where at least 100 events are counted: three standard
@@ -92,22 +98,22 @@ NULL_SHARES = Gate(
     "NULLs are as usual",
     Severity.WARN,
     "share of NULLs in a column of one event type, less the nights before: at most `limit`",
-    limit=0.10,
-    least=100,
+    limit=USUAL.null_share,
+    least=USUAL.null_events,
     evidence=select_unknown,
 )
 
 
-def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) -> Check:
+def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate: Gate) -> Check:
     """Compare the share of NULLs in each column of each event type; both frames are `Measures.nulls`."""
     both = tonight.merge(before, on=["event_type", "column"], suffixes=("", "_before"))
     events = both["events"].to_numpy("int64")
     unknown = (both["share"] * both["events"]).round().to_numpy("float64")
     # The upper tail of the binomial distribution: so many NULLs or more, by chance.
     chance = special.bdtrc(unknown - 1, events, both["share_before"].to_numpy("float64"))
-    more = (both["share"] - both["share_before"] > NULL_SHARES.limit) & (chance < NULLS_P_VALUE)
+    more = (both["share"] - both["share_before"] > gate.limit) & (chance < NULLS_P_VALUE)
     odd: dict[str, list[str]] = {}
-    enough = (both["events"] >= NULL_SHARES.least) & (nights >= NIGHTS_OF_NULLS)
+    enough = (both["events"] >= gate.least) & (nights >= NIGHTS_OF_NULLS)
     for column, rows in both[more & enough].groupby("column"):
         shares = zip(rows["event_type"], rows["share"], rows["share_before"], strict=True)
         odd[str(column)] = [f"{kind} {share:.0%} (before {past:.0%})" for kind, share, past in shares]
@@ -115,10 +121,8 @@ def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int) 
     for column, kinds in odd.items():
         columns_by_kinds.setdefault(", ".join(kinds), []).append(column)
     observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in columns_by_kinds.items())
-    wanted = f"at most {100 * NULL_SHARES.limit:g} points more than before"
-    return replace(
-        NULL_SHARES.check_problems(dict.fromkeys(odd, ""), wanted, "all within"), observed=observed or "all within"
-    )
+    wanted = f"at most {100 * gate.limit:g} points more than before"
+    return replace(gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within"), observed=observed or "all within")
 
 
 def riskiest_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -137,8 +141,8 @@ RISK_GATES = {
         "risk is distributed as usual",
         Severity.WARN,
         "population stability index of a type's scores, where Kolmogorov–Smirnov's p is below 0.001",
-        limit=0.25,
-        least=50,
+        limit=USUAL.drift,
+        least=USUAL.drift_events,
         evidence=riskiest_of_types,
     ),
     "station_id": Gate(
@@ -146,16 +150,15 @@ RISK_GATES = {
         "risk is distributed as usual at each station",
         Severity.WARN,
         "population stability index of a station's scores, where its p is below 0.001",
-        limit=0.25,
-        least=100,
+        limit=USUAL.station_drift,
+        least=USUAL.station_events,
         evidence=riskiest_of_stations,
     ),
 }
 
 
-def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str) -> Check:
+def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str, gate: Gate) -> Check:
     """Compare the scores of each event type, or station; both frames are `Measures.scores`."""
-    gate = RISK_GATES[by]
     table = drift_table(tonight, before, by)
     label = "station " if by == "station_id" else ""
     rows = table.loc[shifted(table, gate)]
@@ -177,28 +180,29 @@ LATE = Gate(
     "earlier nights are complete",
     Severity.WARN,
     "rows that differ between the sides: at most `limit` of an event type's, or under `least`",
-    limit=0.02,
-    least=10,
+    limit=USUAL.late_share,
+    least=USUAL.late_rows,
 )
 
 
-def check_late(late: pd.DataFrame, nights: int = 7) -> Check:
+def check_late(late: pd.DataFrame, nights: int = 7, limits: GateLimits = USUAL) -> Check:
     """Judge the earlier nights whose source has changed since they were loaded; in: `RunResult.late`.
 
     ``nights``: how many were looked back over, for the command that mends them.
     """
+    gate = LATE.within(limits)
     problems = {}
     for night, rows in late.groupby("shift_date"):
         change = rows["source"] - rows["warehouse"]
-        much = (change.abs() > LATE.limit * rows["source"]) & (change.abs() >= LATE.least)
+        much = (change.abs() > gate.limit * rows["source"]) & (change.abs() >= gate.least)
         if much.any():
             day = str(night)[:10]
             kinds = zip(rows["event_type"], change, strict=True)
             problems[day] = f"{day}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
-    wanted = f"at most {LATE.limit:.0%} of a loaded night's rows late or gone"
+    wanted = f"at most {100 * gate.limit:g}% of a loaded night's rows late or gone"
     if problems:
         wanted += f"; to mend: sentinel-etl reconcile --days {nights + 1} --heal"
-    return LATE.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
+    return gate.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
 
 
 HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE)

@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, literal_column, not_, or_, select
 from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.warehouse.contract import Bounds, ranges_of
 from sentinel_etl.warehouse.rows import in_time_window
 
@@ -30,6 +31,8 @@ __all__ = [
     "most_rejected",
 ]
 
+USUAL = GateLimits()
+
 
 def select_rejected(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     """Select rejected rows with their reasons, and not what they hold."""
@@ -47,22 +50,25 @@ ACCEPTED = Gate(
     "rows are accepted",
     Severity.WARN,
     "rows rejected: 0; it blocks at more than `limit` of the window's rows and more than `least`",
-    limit=0.2,
-    least=100,
+    limit=USUAL.rejected_share,
+    least=USUAL.rejected_rows,
     evidence=select_rejected,
 )
 
 
-def most_rejected(source: Mapping[str, int]) -> int:
+def most_rejected(source: Mapping[str, int], limits: GateLimits = USUAL) -> int:
     """Give how many of the source's rows may be rejected before nothing is published."""
-    return max(ACCEPTED.least, int(ACCEPTED.limit * sum(source.values())))
+    return max(limits.rejected_rows, int(limits.rejected_share * sum(source.values())))
 
 
 def check_accepted(
-    in_window: Mapping[str, int], reasons: Mapping[tuple[str, str], int], source: Mapping[str, int]
+    in_window: Mapping[str, int],
+    reasons: Mapping[tuple[str, str], int],
+    source: Mapping[str, int],
+    limits: GateLimits = USUAL,
 ) -> Check:
     """Judge the rejected rows: those of the window, by event type; and all, by event type and reason."""
-    rejected, most = sum(in_window.values()), most_rejected(source)
+    rejected, most = sum(in_window.values()), most_rejected(source, limits)
     most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     lines = [f"{kind} {rows} × {reason}" for (kind, reason), rows in most_first]
     more = f"; and {len(lines) - 5} more reasons" if len(lines) > 5 else ""
@@ -190,7 +196,7 @@ COLLAPSE = Gate(
     "window_kept",
     "the window has not collapsed",
     Severity.BLOCK,
-    "share of a loaded window's rows that may go: SENTINEL_MAX_SHRINK",
+    "share of a loaded window's rows that may go: SENTINEL_MAX_SHRINK, or the pipeline's max_shrink",
     evidence=count_loaded,
 )
 

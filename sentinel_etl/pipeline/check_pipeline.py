@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from sentinel_etl.config.check_types import check_engine_types, check_types
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
+from sentinel_etl.config.gates import check_gate_limits
 from sentinel_etl.config.risk_weights import check_risk_weights, weight_columns
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.source.sql import compile_sql
@@ -44,6 +45,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     check_risk_weights(pipeline.risk_weights, pipeline.fact_table, pipeline.event_types)
     check_personal(pipeline, labels)
     check_text_lengths(pipeline)
+    check_gate_limits(pipeline.gate_limits)
 
 
 def check_engine_columns(pipeline: Pipeline) -> None:

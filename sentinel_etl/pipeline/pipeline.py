@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from sentinel_etl.config.event_config import DEFAULT_TIMESTAMP
 from sentinel_etl.config.event_type import EventType, label_of
+from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.errors import ConfigurationError
@@ -48,6 +49,7 @@ class Pipeline:
     pii: PiiPolicy = "keep"
     pii_key: SecretStr | None = field(default=None, repr=False)
     zone: ZoneInfo = CITY_ZONE
+    gate_limits: GateLimits = field(default_factory=GateLimits)
 
     @cached_property
     def event_types(self) -> dict[str, EventType]:

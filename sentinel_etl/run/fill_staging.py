@@ -82,7 +82,8 @@ def fill_staging(job: Job, table: Table) -> Staged:
         load_stream(facts, table, context.warehouse, loader=context.settings.loader)
     extracted = Extracted(extraction.counts.result())
     with clock.measure("audit"):
-        for surplus in take_surplus(table, most_rejected(extracted.counts), context.warehouse):
+        most = most_rejected(extracted.counts, context.pipeline.gate_limits)
+        for surplus in take_surplus(table, most, context.warehouse):
             nulls.subtract({name: surplus[name].null_count for name in surplus.column_names})
             rejected.add(write_surplus(surplus, context.pipeline))
         return Staged(extracted, table, rejected.finish(), dict(nulls), outside)

@@ -48,6 +48,12 @@ class Job:
         return len(self.event_types) < len(self.context.pipeline.event_types)
 
     @property
+    def max_shrink(self) -> float:
+        """The share of a loaded window's rows that may go: the setting's where it is given, or else the pipeline's."""
+        settings, own = self.context.settings, self.context.pipeline.gate_limits.max_shrink
+        return settings.max_shrink if own is None or "max_shrink" in settings.model_fields_set else own
+
+    @property
     def fact_table(self) -> Table:
         return self.context.pipeline.fact_table
 

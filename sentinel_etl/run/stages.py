@@ -103,7 +103,7 @@ class Judged:
 def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
     """Check the staged rows, and read from them what the report shows; ``late`` waits for `look_back`. Reads only."""
     context, table, facts = job.context, staged.table, job.fact_table
-    warehouse, settings = context.warehouse, context.settings
+    warehouse, settings, limits = context.warehouse, context.settings, context.pipeline.gate_limits
     with job.clock.measure("audit"):
         measuring = background(
             lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
@@ -115,7 +115,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         )
         source, rejected = staged.extracted.counts, staged.rejected
         checks = [
-            check_accepted(rejected.in_window, rejected.counts, source),
+            check_accepted(rejected.in_window, rejected.counts, source, limits),
             *audit_staging(
                 table,
                 facts,
@@ -124,7 +124,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
                 rejected.in_window,
                 staged.nulls,
                 warehouse,
-                settings.max_shrink,
+                job.max_shrink,
                 job.allow_shrink,
             ),
             check_ranges(staged.outside, facts, context.pipeline.bounds),
@@ -134,8 +134,8 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         others, late_rows = looking(), late()
         checks += [check_one_night(others, job.event_types), check_moved(others)]
         # Part of a night, or several, cannot be compared with whole nights.
-        checks += judge_history(before, tonight) if job.is_one_night and not job.limited else []
-        checks += [check_late(late_rows, settings.lookback_nights)] if settings.lookback_nights else []
+        checks += judge_history(before, tonight, limits) if job.is_one_night and not job.limited else []
+        checks += [check_late(late_rows, settings.lookback_nights, limits)] if settings.lookback_nights else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
             tonight=tonight,

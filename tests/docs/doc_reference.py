@@ -13,6 +13,7 @@ from sqlalchemy import Table
 
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.cli.main import cli
+from sentinel_etl.config.gates import GATE_FIELDS
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.settings import Settings
@@ -128,10 +129,10 @@ def write_gates() -> str:
         # A number of 0 that the meaning does not speak of says nothing.
         numbers = {"limit": gate.limit, "least": gate.least}
         shown = [f"{value:g}" if value or f"`{word}`" in gate.meaning else "" for word, value in numbers.items()]
-        rows.append(
-            [gate.name, f"`{name}`", str(gate.severity), *shown, re.sub(r"`(limit|least)`", r"*\1*", gate.meaning)]
-        )
-    return table(["gate", "identifier", "severity", "*limit*", "*least*", "meaning"], rows)
+        own = ", ".join(f"`{field}`" for field in GATE_FIELDS.get(name, ()) if field)
+        meaning = re.sub(r"`(limit|least)`", r"*\1*", gate.meaning)
+        rows.append([gate.name, f"`{name}`", str(gate.severity), *shown, own, meaning])
+    return table(["gate", "identifier", "severity", "*limit*", "*least*", "`GateLimits`", "meaning"], rows)
 
 
 def write_columns(columns_of: Table) -> str:

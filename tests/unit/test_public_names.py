@@ -15,6 +15,7 @@ DESIGN = [
     "EVENT_CONFIG",
     "Pipeline",
     "RISK_WEIGHTS",
+    "GateLimits",
     "Window",
     "coalesce_columns",
     "concatenate",
