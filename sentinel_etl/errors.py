@@ -5,6 +5,7 @@
     SentinelError                   exit code 1
     ├── ConfigurationError          2   settings, EVENT_CONFIG, RISK_WEIGHTS, usage
     │   ├── WindowError             2   a window that cannot be
+    │   ├── NothingThere            2   nothing is loaded yet that a question could be about
     │   └── SchemaMismatch          2   config or fact table disagrees with a live database
     ├── SourceUnreachable           3   PostgreSQL does not answer
     ├── WarehouseUnreachable        4   ClickHouse does not answer, or is too old
@@ -24,6 +25,7 @@ __all__ = [
     "AuditFailed",
     "ConfigurationError",
     "NotebookFailed",
+    "NothingThere",
     "SchemaMismatch",
     "SentinelError",
     "SourceUnreachable",
@@ -82,6 +84,10 @@ class ConfigurationError(SentinelError):
 
 class WindowError(ConfigurationError):
     """A window without a timezone, or whose end is not after its start."""
+
+
+class NothingThere(ConfigurationError):
+    """Nothing is loaded yet that a question could be about."""
 
 
 class SchemaMismatch(ConfigurationError):

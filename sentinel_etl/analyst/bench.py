@@ -25,15 +25,18 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 from sentinel_etl.analyst.as_of_run import query_as_of_run
 from sentinel_etl.config.risk_weights import RiskWeights, weight_columns
 from sentinel_etl.databases import warehouse_url
-from sentinel_etl.errors import ConfigurationError, WarehouseUnreachable
+from sentinel_etl.errors import ConfigurationError, NothingThere, WarehouseUnreachable
 from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report.explanation import explanation_page
 from sentinel_etl.report.pages import Page
+from sentinel_etl.report.sections import Sections, needs
 from sentinel_etl.settings import load_settings
-from sentinel_etl.transform.what_if import change_weights
+from sentinel_etl.transform.what_if import change_weights, suggest_changes
 from sentinel_etl.warehouse.catalog import has_table
+from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.engine import open_warehouse
+from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import in_time_window
@@ -44,8 +47,11 @@ __all__ = [
     "choose_nights",
     "count_nights",
     "explain_risk",
+    "fact_table_name",
+    "in_period",
     "lend_bench",
     "open_bench",
+    "open_sections",
     "query_df",
     "read_scores",
     "sql_parameters",
@@ -96,6 +102,7 @@ def query_df(
         return query_as_of_run(bench.warehouse, sql, as_of_run, bench.pipeline, parameters)
 
 
+@needs("base_risk_score", "risk_reasons")
 def explain_risk(event_id: str) -> Page:
     """Show the parts of one event's score: column, value and points of each weight, and their sum.
 
@@ -108,17 +115,17 @@ def explain_risk(event_id: str) -> Page:
     """
     with lend_bench() as bench:
         table = bench.pipeline.fact_table
-        wanted = ["event_id", "event_timestamp", "event_type", "station_id", "hotspot_id"]
+        wanted = ["event_id", "event_timestamp", "event_type", *find_places(bench.pipeline)]
         wanted += ["base_risk_score", "risk_reasons", *weight_columns(bench.pipeline.risk_weights)]
         names = [name for name in dict.fromkeys(wanted) if name in table.columns]
-        event = select(*(table.c[name] for name in names)).where(table.c.event_id == event_id).limit(1)
+        event = select(*(readable(table.c[name]) for name in names)).where(table.c.event_id == event_id).limit(1)
         found = query_warehouse(bench.warehouse, event)
     if found.empty:
         raise ConfigurationError(
             f"expected the event_id of an event in {table.name}, such as REMARK:1234, found {event_id!r}, which is "
             "not there; query_df lists them"
         )
-    return explanation_page(found, bench.pipeline.risk_weights, bench.pipeline.zone)
+    return explanation_page(found, bench.pipeline.risk_weights, bench.pipeline.zone, bench.pipeline.breakdown)
 
 
 def choose_nights(as_of: str = "", nights: int = 28) -> Window:
@@ -128,7 +135,8 @@ def choose_nights(as_of: str = "", nights: int = 28) -> Window:
 
     Raises:
         WindowError: ``as_of`` is no instant with a time zone.
-        ConfigurationError: fewer than one night, or no ``as_of`` and nothing published yet.
+        ConfigurationError: fewer than one night.
+        NothingThere: no ``as_of``, and nothing is published yet.
     """
     if isinstance(nights, bool) or not isinstance(nights, int) or nights < 1:
         raise ConfigurationError(f"nights: expected a number of at least 1, found {nights!r}")
@@ -145,11 +153,28 @@ def read_loaded_until(bench: Bench) -> datetime:
     runs = read_runs(bench.warehouse, runs_of(table)) if has_table(bench.warehouse, ETL_RUNS.name) else []
     ends: list[datetime] = [run["window_end"] for run in runs if run["state"].is_published]
     if not ends:
-        raise ConfigurationError(
+        raise NothingThere(
             f"as_of: expected a published run of {table.name} in the warehouse's ledger, whose end it would be; found "
             "none. Run `sentinel-etl run`, or give an instant such as 2026-11-22T06:00:00+05:30"
         )
     return max(ends)
+
+
+def fact_table_name() -> str:
+    """Give the name of the pipeline's fact table, quoted, to be put into the text of a SELECT."""
+    with lend_bench() as bench:
+        return quote_identifier(bench.pipeline.fact_table.name)
+
+
+def open_sections() -> Sections:
+    """Give what calls a notebook's functions: what the pipeline has no columns for is left out, and says so."""
+    with lend_bench() as bench:
+        return Sections(bench.pipeline)
+
+
+def find_places(pipeline: Pipeline) -> list[str]:
+    """Name the columns of the station and the place, of those that the fact table has."""
+    return [pipeline.roles[role] for role in ("station", "place") if role in pipeline.roles]
 
 
 def sql_parameters(period: Window) -> dict[str, str]:
@@ -172,10 +197,13 @@ def count_nights(period: Window) -> int:
 
     Raises:
         ConfigurationError: there is none; the message says which nights there are.
+        NothingThere: there are none at all.
         WarehouseUnreachable: the server does not answer.
     """
     with lend_bench() as bench:
         table = bench.pipeline.fact_table
+        if not has_table(bench.warehouse, table.name):
+            raise NothingThere(f"as_of: expected a table {table.name} in the warehouse, found none. Load a night first")
         inside = in_period(table, period, bench.pipeline.zone)
         nights = func.uniqExactIf(table.c.shift_date, inside)
         span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
@@ -185,7 +213,7 @@ def count_nights(period: Window) -> int:
             return int(found)
         anything = run_statement(bench.warehouse, select(table.c.event_id).limit(1), repeatable=True)
         span_text = f"{first} to {last}" if anything else "none"
-        raise ConfigurationError(
+        raise (ConfigurationError if anything else NothingThere)(
             f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
             f"nights are {span_text}. Give another as_of, or load the nights with `sentinel-etl backfill`"
         )
@@ -202,19 +230,24 @@ def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[boo
 def try_weights(changes: Mapping[Any, Any] | str) -> tuple[RiskWeights, RiskWeights]:
     """Give the pipeline's weights, and the same with changes, as `change_weights` reads them.
 
+    No changes are some to begin with: see `suggest_changes`.
+
     Raises:
+        NothingThere: no changes, of a pipeline that has no weights.
         ConfigurationError: changes that cannot be read, or that are no weights of the fact table.
     """
     with lend_bench() as bench:
         weights = bench.pipeline.risk_weights
+        changes = changes or suggest_changes(weights)
         return weights, change_weights(weights, changes, bench.pipeline.fact_table, bench.pipeline.event_types)
 
 
+@needs("base_risk_score")
 def read_scores(period: Window, weighted: Collection[str] | RiskWeights = ()) -> pd.DataFrame:
     """Count the events of a period that agree in everything that a score follows from.
 
-    Out, one row for each combination: ``event_type``, ``station_id``, ``hotspot_id``, the columns that
-    the pipeline's weights and ``weighted``, other weights or names, name, ``base_risk_score`` (risk points);
+    Out, one row for each combination: ``event_type``, the station and the place where there are such, the columns
+    that the pipeline's weights and ``weighted``, other weights or names, name, ``base_risk_score`` (risk points);
     ``events`` (int64); ``example`` (the least event_id among them).
 
     Raises:
@@ -225,12 +258,12 @@ def read_scores(period: Window, weighted: Collection[str] | RiskWeights = ()) ->
         table = bench.pipeline.fact_table
         more = weight_columns(weighted) if isinstance(weighted, Mapping) else weighted
         scored = weight_columns(bench.pipeline.risk_weights)
-        names = list(dict.fromkeys(["event_type", "station_id", "hotspot_id", *scored, *more]))
+        names = list(dict.fromkeys(["event_type", *find_places(bench.pipeline), *scored, *more]))
         if strangers := [name for name in names if name not in table.columns]:
             raise ConfigurationError(f"scores: expected columns of {table.name}, found {', '.join(strangers)}")
         keys = [table.c[name] for name in [*names, "base_risk_score"]]
         statement = (
-            select(*keys, func.count().label("events"), func.min(table.c.event_id).label("example"))
+            select(*map(readable, keys), func.count().label("events"), func.min(table.c.event_id).label("example"))
             .where(in_period(table, period, bench.pipeline.zone))
             .group_by(*keys)
             .order_by(*keys)

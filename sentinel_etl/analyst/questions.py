@@ -8,6 +8,10 @@ nights before ``since``, a `shift_date`. Frames are ranked, and ties stand in or
 Where the fact table has its projections and the half-life is the default one, whole nights are read
 from them and only the night that ``as_of`` cuts is read row by row; any other half-life is summed
 from the rows. Which it is changes the time an answer takes, not the answer (relative 1e-9).
+
+What stands here for a station, a hotspot, an officer and a patrol is what the pipeline's `Dimensions` call them; the
+frames' columns are named as the fact table's. Of a dimension that it lacks there is no column; a question that is
+about it says so.
 """
 
 from __future__ import annotations
@@ -200,11 +204,11 @@ def write_question(
         SentinelError: the warehouse does not answer.
     """
     table = pipeline.fact_table
-    if missing := sorted(VIEWS[name].reads - set(table.columns.keys())):
-        raise ConfigurationError(f"{name}: expected {', '.join(missing)} among the columns of {table.name}")
-    order = takes_latitude_first(warehouse) if "latitude" in VIEWS[name].reads else None
+    if unfit := VIEWS[name].find_unfit(table, pipeline.breakdown):
+        raise ConfigurationError(f"{name}: {unfit}")
+    order = takes_latitude_first(warehouse) if "latitude" in VIEWS[name].roles else None
     terms = Terms(pipeline.zone, check_as_of(as_of), order, parameters.get("resolution"))
-    return fill_in(view_statement(name, table, terms), parameters)
+    return fill_in(view_statement(name, table, terms, pipeline.breakdown), parameters)
 
 
 # Asked once: a statement that finds out by itself takes 5 ms longer to plan.

@@ -9,11 +9,11 @@ from scipy import special
 __all__ = ["drift_table", "population_stability_index"]
 
 
-def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> pd.DataFrame:
+def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", least: int = 1) -> pd.DataFrame:
     """Measure how far each event type's (or station's) scores have moved: events, events before, PSI, KS, KS p.
 
     In: `Measures.scores`, twice: ``by``, base_risk_score, events. Out: a row for each value of ``by``
-    that both have; none where the fact table has no score. KS is the largest gap between the two
+    that both have ``least`` events of; none where the fact table has no score. KS is the largest gap between the two
     cumulative shares; its p-value is the asymptotic one (`scipy.special.kolmogorov`) for the two sizes.
     They are computed from counts, because `scipy.stats.ks_2samp` takes single events, of which 28 nights
     may hold millions.
@@ -21,8 +21,12 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     rows: dict[str, dict[str, float]] = {}
     if "base_risk_score" not in tonight.columns:
         tonight = tonight.iloc[:0]
-    for name, group in tonight.groupby(by):
-        past = before[before[by] == name]
+    # There may be thousands of stations, of which few have the events to be compared by.
+    enough = set.intersection(*(values_of(frame, by, least) for frame in (tonight, before)))
+    groups = [frame[frame[by].isin(enough)].groupby(by) for frame in (tonight, before)]
+    earlier = dict(iter(groups[1]))
+    for name, group in groups[0]:
+        past = earlier[name]
         scores = sorted({*group["base_risk_score"], *past["base_risk_score"]})
         now_counts = counts_at(group, scores)
         past_counts = counts_at(past, scores)
@@ -39,6 +43,12 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
             "KS p": float(special.kolmogorov(gap * scale)),
         }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["events", "events before", "PSI", "KS", "KS p"])
+
+
+def values_of(scores: pd.DataFrame, by: str, least: int) -> set[object]:
+    """Give the values that at least so many events have."""
+    events = scores.groupby(by)["events"].sum()
+    return set(events.index[(events >= least).to_numpy(bool)])
 
 
 def counts_at(scores: pd.DataFrame, values: list[float]) -> np.ndarray:

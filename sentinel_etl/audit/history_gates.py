@@ -8,13 +8,17 @@ from typing import Any
 
 import pandas as pd
 from scipy import special
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, String, func, select
 
 from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.gates import GateLimits
+from sentinel_etl.type_mapping.fact_types import fact_type
+from sentinel_etl.warehouse.key_columns import readable
+from sentinel_etl.warehouse.types import server_type
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
 
@@ -24,7 +28,9 @@ KS_P_VALUE = 0.001
 USUAL = GateLimits()
 
 
-def judge_history(before: Measures, tonight: Measures, limits: GateLimits = USUAL) -> list[Check]:
+def judge_history(
+    before: Measures, tonight: Measures, limits: GateLimits = USUAL, dimensions: Dimensions = CITY
+) -> list[Check]:
     """Judge a night by the nights before it, gate by gate."""
     nights = before.counts["shift_date"].nunique()
     checks = [
@@ -32,10 +38,13 @@ def judge_history(before: Measures, tonight: Measures, limits: GateLimits = USUA
         check_volumes(before.counts, tonight.counts, nights, VOLUMES.within(limits)),
         check_null_shares(before.nulls, tonight.nulls, nights, NULL_SHARES.within(limits)),
     ]
+    by = {name: dimensions.column(name) for name in RISK_GATES if "base_risk_score" in tonight.scores.columns}
+    compared = {name: column for name, column in by.items() if column in tonight.scores.columns}
     return checks + [
-        check_risk(before.scores, tonight.scores, by, gate.within(limits))
-        for by, gate in RISK_GATES.items()
-        if by in tonight.scores.columns
+        check_risk(
+            before.scores, tonight.scores, name, RISK_GATES[name].within(limits), column, dimensions.word(column)
+        )
+        for name, column in compared.items()
     ]
 
 
@@ -60,11 +69,12 @@ def check_presence(before: pd.DataFrame, tonight: pd.DataFrame, gate: Gate) -> C
 
 
 def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
-    names = [name for name in ("event_type", "station_id") if name in scene.rows.columns]
+    names = [name for name in ("event_type", scene.dimensions.station) if name in scene.rows.columns]
     keys = [scene.rows.c[name] for name in names]
     events = func.count().label("events")
     some = scene.rows.c.event_type.in_(subjects)
-    return select(*keys, events).where(scene.in_window, some).group_by(*keys).order_by(events.desc(), *keys)
+    counted = select(*map(readable, keys), events).where(scene.in_window, some)
+    return counted.group_by(*keys).order_by(events.desc(), *keys)
 
 
 VOLUMES = Gate(
@@ -130,11 +140,15 @@ def riskiest_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
 
 
 def riskiest_of_stations(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
-    return scene.select_riskiest(scene.rows.c.station_id.in_([int(station) for station in subjects]))
+    station = scene.rows.c[scene.dimensions.station]
+    if fact_type(server_type(station)).kind == "integer":
+        return scene.select_riskiest(station.in_([int(subject) for subject in subjects]))
+    return scene.select_riskiest(func.toString(station, type_=String).in_(subjects))
 
 
-# What scores are compared by → its gate. Below 0.10 is no shift, above 0.25 a major one, by the convention of
-# credit scoring (N. Siddiqi, Credit Risk Scorecards, 2006). Small nights reach it by chance, hence the test.
+# What scores are compared by, a column or a dimension, → its gate. Below 0.10 is no shift, above 0.25 a major one,
+# by the convention of credit scoring (N. Siddiqi, Credit Risk Scorecards, 2006). Small nights reach it by chance,
+# hence the test.
 RISK_GATES = {
     "event_type": Gate(
         "risk_usual",
@@ -145,7 +159,7 @@ RISK_GATES = {
         least=USUAL.drift_events,
         evidence=riskiest_of_types,
     ),
-    "station_id": Gate(
+    "station": Gate(
         "station_risk_usual",
         "risk is distributed as usual at each station",
         Severity.WARN,
@@ -157,14 +171,15 @@ RISK_GATES = {
 }
 
 
-def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str, gate: Gate) -> Check:
+def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str, gate: Gate, column: str, word: str) -> Check:
     """Compare the scores of each event type, or station; both frames are `Measures.scores`."""
-    table = drift_table(tonight, before, by)
-    label = "station " if by == "station_id" else ""
+    table = drift_table(tonight, before, column, gate.least)
+    label = f"{word} " if by == "station" else ""
     rows = table.loc[shifted(table, gate)]
     moved = zip(rows.index, rows["PSI"], rows["KS"], strict=True)
     odd = {str(kind): f"{label}{kind} PSI {psi:.2f}, KS {ks:.2f}" for kind, psi, ks in moved}
-    return gate.check_problems(odd, f"PSI at most {gate.limit:g} for each", "all within")
+    check = gate.check_problems(odd, f"PSI at most {gate.limit:g} for each", "all within")
+    return replace(check, name=check.name.replace("station", word))
 
 
 def shifted(drift: pd.DataFrame, gate: Gate = RISK_GATES["event_type"]) -> list[str]:

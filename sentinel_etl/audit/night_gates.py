@@ -11,7 +11,6 @@ from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.other_nights import OtherNights
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.config.event_type import EventType
-from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.warehouse.ddl import has_id
 
 __all__ = ["NIGHT_GATES", "check_moved", "check_one_night"]
@@ -19,8 +18,8 @@ __all__ = ["NIGHT_GATES", "check_moved", "check_one_night"]
 
 def select_standing(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     """Select the named events where they stand in the fact table."""
-    columns = [scene.facts.c[name] for name in (*SHOWN_COLUMNS, "shift_date") if name in scene.facts.columns]
-    return select(*columns).where(literal_column(has_id(subjects))).order_by(scene.facts.c.event_id)
+    shown = select(*scene.show(scene.facts, "shift_date"))
+    return shown.where(literal_column(has_id(subjects))).order_by(scene.facts.c.event_id)
 
 
 ONE_NIGHT = Gate(

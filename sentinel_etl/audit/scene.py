@@ -9,7 +9,8 @@ from typing import Any
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
 
-from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.rows import in_time_window, rows_of_window
 from sentinel_etl.warehouse.types import is_nullable
 from sentinel_etl.window import Window
@@ -23,6 +24,7 @@ class Scene:
 
     ``event_types``: those that the run was limited to; empty: all, which the query then need not name.
     ``first_night``: the window's first; ``past_from``: the first of the nights that it is compared with.
+    ``shown``: the columns that may be shown; ``dimensions``: what the pipeline calls its own.
     ``rejected``: where the rows stand that the run rejected; none: it rejected none.
     """
 
@@ -33,6 +35,8 @@ class Scene:
     first_night: str
     past_from: str
     rejected: Table | None = None
+    shown: Sequence[str] = ()
+    dimensions: Dimensions = CITY
 
     @property
     def in_window(self) -> ColumnElement[bool]:
@@ -44,16 +48,18 @@ class Scene:
             return rows_of_window(table, self.window, self.event_types)
         return in_time_window(table, self.window)
 
+    def show(self, table: Table, *more: str) -> list[ColumnElement[Any]]:
+        """Select the columns that may be shown, and ``more``, as people can read them."""
+        return [readable(table.c[name]) for name in dict.fromkeys([*self.shown, *more]) if name in table.columns]
+
     def select_events(self, condition: ColumnElement[bool], *more: str) -> Select[Any]:
         """Select rows of the window, of the columns that may be shown."""
-        names = dict.fromkeys([*SHOWN_COLUMNS, *more])
-        columns = [self.rows.c[name] for name in names if name in self.rows.columns]
-        return select(*columns).where(self.in_window, condition).order_by(self.rows.c.event_id)
+        return select(*self.show(self.rows, *more)).where(self.in_window, condition).order_by(self.rows.c.event_id)
 
     def select_riskiest(self, condition: ColumnElement[bool]) -> Select[Any]:
         """Select rows of the window, those with the highest scores first."""
-        rows = self.select_events(condition).order_by(None)
-        return rows.order_by(self.rows.c.base_risk_score.desc(), self.rows.c.event_id)
+        rows, score = self.select_events(condition).order_by(None), self.rows.c.get("base_risk_score")
+        return rows.order_by(*([] if score is None else [score.desc()]), self.rows.c.event_id)
 
 
 def select_unknown(scene: Scene, subjects: Sequence[str]) -> Select[Any]:

@@ -11,7 +11,6 @@ from sqlalchemy import Select, func, literal_column, not_, or_, select
 
 from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
-from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.warehouse.contract import Bounds, ranges_of
 from sentinel_etl.warehouse.rows import in_time_window
@@ -151,8 +150,7 @@ def check_nulls(sent: Mapping[str, int], staged: Mapping[str, int]) -> Check:
 
 
 def select_outside(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
-    columns = [scene.rows.c[name] for name in SHOWN_COLUMNS if name in scene.rows.columns]
-    return select(*columns).where(not_(scene.in_window)).order_by(scene.rows.c.event_id)
+    return select(*scene.show(scene.rows)).where(not_(scene.in_window)).order_by(scene.rows.c.event_id)
 
 
 WINDOW = Gate(

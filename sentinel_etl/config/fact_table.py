@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from clickhouse_sqlalchemy import Table, engines, types
 from sqlalchemy import Column, MetaData, text
 
+from sentinel_etl.config.dimensions import Dimensions
+
 __all__ = [
     "ENGINE_COLUMNS",
     "PARTITION_KEYS",
-    "SHOWN_COLUMNS",
     "PartitionBy",
     "build_patrol_events",
     "content_columns",
     "rejected_name",
+    "shown_columns",
 ]
 
 
@@ -34,18 +37,19 @@ ENGINE_COLUMNS = ("event_id", "event_timestamp", "event_type", "shift_date", "ru
 RUN_COLUMNS = ("run_id", "loaded_at")
 
 # What may be shown of a row: which, when, where and how risky, but nothing that a person said, and
-# nothing about a person who is not an officer.
-SHOWN_COLUMNS = (
+# nothing about a person who is not an officer. A dimension stands by its role.
+SHOWN = (
     "event_id",
     "event_timestamp",
     "event_type",
-    "station_id",
-    "hotspot_id",
+    "station",
+    "place",
     "latitude",
     "longitude",
     "base_risk_score",
     "risk_reasons",
 )
+
 TEXT = types.String
 INTEGER = types.Int64
 DECIMAL = types.Float64
@@ -129,6 +133,12 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
         ),
         clickhouse_cluster=cluster,
     )
+
+
+def shown_columns(names: Collection[str], dimensions: Dimensions, personal: Collection[str] = ()) -> tuple[str, ...]:
+    """List the columns that may be shown of a row, of those that there are."""
+    wanted = dict.fromkeys(dimensions.column(name) for name in SHOWN)
+    return tuple(name for name in wanted if name in names and name not in personal)
 
 
 def rejected_name(fact_table: Table) -> str:

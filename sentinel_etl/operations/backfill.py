@@ -37,7 +37,7 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     if last < first:
         raise WindowError(f"backfill: expected --to on or after --from, found {first} to {last}")
     pipeline, warehouse, zone = context.pipeline, context.warehouse, context.settings.zone
-    prepare_tables(warehouse, pipeline.fact_table, pipeline.zone)
+    prepare_tables(warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     if missing_only:

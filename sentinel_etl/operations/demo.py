@@ -61,7 +61,7 @@ def prepare_city(context: Context) -> None:
     create_source_tables(source)
     load_city(source, city)
     load_nights(source, city, shift_date, HISTORY_NIGHTS + 1, EVENTS_PER_NIGHT, received_before=last.end)
-    prepare_tables(context.warehouse, pipeline.fact_table, pipeline.zone)
+    prepare_tables(context.warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     history = [shift_date - timedelta(days=n) for n in range(HISTORY_NIGHTS, 0, -1)]
     missing = missing_nights(history, pipeline.event_types, read_runs(context.warehouse), settings.zone)
     if missing:

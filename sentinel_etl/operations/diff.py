@@ -47,4 +47,5 @@ def diff_runs(context: Context, first: str = "", second: str = "") -> Changes:
         warehouse,
         hidden=pipeline.personal_columns,
         hidden_keys=sorted(pipeline.personal_keys),
+        dimensions=pipeline.breakdown,
     )

@@ -109,7 +109,7 @@ def reconcile_nights(context: Context, days: int, *, heal: bool = False, allow_s
     if days < 1:
         raise ConfigurationError(f"--days: expected at least 1, found {days}")
     settings, pipeline, warehouse = context.settings, context.pipeline, context.warehouse
-    prepare_tables(warehouse, pipeline.fact_table, pipeline.zone)
+    prepare_tables(warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     last = Window.latest(settings.now or datetime.now(UTC), settings.zone).shift_dates(settings.zone)[0]
     nights = loaded_nights([last - timedelta(days=back) for back in range(days - 1, -1, -1)], pipeline, warehouse)
     limit = settings.statement_timeout_seconds

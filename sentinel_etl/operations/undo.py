@@ -68,7 +68,7 @@ def undo_run(context: Context, run_id: str = "", discard_later: bool = False) ->
         SourceUnreachable, WarehouseUnreachable: a database does not answer.
     """
     facts, warehouse = context.pipeline.fact_table, context.warehouse
-    prepare_tables(warehouse, facts, context.pipeline.zone)
+    prepare_tables(warehouse, facts, context.pipeline.zone, context.pipeline.breakdown)
     if not can_switch_at_once(facts, warehouse):
         raise ConfigurationError(
             f"undo: expected {facts.name} to be a table of one server in a database of the engine Atomic, which can be "

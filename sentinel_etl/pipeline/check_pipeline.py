@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sentinel_etl.config.check_types import check_engine_types, check_types
+from sentinel_etl.config.dimensions import Dimensions
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
 from sentinel_etl.config.gates import check_gate_limits
 from sentinel_etl.config.risk_weights import check_risk_weights, weight_columns
@@ -46,6 +47,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     check_personal(pipeline, labels)
     check_text_lengths(pipeline)
     check_gate_limits(pipeline.gate_limits)
+    check_dimensions(pipeline)
 
 
 def check_engine_columns(pipeline: Pipeline) -> None:
@@ -144,6 +146,30 @@ def check_text_lengths(pipeline: Pipeline) -> None:
         expect_column(pipeline, target, "text_lengths")
 
 
-def expect_column(pipeline: Pipeline, name: str, part: str) -> None:
+def check_dimensions(pipeline: Pipeline) -> None:
+    """See that each dimension that is named is a column; one that goes by the sample city's name need not be there."""
+    dimensions = pipeline.dimensions
+    if not isinstance(dimensions, Dimensions):
+        raise ConfigurationError(f"dimensions: expected Dimensions(station=…), found {dimensions!r}")
+    for role, name in dimensions.named.items():
+        expect_column(pipeline, name, f"dimensions.{role}", f"; found {', '.join(pipeline.fact_table.columns.keys())}")
+        if role != "person" and name in pipeline.personal_columns:
+            raise ConfigurationError(
+                f"dimensions.{role}: expected a column that is not personal, because reports show its values; found "
+                f"{name}"
+            )
+        if role in ("latitude", "longitude") and not pipeline.has_numbers(name):
+            raise ConfigurationError(
+                f"dimensions.{role}: expected a column of numbers, degrees; found {name} "
+                f"{pipeline.fact_types[name].name}"
+            )
+    if strangers := [name for name in dimensions.words if name not in pipeline.roles.values()]:
+        raise ConfigurationError(
+            f"dimensions.words: expected columns that are dimensions, {', '.join(pipeline.roles.values()) or 'none'}; "
+            f"found {', '.join(strangers)}"
+        )
+
+
+def expect_column(pipeline: Pipeline, name: str, part: str, hint: str = "") -> None:
     if not pipeline.has_column(name):
-        raise ConfigurationError(f"{part}.{name}: expected a column of {pipeline.fact_table.name}")
+        raise ConfigurationError(f"{part}.{name}: expected a column of {pipeline.fact_table.name}{hint}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,8 +12,10 @@ import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from pydantic import SecretStr
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.event_config import DEFAULT_TIMESTAMP
 from sentinel_etl.config.event_type import EventType, label_of
+from sentinel_etl.config.fact_table import shown_columns
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RiskWeights
@@ -50,6 +52,7 @@ class Pipeline:
     pii_key: SecretStr | None = field(default=None, repr=False)
     zone: ZoneInfo = CITY_ZONE
     gate_limits: GateLimits = field(default_factory=GateLimits)
+    dimensions: Dimensions = CITY
 
     @cached_property
     def event_types(self) -> dict[str, EventType]:
@@ -88,6 +91,23 @@ class Pipeline:
     def personal_keys(self) -> frozenset[str]:
         """The event types whose ``event_id`` holds personal data."""
         return frozenset(name for name, kind in self.event_types.items() if kind.key_holds(self.personal_columns))
+
+    @cached_property
+    def shown_columns(self) -> tuple[str, ...]:
+        """What reports may show of a row."""
+        return shown_columns(self.fact_table.columns.keys(), self.dimensions, self.personal_columns)
+
+    @cached_property
+    def breakdown(self) -> Dimensions:
+        """The dimensions as reports, gates and questions use them: without those of which no value may be shown."""
+        found = self.dimensions.found_in(self.personal_columns)
+        hidden: dict[str, Any] = {role: "" for role in found if role != "person"}
+        return replace(self.dimensions, **hidden)
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The dimensions that the fact table has: role → column."""
+        return self.breakdown.found_in(self.fact_table.columns.keys())
 
     @property
     def altered_columns(self) -> frozenset[str]:

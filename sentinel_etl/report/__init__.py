@@ -25,10 +25,14 @@ from sentinel_etl.report.quality import (
     reconciliation_figure,
 )
 from sentinel_etl.report.risk import risk_box_figure, risk_ecdf_figure, risk_histogram_figure, risk_table
+from sentinel_etl.report.sections import FAILED_SECTION, LeftOut, Sections
 from sentinel_etl.report.verdict import changes_page, failure_page, first_screen, verdict_page
 
 __all__ = [
+    "FAILED_SECTION",
+    "LeftOut",
     "Page",
+    "Sections",
     "audit_table",
     "changes_page",
     "counts_table",

@@ -15,7 +15,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
+from sentinel_etl.report.pages import name_key, short_name
 
 __all__ = ["city_map_figure"]
 
@@ -33,15 +35,18 @@ def city_map_figure(
     emerging: pd.DataFrame,
     nights: int,
     named: int = 8,
+    dimensions: Dimensions = CITY,
 ) -> Figure:
     """Draw incidents a night by H3 cell, hotspots by the risk left (area), stations, and emerging cells.
 
-    In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; ``hotspot_id`` or
-    ``station_id`` with ``latitude``, ``longitude`` (degrees). The first ``named`` hotspots of the
-    ranking are named. A place without a position is left out.
+    In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; the places and the stations with
+    ``latitude``, ``longitude`` (degrees); an empty frame where there are none. The first ``named`` places of the
+    ranking are named. One without a position is left out.
     """
-    known = hotspots.dropna(subset=["latitude", "longitude"])
-    risky = ranking.merge(known[["hotspot_id", "latitude", "longitude"]], on="hotspot_id")
+    known = hotspots.dropna(subset=["latitude", "longitude"]) if len(hotspots) else hotspots
+    place = dimensions.place
+    there = place in known.columns and place in ranking.columns
+    risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place) if there else None
     with house_style():
         figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
         shade = outlines(incidents["cell"])
@@ -55,7 +60,8 @@ def city_map_figure(
             lw=0.3,
         )
         axis.add_collection(density)
-        draw_hotspots(axis, risky, named)
+        if risky is not None:
+            draw_hotspots(axis, risky, named, place)
         axis.add_collection(
             PolyCollection(
                 outlines(emerging["cell"]),
@@ -66,7 +72,8 @@ def city_map_figure(
                 label="emerging cell",
             )
         )
-        draw_stations(axis, stations.dropna(subset=["latitude", "longitude"]))
+        if len(stations):
+            draw_stations(axis, stations.dropna(subset=["latitude", "longitude"]), dimensions)
         frame_map(axis, shade)
         side.axis("off")
         side.legend(*axis.get_legend_handles_labels(), loc="upper left", labelspacing=1.7, borderpad=1.0)
@@ -81,7 +88,7 @@ def outlines(cells: Iterable[str]) -> list[npt.NDArray[np.float64]]:
     return [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells]
 
 
-def draw_hotspots(axis: Axes, risky: pd.DataFrame, named: int) -> None:
+def draw_hotspots(axis: Axes, risky: pd.DataFrame, named: int, place: str) -> None:
     risk = risky["risk"].to_numpy(float)
     per_point = LARGEST_CIRCLE / max([1e-9, *risk])
     axis.scatter(
@@ -93,10 +100,11 @@ def draw_hotspots(axis: Axes, risky: pd.DataFrame, named: int) -> None:
         lw=1.4,
         zorder=3,
     )
-    for place in risky.head(named).itertuples():
+    leaders = risky.head(named)
+    for name, longitude, latitude in zip(leaders[place], leaders["longitude"], leaders["latitude"], strict=True):
         axis.annotate(
-            f"{place.hotspot_id}",
-            (place.longitude, place.latitude),
+            short_name(name),
+            (longitude, latitude),
             ha="center",
             va="center",
             size=9,
@@ -125,12 +133,15 @@ def round_sizes(highest: float) -> list[float]:
     return [float(largest), float(largest / 5)]
 
 
-def draw_stations(axis: Axes, stations: pd.DataFrame) -> None:
-    axis.scatter(stations["longitude"], stations["latitude"], marker="s", s=45, color=INK, label="station")
-    for station in stations.itertuples():
+def draw_stations(axis: Axes, stations: pd.DataFrame, dimensions: Dimensions) -> None:
+    column = dimensions.station
+    axis.scatter(
+        stations["longitude"], stations["latitude"], marker="s", s=45, color=INK, label=dimensions.word(column)
+    )
+    for name, longitude, latitude in zip(stations[column], stations["longitude"], stations["latitude"], strict=True):
         axis.annotate(
-            f"station {station.station_id}",
-            (station.longitude, station.latitude),
+            short_name(name_key(column, name, dimensions)),
+            (longitude, latitude),
             xytext=(0, -11),
             textcoords="offset points",
             ha="center",

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from sentinel_etl.arrow import as_arrow
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.risk_weights import RiskWeights
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, name_key, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.transform.risk import as_written, score_events
 
@@ -21,11 +22,11 @@ __all__ = ["explanation_page"]
 REASON = re.compile(r"(?P<column>[\w.]+)=(?P<value>.*) \+(?P<points>\S+)", re.DOTALL)
 
 
-def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) -> Page:
+def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo, dimensions: Dimensions = CITY) -> Page:
     """Show how one event came by its score.
 
     In: one row with ``event_id``, ``event_timestamp`` (UTC), ``base_risk_score`` (risk points),
-    ``risk_reasons`` (list of strings), where there are such ``station_id`` and ``hotspot_id``, and the
+    ``risk_reasons`` (list of strings), where there are such the station and the place, and the
     columns that the weights name. Shown: each weight that was added, and the sum; a line where the sum
     is not the score, and one where the weights given would make another score.
     """
@@ -37,7 +38,7 @@ def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) 
         index=[*(part["column"] for part in parts), "sum"],
     )
     score = float(row["base_risk_score"])
-    title, subtitle = f"{row['event_id']}: base_risk_score {as_written(score)}", where_and_when(row, zone)
+    title, subtitle = f"{row['event_id']}: base_risk_score {as_written(score)}", where_and_when(row, zone, dimensions)
     notes = [] if parts else ["No weight applies to it."]
     if not math.isclose(math.fsum(points), score, rel_tol=1e-9, abs_tol=1e-9):
         notes.append(f"The parts add up to {as_written(math.fsum(points))}, not to base_risk_score.")
@@ -49,12 +50,17 @@ def explanation_page(event: pd.DataFrame, weights: RiskWeights, zone: ZoneInfo) 
     return Page(html, "\n".join([title, subtitle, page.text, *notes]))
 
 
-def where_and_when(row: dict[str, Any], zone: ZoneInfo) -> str:
+def where_and_when(row: dict[str, Any], zone: ZoneInfo, dimensions: Dimensions) -> str:
     moment = pd.Timestamp(row["event_timestamp"])
     local = (moment.tz_localize("UTC") if moment.tzinfo is None else moment).tz_convert(zone.key)
     places = [
-        f"{name.removesuffix('_id')} {row[name]:.0f}"
-        for name in ("station_id", "hotspot_id")
+        name_place(name, row[name], dimensions)
+        for name in (dimensions.station, dimensions.place)
         if name in row and not pd.isna(row[name])
     ]
     return " · ".join([f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}", *places])
+
+
+def name_place(column: str, key: object, dimensions: Dimensions) -> str:
+    named = name_key(column, key, dimensions)
+    return named if named != str(key) else f"{dimensions.word(column)} {key}"

@@ -18,8 +18,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
-from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.window import NIGHT_STARTS, Window
 
 __all__ = [
@@ -108,7 +109,7 @@ def break_down(scores: pd.DataFrame, by: str, nights: int) -> pd.DataFrame:
     )
 
 
-def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12) -> Page:
+def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12, dimensions: Dimensions = CITY) -> Page:
     """Rows per value of ``by``: events and risk points a night, and the scores of events that have one."""
     sums = break_down(scores, by, nights).head(most)
     table = pd.DataFrame(
@@ -122,16 +123,13 @@ def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12) 
             "share of points": [f"{share:.1%}" for share in sums["share"]],
         }
     )
-    table.index = [name_of(by, key) for key in sums.index]
+    table.index = [name_key(by, key, dimensions) for key in sums.index]
     return table_page(table)
 
 
-def name_of(by: str, key: object) -> str:
-    """Write a key for people: ``station 3``, ``REMARK``."""
-    return f"{by.removesuffix('_id')} {key:.0f}" if isinstance(key, int | float | np.number) else str(key)
-
-
-def breakdown_figure(scores: pd.DataFrame, by: str, nights: int, most: int = 20) -> Figure:
+def breakdown_figure(
+    scores: pd.DataFrame, by: str, nights: int, most: int = 20, dimensions: Dimensions = CITY
+) -> Figure:
     """Draw, for each value of ``by``, its events, the spread of its scores, and its risk points a night."""
     sums = break_down(scores, by, nights).head(most).iloc[::-1]
     place = np.arange(len(sums))
@@ -141,7 +139,8 @@ def breakdown_figure(scores: pd.DataFrame, by: str, nights: int, most: int = 20)
         )
         left.barh(place, sums["events"], color=UNSCORED, label="score 0")
         left.barh(place, sums["scored"], color=SCORED, label="with a score")
-        left.set(xlabel="events a night", yticks=place, yticklabels=[name_of(by, key) for key in sums.index])
+        names = [short_name(name_key(by, key, dimensions)) for key in sums.index]
+        left.set(xlabel="events a night", yticks=place, yticklabels=names)
         middle.hlines(place, sums["p5"], sums["p95"], color=SCORED, lw=1.5, label="middle 90%")
         middle.hlines(place, sums["p25"], sums["p75"], color=SCORED, lw=6, label="middle half")
         middle.plot(sums["highest"], place, "|", color=INK, ms=9, mew=1.2, label="highest")
@@ -236,14 +235,14 @@ def band_loads(officer_nights: pd.DataFrame, bands: int = 4) -> pd.DataFrame:
     )
 
 
-def officer_load_table(officer_nights: pd.DataFrame) -> Page:
+def officer_load_table(officer_nights: pd.DataFrame, dimensions: Dimensions = CITY) -> Page:
     """Rows per band of load: officers' nights, risk points met in one, and the band's share of all points."""
     loads = band_loads(officer_nights)
     groups = loads.groupby("band", observed=True)["points"]
     total = loads["points"].sum()
     table = pd.DataFrame(
         {
-            "officers' nights": groups.size(),
+            f"{dimensions.word(dimensions.person)}s' nights": groups.size(),
             "median points": groups.median(),
             "p95": groups.quantile(0.95, interpolation="lower"),
             "highest": groups.max(),
@@ -254,21 +253,25 @@ def officer_load_table(officer_nights: pd.DataFrame) -> Page:
     return table_page(table)
 
 
-def officer_load_figure(officer_nights: pd.DataFrame) -> Figure:
+def officer_load_figure(officer_nights: pd.DataFrame, dimensions: Dimensions = CITY) -> Figure:
     """Draw how many events officers have in a night, and how many risk points they meet by that load."""
     loads = band_loads(officer_nights)
     groups = [group["points"].to_numpy() for _, group in loads.groupby("band", observed=True)]
-    names = list(loads["band"].cat.categories)
+    names, word = list(loads["band"].cat.categories), dimensions.word(dimensions.person)
     with house_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0), width_ratios=(5, 6))
         edges = np.arange(loads["events"].min(), loads["events"].max() + 2) - 0.5
         left.hist(loads["events"], bins=edges, color=SCORED)
-        left.set(xlabel="events that an officer reports in a night", ylabel="officers' nights")
+        left.set(xlabel=f"events that {article(word)} reports in a night", ylabel=f"{word}s' nights")
         draw_boxes(right, groups, names)
         right.set(xlabel="events in the night", ylabel="risk points in the night")
         for axis in (left, right):
             axis.grid(axis="y")
     return finish_figure(figure)
+
+
+def article(word: str) -> str:
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
 
 def draw_boxes(axis: Axes, groups: Sequence[Floats], names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Where risk is, how it fades, and what is getting worse.
 
 Frames come in as `sentinel_etl.analyst.questions` returns them. Risk is in risk points, decayed to the
-instant that was asked about; hotspots are known by ``hotspot_id``.
+instant that was asked about; hotspots are what a pipeline's `Dimensions` call the place.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
-from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.render import render_macro
 
 __all__ = [
@@ -55,26 +56,30 @@ def write_trend(risk: float, week_before: float) -> str:
     return f"{ARROWS[trend]} {'new' if week_before <= 0 else f'{risk / week_before - 1:+.0%}'.replace('-', '−')}"
 
 
-def headline_page(ranking: pd.DataFrame, as_of: datetime, half_life_hours: float, zone: ZoneInfo) -> Page:
+def headline_page(
+    ranking: pd.DataFrame, as_of: datetime, half_life_hours: float, zone: ZoneInfo, dimensions: Dimensions = CITY
+) -> Page:
     """Say where risk is highest, which of the leading hotspots rose most, and how many rise and fall.
 
     In: `presentation.hotspot_risk` at ``as_of``. The ten that lead are looked at for the rise: a quiet
     place may double with a single remark.
     """
     when = f"{as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"
+    word = dimensions.word(dimensions.place)
     pairs = list(zip(ranking["risk"].astype(float), ranking["risk_week_before"].astype(float), strict=True))
     if not pairs:
-        return Page(render_macro("text_lines", lines=[when, "No hotspot has any risk."]), f"{when}\nNo risk.")
-    ids = ranking["hotspot_id"].to_list()
+        return Page(
+            render_macro("text_lines", lines=[when, f"No {word} has any risk."]),
+            f"{when}\nNo risk.",
+        )
+    ids = ranking[dimensions.place].to_list()
     climb = max(range(min(10, len(pairs))), key=lambda rank: pairs[rank][0] - pairs[rank][1])
     trends = [trend_of(*pair) for pair in pairs]
     rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
-    leader = (
-        f"Hotspot {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before"
-    )
+    leader = f"{word.capitalize()} {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before"
     others = [
-        f"Of the first ten, hotspot {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
-        f"{rising} of {len(ids)} hotspots rising, {falling} falling, {len(ids) - rising - falling} steady",
+        f"Of the first ten, {word} {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
+        f"{rising} of {len(ids)} {word}s rising, {falling} falling, {len(ids) - rising - falling} steady",
     ]
     html = render_macro("headline", when=when, leader=leader, others=others)
     return Page(html, "\n".join([when, leader, *others]))
@@ -86,34 +91,39 @@ def moments_before(end: datetime, days: int, zone: ZoneInfo) -> list[datetime]:
     return [local - timedelta(days=day) for day in range(days - 1, -1, -1)]
 
 
-def ranking_table(rankings: Mapping[float, pd.DataFrame], half_life_hours: float, most: int = 12) -> Page:
+def ranking_table(
+    rankings: Mapping[float, pd.DataFrame], half_life_hours: float, most: int = 12, dimensions: Dimensions = CITY
+) -> Page:
     """Rows per hotspot, in the order of one half-life: rank, risk and trend at each, side by side.
 
     In: half-life (hours) → `presentation.hotspot_risk` at it. A hotspot whose events have all faded at
     a short half-life has no rank there.
     """
     order = rankings[half_life_hours].head(most)
-    table = pd.DataFrame({"station": order["station_id"].to_list()}, index=order["hotspot_id"].to_list())
+    place, station = dimensions.place, dimensions.station
+    table = pd.DataFrame(index=order[place].to_list())
+    if station in order.columns:
+        table[dimensions.word(station)] = order[station].to_list()
     for hours, ranking in sorted(rankings.items()):
-        ranked = ranking.assign(rank=range(1, len(ranking) + 1)).set_index("hotspot_id").reindex(table.index)
+        ranked = ranking.assign(rank=range(1, len(ranking) + 1)).set_index(place).reindex(table.index)
         name = f"{hours:g} h"
         table[f"{name}: rank"] = ranked["rank"].astype("Int64")
         table[f"{name}: risk"] = ranked["risk"].astype("Float64").round().astype("Int64")
         pairs = zip(ranked["risk"], ranked["risk_week_before"], strict=True)
         table[f"{name}: trend"] = ["–" if pd.isna(risk) else write_trend(risk, before) for risk, before in pairs]
-    table.index = [f"hotspot {hotspot}" for hotspot in table.index]
+    table.index = [name_key(place, key, dimensions) for key in table.index]
     return table_page(table)
 
 
-def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12) -> Figure:
+def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12, dimensions: Dimensions = CITY) -> Figure:
     """Draw the first hotspots at each half-life, coloured by trend, with a tick where each was a week before."""
     with house_style():
         figure, axes = plt.subplots(1, len(rankings), figsize=(WIDTH, 1.2 + 0.27 * most), squeeze=False)
         for axis, (hours, ranking) in zip(axes.flat, sorted(rankings.items()), strict=True):
-            draw_ranking(axis, ranking.head(most), most)
+            draw_ranking(axis, ranking.head(most), most, dimensions.place)
             axis.set_title(f"half-life {hours:g} h", loc="left")
         figure.supxlabel("risk left, risk points", fontsize="medium")
-        figure.supylabel("hotspot", fontsize="medium")
+        figure.supylabel(dimensions.word(dimensions.place), fontsize="medium")
         tick = plt.Line2D([], [], color=INK, marker="|", ls="", ms=10, mew=1.5, label="a week before")
         named = {"rising": "rising", "falling": "falling", "steady": f"within {STEADY:.0%} of the week before"}
         patches = [Patch(color=TREND_COLOURS[trend], label=label) for trend, label in named.items()]
@@ -121,13 +131,13 @@ def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12) -> Fi
     return finish_figure(figure)
 
 
-def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int) -> None:
+def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int, place: str) -> None:
     y = np.arange(len(ranking))
     risk, before = ranking["risk"].to_numpy(float), ranking["risk_week_before"].to_numpy(float)
     trends = [trend_of(*pair) for pair in zip(risk, before, strict=True)]
     axis.barh(y, risk, height=0.72, color=[TREND_COLOURS[trend] for trend in trends])
     axis.plot(before, y, "|", color=INK, ms=12, mew=1.5)
-    axis.set(yticks=y, yticklabels=[str(hotspot) for hotspot in ranking["hotspot_id"]])
+    axis.set(yticks=y, yticklabels=[short_name(hotspot) for hotspot in ranking[place]])
     axis.set_ylim(rows - 0.4, -0.6)
     axis.set_xlim(0, 1.3 * max([1.0, *risk, *before]))
     axis.tick_params(axis="y", length=0)
@@ -137,7 +147,11 @@ def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int) -> None:
 
 
 def history_figure(
-    history: Mapping[datetime, pd.DataFrame], half_life_hours: float, zone: ZoneInfo, most: int = 6
+    history: Mapping[datetime, pd.DataFrame],
+    half_life_hours: float,
+    zone: ZoneInfo,
+    most: int = 6,
+    dimensions: Dimensions = CITY,
 ) -> Figure:
     """Draw the risk of the first hotspots over a stretch of time, and how it would fade with nothing new.
 
@@ -147,8 +161,8 @@ def history_figure(
     moments = sorted(history)
     leaders = history[moments[-1]].head(most)
     wide = pd.DataFrame(
-        {moment: history[moment].set_index("hotspot_id")["risk"].astype(float) for moment in moments}
-    ).reindex(leaders["hotspot_id"])
+        {moment: history[moment].set_index(dimensions.place)["risk"].astype(float) for moment in moments}
+    ).reindex(leaders[dimensions.place])
     days = [float((moment - moments[-1]).total_seconds()) / 86_400 for moment in moments]
     ahead = np.linspace(0, max(2.0, min(7.0, 2 * half_life_hours / 24)), 60)
     with house_style():
@@ -159,7 +173,8 @@ def history_figure(
             now = float(risks.iloc[-1])
             axis.plot(days, risks, color=colour)
             axis.plot(ahead, now * np.exp2(-24 * ahead / half_life_hours), color=colour, ls=":")
-            heights.append((now * float(np.exp2(-24 * ahead[-1] / half_life_hours)), f"{hotspot}", colour))
+            left = now * float(np.exp2(-24 * ahead[-1] / half_life_hours))
+            heights.append((left, short_name(name_key(dimensions.place, hotspot, dimensions)), colour))
         label_ends(axis, float(ahead[-1]), heights)
         axis.axvline(0, color=MUTED, lw=1)
         axis.set(
@@ -179,7 +194,7 @@ def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) ->
     for height, name, colour in sorted(heights):
         reached = max(height, reached + gap)
         axis.annotate(
-            f"hotspot {name}",
+            name,
             (end, reached),
             xytext=(5, 0),
             textcoords="offset points",
@@ -189,19 +204,22 @@ def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) ->
         )
 
 
-def emerging_table(cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, most: int = 10) -> Page:
+def emerging_table(
+    cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, most: int = 10, dimensions: Dimensions = CITY
+) -> Page:
     """Rows per cell whose risk most exceeds its own of the weeks before, by the hotspot nearest to it.
 
-    In: `presentation.emerging_threats`; ``hotspot_id, latitude, longitude`` (degrees) of the hotspots.
+    In: `presentation.emerging_threats`; the places with their ``latitude, longitude`` (degrees), empty where they
+    are not known.
     """
     if cells.empty:
         return lines_page(["No cell has more risk than the weeks before would predict, or there is no week before."])
-    some = cells.head(most)
+    some, place = cells.head(most), dimensions.place
     last = pd.to_datetime(some["last_event"]).dt.tz_convert(zone.key)
     points = zip(some["latitude"].astype(float), some["longitude"].astype(float), strict=True)
     table = pd.DataFrame(
         {
-            "nearest hotspot": [nearest_place(point, places) for point in points],
+            f"nearest {dimensions.word(place)}": [nearest_place(point, places, place) for point in points],
             **{name: some[name].astype(float).round(2) for name in ("risk", "expected", "surprise")},
             "weeks compared": some["weeks"].astype("int64"),
             "incidents in 7 days": some["events"].astype("int64"),
@@ -212,12 +230,14 @@ def emerging_table(cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, mo
     return table_page(table)
 
 
-def nearest_place(point: tuple[float, float], places: pd.DataFrame) -> str:
+def nearest_place(point: tuple[float, float], places: pd.DataFrame, column: str) -> str:
     """Name the hotspot nearest to a point (degrees), and how far it is as the crow flies: ``702, 524 m``."""
+    if places.empty:
+        return "–"
     known = places.dropna(subset=["latitude", "longitude"])
     positions = zip(known["latitude"].astype(float), known["longitude"].astype(float), strict=True)
     metres = [h3.great_circle_distance(point, position, unit="m") for position in positions]
     if not metres:
         return "–"
     nearest = int(np.argmin(metres))
-    return f"{known['hotspot_id'].iloc[nearest]}, {metres[nearest]:.0f} m"
+    return f"{known[column].iloc[nearest]}, {metres[nearest]:.0f} m"

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from sentinel_etl.audit.checks import failures_first
-from sentinel_etl.config.fact_table import SHOWN_COLUMNS
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.render import render_macro
+from sentinel_etl.report.sections import needs
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
@@ -142,27 +142,37 @@ def audit_table(result: RunResult) -> Page:
 
 def preview_table(result: RunResult, zone: ZoneInfo) -> Page:
     """The earliest event of each type, on the city's clocks, without personal data."""
-    return events_page(result.preview.drop(columns="event_type", errors="ignore"), zone)
+    return events_page(result, result.preview, zone)
 
 
+@needs("base_risk_score")
 def riskiest_table(result: RunResult, zone: ZoneInfo) -> Page:
     """The ten events with the highest scores, and the weights that made them; without personal data."""
-    return events_page(result.riskiest.drop(columns="event_type", errors="ignore"), zone)
+    return events_page(result, result.riskiest, zone)
 
 
-def events_page(rows: pd.DataFrame, zone: ZoneInfo) -> Page:
+def events_page(result: RunResult, rows: pd.DataFrame, zone: ZoneInfo) -> Page:
     """Show fact rows for people: only the columns that may be shown, times on the city's clocks."""
-    table = rows[[name for name in SHOWN_COLUMNS if name in rows.columns]].copy()
+    table = rows[[name for name in result.shown if name in rows.columns and name != "event_type"]].copy()
     table["event_timestamp"] = pd.to_datetime(rows["event_timestamp"], utc=True).dt.tz_convert(zone.key)
     table["event_timestamp"] = table["event_timestamp"].dt.strftime("%d %b %H:%M:%S")
-    for name in table.columns.intersection(["station_id", "hotspot_id"]):
-        table[name] = table[name].astype("Int64").astype("string")
-    for name in table.columns.intersection(["latitude", "longitude"]):
-        table[name] = table[name].astype("Float64").round(4).astype("string")
+    dimensions = result.dimensions
+    for name in table.columns.intersection([dimensions.station, dimensions.place]):
+        table[name] = write_key(table[name])
+    for name in table.columns.intersection([dimensions.latitude, dimensions.longitude]):
+        table[name] = pd.to_numeric(table[name], errors="coerce").astype("Float64").round(4).astype("string")
     if "risk_reasons" in table.columns:
         table["risk_reasons"] = table["risk_reasons"].map(lambda reasons: "; ".join(reasons) or "none")
     table.index = pd.Index(table.pop("event_id"), name=None)
     return table_page(table)
+
+
+def write_key(values: pd.Series) -> pd.Series:
+    """Write what tells places apart: a number without thousands and decimals, whatever else there is as it stands."""
+    whole = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if whole and not (values.dropna() % 1 != 0).any():
+        values = values.astype("Int64") if values.isna().any() or values.dtype.kind == "f" else values
+    return values.astype("string")
 
 
 def timings_table(result: RunResult) -> Page:

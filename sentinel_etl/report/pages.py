@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.render import render_macro
 
-__all__ = ["Page", "lines_page", "show_value", "table_page"]
+__all__ = ["Page", "lines_page", "name_key", "short_name", "show_value", "table_page", "with_note"]
 
 # Tuples, not unions made anew for each of a table's cells.
 AS_WRITTEN = (str, bool, np.bool_)
@@ -57,6 +58,24 @@ def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
 def lines_page(lines: Sequence[str], *, large: bool = False) -> Page:
     """Show lines of text, one below the other."""
     return Page(render_macro("large_lines" if large else "text_lines", lines=lines), "\n".join(lines))
+
+
+def short_name(name: object, most: int = 24) -> str:
+    """Shorten a name so that a figure has room beside it."""
+    text = str(name)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def with_note(page: Page, note: str) -> Page:
+    """Put a line of text below a page; an empty one is none."""
+    return Page(render_macro("stacked", pages=[page, lines_page([note])]), f"{page}\n{note}") if note else page
+
+
+def name_key(column: str, key: object, dimensions: Dimensions = CITY) -> str:
+    """Write what a dimension tells apart: a number with what it is the number of, ``station 3``; a name as it is."""
+    if isinstance(key, bool | np.bool_) or not isinstance(key, (*WHOLE_NUMBERS, *FRACTIONS)):
+        return str(key)
+    return f"{dimensions.word(column)} {int(key) if float(key).is_integer() else key}"
 
 
 def show_value(value: object) -> str:

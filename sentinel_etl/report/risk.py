@@ -1,4 +1,8 @@
-"""Risk scores against the nights before, by event type or by station: a table and figures."""
+"""Risk scores against the nights before, by event type or by station: a table and figures.
+
+``by`` is a column of `Measures.scores`.
+A station may be anything, of which there may be thousands: shown are those with the most events.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import RISK_GATES, shifted
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import (
     BEFORE,
     INK,
@@ -21,25 +26,37 @@ from sentinel_etl.report.figure_style import (
     finish_figure,
     label_panels,
 )
-from sentinel_etl.report.pages import Page, table_page
+from sentinel_etl.report.pages import Page, table_page, with_note
+from sentinel_etl.report.sections import needs
 
 __all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 
 SCORE_BAND = 5.0  # width of a histogram's bar, risk points
+MOST_ROWS, MOST_PANELS = 40, 24  # of stations and types, those with the most events: a page of each
 
 
+@needs("base_risk_score")
 def risk_table(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Page:
     """Scores per event type (or station), this window against the nights before, and how far they have moved.
 
     In: `Measures.scores`, twice. PSI is the population stability index, KS the Kolmogorov–Smirnov
     statistic: see `sentinel_etl.drift`. Flagged are the rows that the gate warns of.
     """
-    now, past = summarise(scores, by), summarise(before, by)
+    some = busiest(scores, by, MOST_ROWS)
+    now, past = summarise(scores[scores[by].isin(some)], by), summarise(before[before[by].isin(some)], by)
     table = now.join(past["mean"].rename("mean before"), how="left")
     table["change"] = table["mean"] - table["mean before"]
-    drift = drift_table(scores, before, by)
+    drift = drift_table(scores[scores[by].isin(some)], before, by)
     table = table.join(drift[["PSI", "KS"]], how="left")
-    return table_page(table, shifted(drift, RISK_GATES[by]))
+    gate = RISK_GATES["event_type" if by == "event_type" else "station"]
+    page, rest = table_page(table, shifted(drift, gate)), scores[by].nunique() - len(some)
+    return with_note(page, f"and {rest:,} more, with fewer events" if rest else "")
+
+
+def busiest(scores: pd.DataFrame, by: str, most: int) -> list[object]:
+    """Pick the values that the most events have, ties in order of the value."""
+    events = scores.groupby(by)["events"].sum()
+    return list(events.iloc[np.argsort(-events.to_numpy(float), kind="stable")].index[:most])
 
 
 def summarise(scores: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -61,9 +78,12 @@ def quantile(values: pd.Series, share: float) -> float:
     return float(values.index[int(np.searchsorted(values.cumsum(), share * values.sum()))])
 
 
-def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+@needs("base_risk_score")
+def risk_histogram_figure(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", dimensions: Dimensions = CITY
+) -> Figure:
     """Draw the share of events in each score band, this window against the nights before."""
-    figure, axes = draw_grid(scores, before, by)
+    figure, axes = draw_grid(scores, before, by, dimensions)
     edges = np.arange(0, highest_score(scores, before) + 2 * SCORE_BAND, SCORE_BAND)
     for name, axis in axes.items():
         for frame, colour, label, filled in (
@@ -75,7 +95,7 @@ def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = 
                 continue
             shares, _ = np.histogram(group["base_risk_score"], edges, weights=group["events"])
             axis.stairs(100 * shares / shares.sum(), edges, fill=filled, color=colour, alpha=0.85, label=label, lw=1.5)
-        if by == "station_id":  # where most events are of types without risk, and the tail is what matters
+        if by != "event_type":  # where most events are of types without risk, and the tail is what matters
             axis.set_yscale("log")
             axis.set_ylim(0.03, 150)
             axis.yaxis.set_major_formatter("{x:g}")
@@ -86,9 +106,12 @@ def risk_histogram_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = 
     return finish_figure(figure)
 
 
-def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+@needs("base_risk_score")
+def risk_ecdf_figure(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", dimensions: Dimensions = CITY
+) -> Figure:
     """Draw the cumulative share of events up to each score, this window against the nights before."""
-    figure, axes = draw_grid(scores, before, by)
+    figure, axes = draw_grid(scores, before, by, dimensions)
     end = highest_score(scores, before) * 1.05
     for name, axis in axes.items():
         for frame, colour, label in ((before, BEFORE, "nights before"), (scores, TONIGHT, "this window")):
@@ -102,7 +125,10 @@ def risk_ecdf_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "even
     return finish_figure(figure)
 
 
-def risk_box_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type") -> Figure:
+@needs("base_risk_score")
+def risk_box_figure(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", dimensions: Dimensions = CITY
+) -> Figure:
     """Draw a box for this window above one for the nights before: quartiles, 5 to 95 %, and the highest score."""
     names = varied(scores, before, by)
     figure, axis = draw_plain(WIDTH, 1.1 + 0.45 * len(names))
@@ -123,7 +149,7 @@ def risk_box_figure(scores: pd.DataFrame, before: pd.DataFrame, by: str = "event
                     capprops={"color": INK, "linewidth": 0.8},
                     flierprops={"marker": ".", "markersize": 5, "markerfacecolor": colour, "markeredgecolor": colour},
                 )
-    axis.set_yticks(range(len(names)), [f"station {name}" if by == "station_id" else name for name in names])
+    axis.set_yticks(range(len(names)), [name_value(by, name, dimensions) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_xlabel("score, risk points; box: quartiles, line: median, whiskers: 5 % to 95 %, dot: highest")
     axis.grid(axis="x")
@@ -144,15 +170,27 @@ def highest_score(scores: pd.DataFrame, before: pd.DataFrame) -> float:
 
 
 def varied(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> list[str]:
-    """List the event types or stations that have more than one score: the others have no shape to draw."""
-    variety = pd.concat([scores, before]).groupby(by)["base_risk_score"].nunique()
-    return [str(name) for name in variety[variety > 1].index]
+    """List the event types or stations that have more than one score, those with the most events of them.
+
+    The others have no shape to draw.
+    """
+    both = pd.concat([scores, before])
+    variety = both.groupby(by)["base_risk_score"].nunique()
+    names = variety[variety > 1].index
+    some = set(busiest(both[both[by].isin(names)], by, MOST_PANELS))
+    return [str(name) for name in names if name in some]
 
 
-def draw_grid(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> tuple[Figure, dict[str, Axes]]:
+def draw_grid(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str, dimensions: Dimensions
+) -> tuple[Figure, dict[str, Axes]]:
     names = varied(scores, before, by)
     figure, axes = draw_panels(names, columns=3 if by == "event_type" else 4, sharex=True, sharey=True, height=2.2)
-    if by == "station_id":
-        for name, axis in axes.items():
-            axis.set_title(f"station {name}", loc="left", fontsize="medium")
+    for name, axis in axes.items():
+        axis.set_title(name_value(by, name, dimensions), loc="left", fontsize="medium" if by != "event_type" else None)
     return figure, axes
+
+
+def name_value(by: str, name: str, dimensions: Dimensions) -> str:
+    """Write a number with what it is the number of: ``station 3``; a name stands for itself."""
+    return f"{dimensions.word(by)} {name}" if name.lstrip("-").isdecimal() else name

@@ -26,7 +26,7 @@ from sentinel_etl.ledger.commands import query_command, redo_command
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.report.figure_style import FAILED, VERDICT_COLOURS
 from sentinel_etl.report.nightly import counts_table, null_changes
-from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page, with_note
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import PHASES
@@ -177,6 +177,8 @@ def nulls_page(result: RunResult) -> Page:
 
 def risk_page(result: RunResult) -> Page:
     """Show the event types whose risk scores have moved most, by population stability index."""
+    if "base_risk_score" not in result.tonight.scores.columns:
+        return titled("Most shifted risk", "no scores")
     drift = drift_table(result.tonight.scores, result.before.scores)
     rows = drift.sort_values("PSI", ascending=False, kind="stable")[:SHORT_LIST]
     table = table_page(rows[["events", "PSI", "KS"]], shifted(drift))
@@ -232,10 +234,6 @@ def banner(line: str, colour: str, lines: list[str]) -> Page:
 
 def titled(title: str, content: Page | str) -> Page:
     return Page(render_macro("titled", title=title, content=content), f"{title}\n{content}")
-
-
-def with_note(page: Page, note: str) -> Page:
-    return Page(render_macro("stacked", pages=[page, lines_page([note])]), f"{page}\n{note}") if note else page
 
 
 def beside(main: Page, others: list[Page]) -> Page:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report.figure_style import (
     BEFORE,
@@ -27,7 +28,7 @@ from sentinel_etl.report.figure_style import (
     house_style,
     label_panels,
 )
-from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.transform.what_if import changed_weights, has_value
 
 __all__ = [
@@ -167,7 +168,7 @@ def describe_move(before: int, after: int) -> str:
     return "=" if before == after else f"{'▲' if after < before else '▼'} {abs(before - after)}"
 
 
-def rank_table(ranks: pd.DataFrame, most: int = 8) -> Page:
+def rank_table(ranks: pd.DataFrame, most: int = 8, dimensions: Dimensions = CITY) -> Page:
     """Rows that move furthest in the ranking, then those with the most points: rank and points of both."""
     distance = (ranks["rank_before"] - ranks["rank_after"]).abs()
     order = np.lexsort((ranks["rank_after"], -distance))[:most]
@@ -181,7 +182,7 @@ def rank_table(ranks: pd.DataFrame, most: int = 8) -> Page:
             "would be": some["points_after"].round(2),
         }
     )
-    table.index = [f"{str(ranks.index.name).removesuffix('_id')} {key}" for key in some.index]
+    table.index = [name_key(str(ranks.index.name), key, dimensions) for key in some.index]
     return table_page(table)
 
 
@@ -205,7 +206,7 @@ def draw_ranks(axis: Axes, ranks: pd.DataFrame, rows: int) -> None:
     axis.hlines(y, ranks["points_before"], ranks["points_after"], color=MUTED, lw=1.5, zorder=1)
     axis.plot(ranks["points_before"], y, "o", color="white", mec=BEFORE, mew=2, ms=7, label=BEFORE_LABEL)
     axis.plot(ranks["points_after"], y, "o", color=TONIGHT, ms=7, label=AFTER_LABEL)
-    axis.set(yticks=y, yticklabels=[f"{n + 1}.  {key}" for n, key in enumerate(ranks.index)])
+    axis.set(yticks=y, yticklabels=[f"{n + 1}.  {short_name(key)}" for n, key in enumerate(ranks.index)])
     axis.set_ylim(rows - 0.4, -0.6)
     axis.set_xlim(0, 1.12 * max([1.0, *ranks["points_before"], *ranks["points_after"]]))
     axis.tick_params(axis="y", length=0)

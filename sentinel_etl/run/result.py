@@ -14,6 +14,7 @@ import pandas as pd
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.checks import Check, describe_checks
 from sentinel_etl.audit.history import Measures
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
 from sentinel_etl.ledger.presence import NightRows
@@ -54,6 +55,7 @@ class RunResult:
                  in the source since they were loaded
     ``moved``    event_type, shift_date, rows (int64) of other nights that go, because their event is in
                  this window now
+    ``dimensions`` what the pipeline calls its own; ``shown``: the columns that may be shown of a row
     ``changes``  what is staged against what readers saw before the run; None: they saw nothing of the window
     """
 
@@ -81,6 +83,8 @@ class RunResult:
     )
     moved: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", shift_date="object", rows="int64"))
     changes: Changes | None = None
+    dimensions: Dimensions = CITY
+    shown: tuple[str, ...] = ()
 
     @property
     def published(self) -> bool:
@@ -151,4 +155,6 @@ def make_result(
         zone=pipeline.zone,
         versions=versions,
         limited=job.limited,
+        dimensions=pipeline.breakdown,
+        shown=pipeline.shown_columns,
     )

@@ -100,7 +100,7 @@ def run_recorded(job: Job) -> RunResult:
     context, warehouse = job.context, job.context.warehouse
     require_source(job.event_types.values(), context.source)
     with withdraw_unused(job):
-        prepare_tables(warehouse, job.fact_table, context.pipeline.zone)
+        prepare_tables(warehouse, job.fact_table, context.pipeline.zone, context.pipeline.breakdown)
         record_run(job.record, warehouse)
         try:
             result = execute(job)

@@ -103,10 +103,14 @@ class Judged:
 def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
     """Check the staged rows, and read from them what the report shows; ``late`` waits for `look_back`. Reads only."""
     context, table, facts = job.context, staged.table, job.fact_table
-    warehouse, settings, limits = context.warehouse, context.settings, context.pipeline.gate_limits
+    warehouse, settings = context.warehouse, context.settings
+    limits, dimensions = context.pipeline.gate_limits, context.pipeline.breakdown
     with job.clock.measure("audit"):
         measuring = background(
-            lambda: (measure_rows(table, warehouse), measure_before(job.first_night, facts, warehouse))
+            lambda: (
+                measure_rows(table, warehouse, dimensions=dimensions),
+                measure_before(job.first_night, facts, warehouse, dimensions=dimensions),
+            )
         )
         looked_at = last_switch(facts, warehouse)
         looking = background(lambda: look_elsewhere(job, table))
@@ -134,7 +138,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         others, late_rows = looking(), late()
         checks += [check_one_night(others, job.event_types), check_moved(others)]
         # Part of a night, or several, cannot be compared with whole nights.
-        checks += judge_history(before, tonight, limits) if job.is_one_night and not job.limited else []
+        checks += judge_history(before, tonight, limits, dimensions) if job.is_one_night and not job.limited else []
         checks += [check_late(late_rows, settings.lookback_nights, limits)] if settings.lookback_nights else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
@@ -142,7 +146,7 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
             before=before,
             late=late_rows,
             preview=preview,
-            riskiest=read_riskiest(table, warehouse),
+            riskiest=read_riskiest(table, warehouse, context.pipeline.shown_columns),
             staged=count_warehouse(table, job.window, job.names, warehouse),
             others=others,
             looked_at=looked_at,
@@ -169,9 +173,19 @@ def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
     """Give the failed checks their first rows and the query that shows more."""
     types = job.names if job.limited else []
     past_from = str(job.first_night - timedelta(days=HISTORY_NIGHTS))
-    refused = staged.rejected.staging
+    refused, pipeline = staged.rejected.staging, job.context.pipeline
     now, published = (
-        Scene(rows, job.fact_table, job.window, types, str(job.first_night), past_from, rejected)
+        Scene(
+            rows,
+            job.fact_table,
+            job.window,
+            types,
+            str(job.first_night),
+            past_from,
+            rejected,
+            pipeline.shown_columns,
+            pipeline.breakdown,
+        )
         for rows, rejected in (
             (staged.table, refused),
             (job.fact_table, None if refused is None else job.rejected_table),

@@ -8,6 +8,7 @@ no score in the warehouse is touched.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -22,10 +23,10 @@ from sentinel_etl.config.risk_weights import (
     weight_columns,
     weighted_columns,
 )
-from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.errors import ConfigurationError, NothingThere
 from sentinel_etl.transform.risk import score_events
 
-__all__ = ["change_weights", "changed_weights", "compare_scores", "has_value"]
+__all__ = ["change_weights", "changed_weights", "compare_scores", "has_value", "suggest_changes"]
 
 
 def change_weights(
@@ -57,6 +58,28 @@ def change_weights(
 def columns_of(weights: dict[str, Any], place: WeightedColumn) -> dict[str, Any]:
     """Find where a column's weights stand: among those of every type, or those of its own."""
     return weights.setdefault(place.event_type, {}) if place.event_type else weights
+
+
+def suggest_changes(weights: RiskWeights) -> dict[str, Any]:
+    """Make changes to begin with: twice the heaviest weight, and nothing for the lightest that counts.
+
+    Raises:
+        NothingThere: there is no weight above 0.
+    """
+    counting = [
+        (float(weight), place, value)
+        for place in weighted_columns(weights)
+        for value, weight in place.values.items()
+        if weight > 0
+    ]
+    if not counting:
+        raise NothingThere("What if the weights were others: the pipeline has none; give some in `weight_changes`")
+    # Of equal ones the first is taken.
+    lightest, heaviest = min(counting, key=itemgetter(0)), max(counting, key=itemgetter(0))
+    changes: dict[str, Any] = {}
+    for (_, place, value), weight in ((lightest, 0.0), (heaviest, 2 * heaviest[0])):
+        columns_of(changes, place).setdefault(place.column, {})[value] = weight
+    return changes
 
 
 def read_changes(changes: Mapping[Any, Any] | str) -> Any:

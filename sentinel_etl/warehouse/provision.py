@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, bindparam, text
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.warehouse.catalog import read_definition
 from sentinel_etl.warehouse.ddl import (
     cluster_of,
@@ -40,7 +41,7 @@ CATALOG = text(
 ).bindparams(bindparam("names", expanding=True))
 
 
-def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo) -> None:
+def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo, dimensions: Dimensions = CITY) -> None:
     """Make every table of the engine's ready: the fact table with all of its own, the rejected table, the ledger.
 
     What a command needs before it reads or writes any of them; it costs, and leaves, what `prepare_fact_table` does.
@@ -50,13 +51,15 @@ def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo) -> None
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses a statement.
     """
-    prepare_fact_table(warehouse, fact_table, zone)
+    prepare_fact_table(warehouse, fact_table, zone, dimensions)
     for table in (build_rejected(fact_table), build_ledger(cluster_of(fact_table))):
         create_table(warehouse, table)
         make_durable(warehouse, table, read_definition(warehouse, storage_name(table)))
 
 
-def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CITY_ZONE) -> None:
+def prepare_fact_table(
+    warehouse: Engine, fact_table: Table, zone: ZoneInfo = CITY_ZONE, dimensions: Dimensions = CITY
+) -> None:
     """Create the fact table, its projections and its views, where they are not there as they should be.
 
     Where nothing is to do, this costs a look at the server's catalog. Each statement is done in whole
@@ -70,8 +73,8 @@ def prepare_fact_table(warehouse: Engine, fact_table: Table, zone: ZoneInfo = CI
     create_table(warehouse, fact_table)
     definition = read_definition(warehouse, storage_name(fact_table))
     make_durable(warehouse, fact_table, definition)
-    add_projections(warehouse, fact_table, definition)
-    create_views(warehouse, fact_table, zone)
+    add_projections(warehouse, fact_table, definition, dimensions)
+    create_views(warehouse, fact_table, zone, dimensions)
 
 
 def make_durable(warehouse: Engine, table: Table, definition: str) -> None:
@@ -87,7 +90,7 @@ def make_durable(warehouse: Engine, table: Table, definition: str) -> None:
         run_statement(warehouse, statement, repeatable=True)
 
 
-def add_projections(warehouse: Engine, table: Table, definition: str = "") -> list[str]:
+def add_projections(warehouse: Engine, table: Table, definition: str = "", dimensions: Dimensions = CITY) -> list[str]:
     """Give the table the projections that its definition lacks, and name them; an empty one is read from the server.
 
     One ALTER of the table's definition: it rewrites no rows and is done in whole or not at all, so
@@ -101,13 +104,15 @@ def add_projections(warehouse: Engine, table: Table, definition: str = "") -> li
     """
     definition = definition or read_definition(warehouse, storage_name(table))
     present = re.findall(r"\bPROJECTION [`\"]?(\w+)", definition)
-    added, statement = projection_statement(table, present)
+    added, statement = projection_statement(table, present, dimensions)
     if added:
         run_statement(warehouse, statement)
     return added
 
 
-def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) -> list[str]:
+def create_views(
+    warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE, dimensions: Dimensions = CITY
+) -> list[str]:
     """Create the parameterized views that the fact table has the columns for, and name those made now.
 
     Any ClickHouse client can then ask, every parameter given::
@@ -122,11 +127,11 @@ def create_views(warehouse: Engine, table: Table, zone: ZoneInfo = CITY_ZONE) ->
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses a statement.
     """
-    names = readable_views(table)
+    names = readable_views(table, dimensions)
     existing = look_up(warehouse, names) if names else {}
     made = {}
     for name in names:
-        select = view_statement(name, table, Terms(zone))
+        select = view_statement(name, table, Terms(zone), dimensions)
         comment = mark_of(name, table) + sha256(select.encode()).hexdigest()[:12]
         standing = existing.get(name)
         ours = standing is not None and standing.is_view_of(name, table)

@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 
 from clickhouse_sqlalchemy import Table
 
+from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.decay import NEGLIGIBLE_HALF_LIVES
+from sentinel_etl.warehouse.key_columns import key_columns
 from sentinel_etl.warehouse.projections import (
     CELL_RESOLUTION,
     HOTSPOT_NIGHTS,
@@ -87,8 +89,8 @@ class Terms:
         return names
 
 
-# The projection that has each view's whole nights. It tells, too, which fact columns the view reads: the cut
-# nights are summed from those of which the projection is made.
+# The projection that has each view's whole nights. It tells, too, what the view needs of the fact table: the cut
+# nights are summed from the columns of which the projection is made.
 VIEWS: dict[str, Projection] = {
     "hotspot_risk": HOTSPOT_NIGHTS,
     "station_activity": STATION_NIGHTS,
@@ -98,12 +100,13 @@ VIEWS: dict[str, Projection] = {
 }
 
 
-def view_statement(name: str, fact_table: Table, terms: Terms | None = None) -> str:
+def view_statement(name: str, fact_table: Table, terms: Terms | None = None, dimensions: Dimensions = CITY) -> str:
     """Write the SELECT of a view, with ClickHouse's own ``{name:Type}`` parameters for what is not known."""
     return render_sql(
         "sentinel_etl.warehouse",
         f"views/{name}",
         table=quote_identifier(fact_table.name),
+        **key_columns(fact_table, dimensions),
         **(terms or Terms()).named(),
         night_starts=NIGHT_STARTS.hour,
         negligible_half_lives=NEGLIGIBLE_HALF_LIVES,
@@ -114,6 +117,6 @@ def view_statement(name: str, fact_table: Table, terms: Terms | None = None) -> 
     )
 
 
-def readable_views(fact_table: Table) -> list[str]:
+def readable_views(fact_table: Table, dimensions: Dimensions = CITY) -> list[str]:
     """Name the views that the fact table has the columns for."""
-    return [name for name, projection in VIEWS.items() if projection.reads <= set(fact_table.columns.keys())]
+    return [name for name, projection in VIEWS.items() if not projection.find_unfit(fact_table, dimensions)]

@@ -12,6 +12,7 @@ EXIT_CODES = {
     "SentinelError": 1,
     "ConfigurationError": 2,
     "WindowError": 2,
+    "NothingThere": 2,
     "SchemaMismatch": 2,
     "SourceUnreachable": 3,
     "WarehouseUnreachable": 4,

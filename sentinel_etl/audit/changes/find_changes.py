@@ -19,7 +19,8 @@ from sentinel_etl.audit.changes.statements import (
     select_events,
     split_keys,
 )
-from sentinel_etl.config.fact_table import SHOWN_COLUMNS
+from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.config.fact_table import shown_columns
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.rows import count_rows
 
@@ -41,6 +42,7 @@ def find_changes(
     *,
     hidden: Collection[str] = (),
     hidden_keys: Collection[str] = (),
+    dimensions: Dimensions = CITY,
 ) -> Changes:
     """Find the events that were added, removed and changed between two sets of fact rows.
 
@@ -59,7 +61,8 @@ def find_changes(
         for share in split_keys(int(changed["changed"].sum()), EVENTS_AT_A_TIME)
         if len(changed)
     ]
-    examples = read_examples(sides, choose_examples(counted), hidden, hidden_keys, warehouse)
+    shown = shown_columns(sides.columns, dimensions, hidden)
+    examples = read_examples(sides, choose_examples(counted), shown, hidden_keys, warehouse)
     return Changes(counts, sum_columns(by_column, sides.columns), examples)
 
 
@@ -84,14 +87,13 @@ def in_turn(lists: Iterable[Sequence[Any]]) -> Iterator[Any]:
 def read_examples(
     sides: Sides,
     chosen: Mapping[str, str],
-    hidden: Collection[str],
+    shown: Sequence[str],
     hidden_keys: Collection[str],
     warehouse: Engine,
 ) -> pd.DataFrame:
     """Read the chosen events: `Changes.examples`."""
     if not chosen:
         return tabulate_examples([])
-    shown = [name for name in sides.columns if name in SHOWN_COLUMNS and name not in hidden]
     found = query_df(warehouse, select_events(sides, list(chosen), shown))
     examples = []
     for event_id, change in chosen.items():

@@ -42,6 +42,7 @@ def find_rerun_changes(
         warehouse,
         hidden=pipeline.personal_columns,
         hidden_keys=sorted(pipeline.personal_keys),
+        dimensions=pipeline.breakdown,
     )
 
 

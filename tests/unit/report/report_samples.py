@@ -12,7 +12,9 @@ from run_results import run_result
 
 from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.audit.history import Measures
+from sentinel_etl.config.dimensions import Dimensions
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.result import empty
 from sentinel_etl.window import Window
 
@@ -78,6 +80,8 @@ RESULT = run_result(
     code_version="0.1.0",
     zone=KOLKATA,
     limited=False,
+    dimensions=Dimensions(),
+    shown=SENTINEL.shown_columns,
     versions={"sentinel-etl": "0.1.0", "Python": "3.11.7"},
     rejected=empty(event_type="str", reason="str", rows="int64"),
     late=empty(shift_date="object", event_type="str", source="int64", warehouse="int64"),

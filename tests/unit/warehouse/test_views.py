@@ -65,7 +65,7 @@ def test_what_a_projection_keeps_stands_to_the_letter_in_its_views(name: str) ->
     asked = squeeze(view_statement(name, FACT_TABLE, terms))
     asked = asked.replace("{half_life_hours:Float64}", repr(DEFAULT_HALF_LIFE_HOURS))
     asked = asked.replace(f"greatest({CELL_RESOLUTION}, {{resolution:UInt8}})", str(CELL_RESOLUTION))
-    kept = squeeze(VIEWS[name].definition.removeprefix("SELECT").partition("GROUP BY")[0])
+    kept = squeeze(VIEWS[name].define(FACT_TABLE).removeprefix("SELECT").partition("GROUP BY")[0])
     missing = {column for column in split_columns(kept) if column not in asked} - {"shift_date", "station_id"}
     # The heatmap alone asks for less than its projection has: risk that does not fade.
     assert {"exp2(" in column for column in missing} == ({True} if name == "incident_heatmap" else set())
@@ -89,7 +89,7 @@ def split_columns(columns: str) -> list[str]:
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_a_projection_groups_by_the_columns_it_begins_with(projection: object) -> None:
-    columns, _, keys = squeeze(projection.definition.removeprefix("SELECT")).partition("GROUP BY ")
+    columns, _, keys = squeeze(projection.define(FACT_TABLE).removeprefix("SELECT")).partition("GROUP BY ")
     kept = split_columns(columns)
     assert kept[: len(split_columns(keys))] == split_columns(keys)
     assert kept[len(split_columns(keys))] == "count()"
@@ -115,7 +115,7 @@ def test_a_value_is_written_as_clickhouse_reads_it(value: date | float | str, wr
 
 def test_a_name_that_a_template_needs_and_does_not_get_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="half_life_hours"):
-        render_sql("sentinel_etl.warehouse", "projections/hotspot_nights")
+        render_sql("sentinel_etl.warehouse", "projections/hotspot_nights", station=None, place="hotspot_id")
 
 
 def test_every_template_is_packaged() -> None:
