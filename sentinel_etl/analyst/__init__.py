@@ -5,11 +5,14 @@
     from sentinel_etl.analyst import query_df, presentation, explain_risk
 """
 
-from sentinel_etl.analyst import presentation
+from sentinel_etl.analyst import presentation, readings, tutorial
 from sentinel_etl.analyst.bench import (
+    choose_loaded_nights,
     choose_nights,
     count_nights,
     explain_risk,
+    fact_table_name,
+    open_sections,
     query_df,
     read_scores,
     sql_parameters,
@@ -17,12 +20,17 @@ from sentinel_etl.analyst.bench import (
 )
 
 __all__ = [
+    "choose_loaded_nights",
     "choose_nights",
     "count_nights",
     "explain_risk",
+    "fact_table_name",
+    "open_sections",
     "presentation",
     "query_df",
     "read_scores",
+    "readings",
     "sql_parameters",
     "try_weights",
+    "tutorial",
 ]

@@ -44,6 +44,7 @@ from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, parse_instant, shift_date_of
 
 __all__ = [
+    "choose_loaded_nights",
     "choose_nights",
     "count_nights",
     "explain_risk",
@@ -217,6 +218,15 @@ def count_nights(period: Window) -> int:
             f"as_of: expected events in {table.name} in {period.local(bench.pipeline.zone)}, found none there; its "
             f"nights are {span_text}. Give another as_of, or load the nights with `sentinel-etl backfill`"
         )
+
+
+def choose_loaded_nights(as_of: str = "", nights: int = 28) -> tuple[Window, int]:
+    """Make the window of `choose_nights`, and count its nights that have events.
+
+    Raises: as `choose_nights` and `count_nights`.
+    """
+    period = choose_nights(as_of, nights)
+    return period, count_nights(period)
 
 
 def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[bool]:

@@ -15,12 +15,14 @@ from sqlalchemy import DateTime, Engine, Interval, Text, and_, cast, func, liter
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.extract.statements import night_of, select_events
 from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.source.snapshot import open_snapshot
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.types import is_nullable
 from sentinel_etl.window import NIGHT_STARTS, Window
@@ -70,14 +72,22 @@ def compare_counts(window: Window, pipeline: Pipeline, source: Engine, warehouse
         statements = (count_by_night(kind, window, pipeline) for kind in pipeline.event_types.values())
         counted = snapshot.read_whole(union_all(*statements)).to_pandas()
     keys = [table.c.shift_date, table.c.event_type]
-    stored = query_df(
-        warehouse,
-        select(*keys, func.count().label("warehouse")).where(nights_of(table, nights)).group_by(*keys),
-    )
-    sides = [frame.assign(shift_date=pd.to_datetime(frame["shift_date"]).dt.date) for frame in (counted, stored)]
-    both = sides[0].merge(sides[1].astype({"event_type": "str"}), how="outer", on=["shift_date", "event_type"])
+    held = select(*keys, func.count().label("warehouse")).where(nights_of(table, nights)).group_by(*keys)
+    stored = query_df(warehouse, held) if has_table(warehouse, table.name) else counted.iloc[:0]
+    sides = (tabulate_counts(counted, "source"), tabulate_counts(stored, "warehouse"))
+    both = sides[0].merge(sides[1], how="outer", on=["shift_date", "event_type"])
     both[["source", "warehouse"]] = both[["source", "warehouse"]].fillna(0).astype("int64")
     return both.sort_values(["shift_date", "event_type"], ignore_index=True)
+
+
+def tabulate_counts(counted: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Give one side's counts in types of our own: a side without rows has none to tell."""
+    nights = [pd.Timestamp(str(night)).date() for night in counted["shift_date"]]
+    table = {
+        "shift_date": pd.Series(nights, dtype=object),
+        "event_type": pd.Series(list(counted["event_type"]), dtype="str"),
+    }
+    return pd.DataFrame({**table, side: pd.Series(list(counted[side]) if len(counted) else [], dtype="int64")})
 
 
 def count_by_night(kind: EventType, window: Window, pipeline: Pipeline) -> Any:
@@ -93,13 +103,22 @@ def measure_nulls(window: Window, pipeline: Pipeline, warehouse: Engine) -> pd.D
     """Measure each night's share of NULLs in each column that may be NULL, over all its events.
 
     Out: a row per night (index: date), a column per column of the fact table, shares from 0 to 1.
+
+    Raises:
+        NothingThere: no such night is loaded, or no column may be NULL.
     """
     table = pipeline.fact_table
     nullable = [column for column in table.columns if is_nullable(column)]
+    if not nullable:
+        raise NothingThere(f"What is unknown: left out, {table.name} has no column that may be NULL")
+    if not has_table(warehouse, table.name):
+        raise NothingThere(f"What is unknown: left out, no night of {table.name} is loaded")
     night = table.c.shift_date
     shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
     some = nights_of(table, window.shift_dates(pipeline.zone))
     frame = query_df(warehouse, select(night, *shares).where(some).group_by(night).order_by(night))
+    if frame.empty:
+        raise NothingThere(f"What is unknown: left out, none of these nights of {table.name} is loaded")
     wide = frame.assign(shift_date=pd.to_datetime(frame["shift_date"]).dt.date).set_index("shift_date")
     return pd.DataFrame(wide.astype("float64"))
 
@@ -111,7 +130,7 @@ def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: s
     type's events received after their night's 06:00, which a run at 06:00 could not see. A type whose
     table has no column ``received`` has no rows.
     """
-    kinds = [kind for kind in pipeline.event_types.values() if received in kind.table.columns]
+    kinds = [kind for kind in pipeline.event_types.values() if has_arrivals(kind, received)]
     if not kinds:
         return pd.DataFrame(columns=["event_type", "lag", "events", "after_night"])
     with open_snapshot(source) as snapshot:
@@ -123,6 +142,11 @@ def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: s
     tall = counts.reset_index().melt("event_type", var_name="lag", value_name="events")
     tall["after_night"] = tall["event_type"].map(wide["after_night"])
     return pd.DataFrame(tall.astype({"event_type": "str", "lag": "str", "events": "int64", "after_night": "int64"}))
+
+
+def has_arrivals(kind: EventType, received: str) -> bool:
+    """Tell whether the type's table says when a row arrived."""
+    return received in kind.table.columns and isinstance(kind.table.columns[received].type, DateTime)
 
 
 def count_lags(kind: EventType, window: Window, pipeline: Pipeline, received: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Float, Integer, func, select
@@ -78,7 +79,8 @@ def locate(period: Window, role: str, within: str = "") -> pd.DataFrame:
         key, *degrees = (table.c[roles[name]] for name in (role, "latitude", "longitude"))
         north, east = (func.toFloat64(each, type_=Float) for each in degrees)
         reported = in_period(table, period, zone) & func.isNotNull(key)
-        keys, known = [key], [reported]
+        keys: list[Any] = [key]
+        known: list[Any] = [reported]
         if within in roles:
             keys, known = [key, table.c[roles[within]]], [reported, *map(func.isNotNull, degrees)]
             north, east = (func.argMin(each, table.c.event_timestamp) for each in (north, east))

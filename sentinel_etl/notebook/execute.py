@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, erro
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.ledger import attach_report, read_runs
+from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
 from sentinel_etl.notebook.index import refresh_index
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import post_verdict
-from sentinel_etl.notebook.page import archive_notebook
+from sentinel_etl.notebook.page import archive_notebook, failed_sections
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
@@ -34,6 +37,9 @@ from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
 __all__ = ["run_notebook"]
+
+
+log = logging.getLogger(__name__)
 
 
 # What passes between this process and the kernel is encrypted: other users share the loopback. Its
@@ -51,7 +57,8 @@ KERNEL_CONFIG = Config(
 class Plan:
     """A notebook about to be executed: the parameters as they are settled, and where its report will be.
 
-    ``recorded``: whether it takes a run id, so that a run of it has a row in the ledger.
+    ``recorded``: whether it takes a run id, so that a run of it has a row in the ledger. ``began``: when this one was
+    planned; a row that is older is of another run that bore its id.
     """
 
     source: Path
@@ -60,6 +67,7 @@ class Plan:
     run_id: str
     report: Path
     recorded: bool
+    began: datetime
 
     @property
     def part(self) -> Path:
@@ -86,7 +94,8 @@ def run_notebook(
     Raises:
         ConfigurationError: no such notebook, an unknown parameter, or a value of the wrong type.
         SentinelError: what the pipeline raised in the notebook, as its own class.
-        NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died.
+        NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died. Once the run's verdict
+            is in the ledger, that is a warning: exit code and ledger stay the run's.
     """
     settings = context.settings if context else settings or load_settings()
     pipeline = context.pipeline if context else load_pipeline(settings)
@@ -97,11 +106,14 @@ def run_notebook(
         raise report_not_written(plan.part, error) from error
     with databases_after(settings, context) as databases:
         verdict = judge_end(plan, failure, databases, settings)
+        failure = settle(plan, failure, databases)
         try:
             page = archive_notebook(plan.part, plan.report, plan.source, verdict)
         except OSError as error:
             raise report_not_written(plan.report, error) from error
         record = note_report(plan, databases, settings)
+        for line in failed_sections(plan.report):
+            log.warning("a section of the report is missing: %s", line)
         if record and databases:
             refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
     done = NotebookRun(plan.run_id, plan.window, plan.report, page, record)
@@ -126,7 +138,7 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
     span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
     report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
-    return Plan(source, given, window, run_id, report, recorded="run_id" in known)
+    return Plan(source, given, window, run_id, report, recorded="run_id" in known, began=datetime.now(UTC))
 
 
 def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelError | None:
@@ -189,6 +201,24 @@ def judge_end(
     redo = redo_command(plan.window, settings.zone, plan.parameters.get("event_types", ()), notebook=plan.source.stem)
     record = read_record(plan.run_id, databases.warehouse if databases else None) if plan.recorded else None
     return failure_page(failure, record, plan.window, redo, settings.zone)
+
+
+def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:
+    """Return what went wrong with the run: where its verdict is in the ledger, what its notebook broke off at is not.
+
+    A cell that fails once the night is in takes nothing back, so it is a warning and no failure.
+    """
+    if failure is None or isinstance(failure, AuditFailed) or not plan.recorded or databases is None:
+        return failure
+    record = read_record(plan.run_id, databases.warehouse)
+    state = record.get("state", RunState.UNKNOWN)
+    decided = state.is_published or state in (RunState.DRY_RUN, RunState.NOT_PUBLISHED)
+    if not decided or record["started_at"] < plan.began:
+        return failure
+    log.warning("the report is not whole: %s. The run's verdict stands: %s", failure, state)
+    if state is RunState.NOT_PUBLISHED:
+        return AuditFailed(f"{record['cause']}. Nothing was published", stage="audit", window=plan.window)
+    return None
 
 
 def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:

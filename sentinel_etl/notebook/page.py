@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import nbformat
@@ -12,9 +12,9 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
 
 from sentinel_etl.files import write_atomically
-from sentinel_etl.report import Page
+from sentinel_etl.report import FAILED_SECTION, Page
 
-__all__ = ["archive_notebook", "export_html"]
+__all__ = ["archive_notebook", "export_html", "failed_sections"]
 
 
 # nbconvert's page would load these from other people's servers; a report opens without a network.
@@ -22,6 +22,9 @@ REMOTE_SCRIPTS = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout
 
 # What nbconvert writes for every figure, because its page has no place for better words.
 NO_WORDS = "No description has been provided for this image"
+
+# A heading that `Sections.heading` has made.
+HEADING = re.compile(r"^<h[1-6]>([^<]+)</h[1-6]>$")
 
 # A page shows results; the code of a cell only where the cell says that it is the point.
 SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
@@ -46,6 +49,14 @@ def archive_notebook(part: Path, report: Path, source: Path, verdict: Page | Non
     return page
 
 
+def failed_sections(report: Path) -> list[str]:
+    """List what an executed notebook's sections say that could not be drawn."""
+    cells = nbformat.read(report, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    found = [output.get("metadata", {}).get(FAILED_SECTION) for output in outputs]
+    return [str(line) for line in dict.fromkeys(found) if line]
+
+
 def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
     """Render a notebook as one page that needs no network, figures inside; code only of cells tagged for it."""
     exporter = HTMLExporter(
@@ -63,6 +74,9 @@ def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
         if cell.cell_type == "markdown":
             heading = next(re.finditer(r"^#+ (.+)$", cell.source, flags=re.MULTILINE), [heading, heading])[1]
             continue
+        for output in cell.get("outputs", ()):  # a heading may be made by code, in the pipeline's own words
+            made = HEADING.search("".join(output.get("data", {}).get("text/html", "")))
+            heading = unescape(made[1]) if made else heading
         figures += [f"Figure: {heading}" for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
         tags = cell.metadata.setdefault("tags", [])
         if SHOW_CODE not in tags:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import name_key, short_name
+from sentinel_etl.report.sections import needs
 
 __all__ = ["city_map_figure"]
 
@@ -27,11 +28,12 @@ HALO = [effects.withStroke(linewidth=2.5, foreground="white")]
 HOTSPOT, EDGE, EMERGING = (*to_rgb(PALETTE[1]), 0.35), PALETTE[1], INK
 
 
+@needs("latitude", "longitude", "base_risk_score", optional=("ranking", "hotspots", "stations"))
 def city_map_figure(
     incidents: pd.DataFrame,
-    ranking: pd.DataFrame,
-    hotspots: pd.DataFrame,
-    stations: pd.DataFrame,
+    ranking: pd.DataFrame | None,
+    hotspots: pd.DataFrame | None,
+    stations: pd.DataFrame | None,
     emerging: pd.DataFrame,
     nights: int,
     named: int = 8,
@@ -40,13 +42,14 @@ def city_map_figure(
     """Draw incidents a night by H3 cell, hotspots by the risk left (area), stations, and emerging cells.
 
     In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; the places and the stations with
-    ``latitude``, ``longitude`` (degrees); an empty frame where there are none. The first ``named`` places of the
+    ``latitude``, ``longitude`` (degrees); None where there are none. The first ``named`` places of the
     ranking are named. One without a position is left out.
     """
-    known = hotspots.dropna(subset=["latitude", "longitude"]) if len(hotspots) else hotspots
     place = dimensions.place
-    there = place in known.columns and place in ranking.columns
-    risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place) if there else None
+    risky = None
+    if ranking is not None and hotspots is not None:
+        known = hotspots.dropna(subset=["latitude", "longitude"])
+        risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place)
     with house_style():
         figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
         shade = outlines(incidents["cell"])
@@ -72,7 +75,7 @@ def city_map_figure(
                 label="emerging cell",
             )
         )
-        if len(stations):
+        if stations is not None:
             draw_stations(axis, stations.dropna(subset=["latitude", "longitude"]), dimensions)
         frame_map(axis, shade)
         side.axis("off")

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
+from sentinel_etl.report.sections import needs
 from sentinel_etl.window import NIGHT_STARTS, Window
 
 __all__ = [
@@ -44,6 +45,7 @@ HOURS = [(NIGHT_STARTS.hour + n) % 24 for n in range(24)]
 SCORED, UNSCORED = PALETTE[0], "#C9D4DC"
 
 
+@needs("base_risk_score")
 def period_page(scores: pd.DataFrame, period: Window, nights: int, zone: ZoneInfo) -> Page:
     """Say which nights are looked at, and what is in them: events, how many have a score, risk points a night.
 
@@ -60,6 +62,7 @@ def period_page(scores: pd.DataFrame, period: Window, nights: int, zone: ZoneInf
     return lines_page(lines, large=True)
 
 
+@needs("base_risk_score")
 def riskiest_event(scores: pd.DataFrame) -> str:
     """Give the event_id of an event with the highest score; of several, the least."""
     highest = scores["base_risk_score"].max()
@@ -109,6 +112,7 @@ def break_down(scores: pd.DataFrame, by: str, nights: int) -> pd.DataFrame:
     )
 
 
+@needs("base_risk_score")
 def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12, dimensions: Dimensions = CITY) -> Page:
     """Rows per value of ``by``: events and risk points a night, and the scores of events that have one."""
     sums = break_down(scores, by, nights).head(most)
@@ -127,6 +131,7 @@ def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12, 
     return table_page(table)
 
 
+@needs("base_risk_score")
 def breakdown_figure(
     scores: pd.DataFrame, by: str, nights: int, most: int = 20, dimensions: Dimensions = CITY
 ) -> Figure:
@@ -170,6 +175,7 @@ def spread_hours(hours: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(columns=HOURS, fill_value=0.0)
 
 
+@needs("base_risk_score")
 def hours_table(hours: pd.DataFrame, most: int = 6) -> Page:
     """The hours with the most risk points: the median night's, the range of four nights in five, the worst night.
 
@@ -189,6 +195,7 @@ def hours_table(hours: pd.DataFrame, most: int = 6) -> Page:
     return table_page(table)
 
 
+@needs("base_risk_score")
 def hours_figure(hours: pd.DataFrame) -> Figure:
     """Draw the risk points of each hour of the night, and how they differ between the week's nights.
 
@@ -235,6 +242,7 @@ def band_loads(officer_nights: pd.DataFrame, bands: int = 4) -> pd.DataFrame:
     )
 
 
+@needs("person", "base_risk_score")
 def officer_load_table(officer_nights: pd.DataFrame, dimensions: Dimensions = CITY) -> Page:
     """Rows per band of load: officers' nights, risk points met in one, and the band's share of all points."""
     loads = band_loads(officer_nights)
@@ -253,6 +261,7 @@ def officer_load_table(officer_nights: pd.DataFrame, dimensions: Dimensions = CI
     return table_page(table)
 
 
+@needs("person", "base_risk_score")
 def officer_load_figure(officer_nights: pd.DataFrame, dimensions: Dimensions = CITY) -> Figure:
     """Draw how many events officers have in a night, and how many risk points they meet by that load."""
     loads = band_loads(officer_nights)

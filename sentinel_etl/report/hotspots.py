@@ -22,6 +22,8 @@ from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.render import render_macro
+from sentinel_etl.report.sections import needs
+from sentinel_etl.window import Window
 
 __all__ = [
     "emerging_table",
@@ -57,14 +59,18 @@ def write_trend(risk: float, week_before: float) -> str:
 
 
 def headline_page(
-    ranking: pd.DataFrame, as_of: datetime, half_life_hours: float, zone: ZoneInfo, dimensions: Dimensions = CITY
+    ranking: pd.DataFrame,
+    as_of: datetime | Window,
+    half_life_hours: float,
+    zone: ZoneInfo,
+    dimensions: Dimensions = CITY,
 ) -> Page:
     """Say where risk is highest, which of the leading hotspots rose most, and how many rise and fall.
 
     In: `presentation.hotspot_risk` at ``as_of``. The ten that lead are looked at for the rise: a quiet
     place may double with a single remark.
     """
-    when = f"{as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"
+    when = f"{instant_of(as_of).astimezone(zone):%Y-%m-%d %H:%M %Z}, half-life {half_life_hours:g} h"
     word = dimensions.word(dimensions.place)
     pairs = list(zip(ranking["risk"].astype(float), ranking["risk_week_before"].astype(float), strict=True))
     if not pairs:
@@ -76,7 +82,8 @@ def headline_page(
     climb = max(range(min(10, len(pairs))), key=lambda rank: pairs[rank][0] - pairs[rank][1])
     trends = [trend_of(*pair) for pair in pairs]
     rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
-    leader = f"{word.capitalize()} {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {write_trend(*pairs[0])} against the week before"
+    rise = write_trend(*pairs[0])
+    leader = f"{word.capitalize()} {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {rise} against the week before"
     others = [
         f"Of the first ten, {word} {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
         f"{rising} of {len(ids)} {word}s rising, {falling} falling, {len(ids) - rising - falling} steady",
@@ -85,10 +92,15 @@ def headline_page(
     return Page(html, "\n".join([when, leader, *others]))
 
 
-def moments_before(end: datetime, days: int, zone: ZoneInfo) -> list[datetime]:
+def moments_before(end: datetime | Window, days: int, zone: ZoneInfo) -> list[datetime]:
     """List the instants of the same hour on so many days, ``end`` the last, by the city's clocks."""
-    local = end.astimezone(zone)
+    local = instant_of(end).astimezone(zone)
     return [local - timedelta(days=day) for day in range(days - 1, -1, -1)]
+
+
+def instant_of(asked: datetime | Window) -> datetime:
+    """Give the instant that is asked about: a period's is its end."""
+    return asked.end if isinstance(asked, Window) else asked
 
 
 def ranking_table(
@@ -204,13 +216,14 @@ def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) ->
         )
 
 
+@needs(optional=("places",))
 def emerging_table(
-    cells: pd.DataFrame, places: pd.DataFrame, zone: ZoneInfo, most: int = 10, dimensions: Dimensions = CITY
+    cells: pd.DataFrame, places: pd.DataFrame | None, zone: ZoneInfo, most: int = 10, dimensions: Dimensions = CITY
 ) -> Page:
     """Rows per cell whose risk most exceeds its own of the weeks before, by the hotspot nearest to it.
 
-    In: `presentation.emerging_threats`; the places with their ``latitude, longitude`` (degrees), empty where they
-    are not known.
+    In: `presentation.emerging_threats`; the places with their ``latitude, longitude`` (degrees), None where
+    there are none.
     """
     if cells.empty:
         return lines_page(["No cell has more risk than the weeks before would predict, or there is no week before."])
@@ -230,9 +243,9 @@ def emerging_table(
     return table_page(table)
 
 
-def nearest_place(point: tuple[float, float], places: pd.DataFrame, column: str) -> str:
+def nearest_place(point: tuple[float, float], places: pd.DataFrame | None, column: str) -> str:
     """Name the hotspot nearest to a point (degrees), and how far it is as the crow flies: ``702, 524 m``."""
-    if places.empty:
+    if places is None:
         return "–"
     known = places.dropna(subset=["latitude", "longitude"])
     positions = zip(known["latitude"].astype(float), known["longitude"].astype(float), strict=True)

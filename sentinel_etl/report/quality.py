@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.ledger.nights import NIGHT_MARKS, NightCoverage, NightState
 from sentinel_etl.report.figure_style import (
     BEFORE,
@@ -84,6 +85,8 @@ def reconciliation_figure(counts: pd.DataFrame) -> Figure:
 
     In: what `sentinel_etl.analyst.quality.compare_counts` returns.
     """
+    if counts.empty:
+        raise NothingThere("Source and warehouse: neither has an event in these nights")
     nights = counts.groupby("shift_date")[["source", "warehouse"]].sum()
     figure, axis = draw_plain(WIDTH, 3.4)
     positions = np.arange(len(nights))
@@ -125,6 +128,8 @@ def nulls_over_time_figure(shares: pd.DataFrame) -> Figure:
     beside each name stands its median, because most columns belong to some event types only.
     """
     shares = 100 * shares.loc[:, shares.max() > 0]
+    if shares.empty:
+        raise NothingThere("Nothing is unknown: no value of these nights is NULL")
     usual = shares.median()
     departure = (shares - usual).T.to_numpy()
     most = max(5.0, float(np.abs(departure).max(initial=0)))
@@ -170,6 +175,10 @@ def lag_table(lags: pd.DataFrame) -> Page:
 
 def spread_lags(lags: pd.DataFrame) -> pd.DataFrame:
     """Spread the lags: a row per type, a column per class, in the classes' own order."""
+    if lags.empty:
+        raise NothingThere("How late events arrive: left out, no table that is read has a column received_at")
+    if not lags["events"].sum():
+        raise NothingThere("How late events arrive: the source has no event in these nights")
     order = list(dict.fromkeys(lags["lag"]))
     return lags.pivot_table(index="event_type", columns="lag", values="events", aggfunc="sum")[order].rename_axis(
         columns=None

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.risk_weights import RiskWeights
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.report.figure_style import (
     BEFORE,
     INK,
@@ -29,6 +30,7 @@ from sentinel_etl.report.figure_style import (
     label_panels,
 )
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
+from sentinel_etl.report.sections import needs
 from sentinel_etl.transform.what_if import changed_weights, has_value
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "rank_by_points",
     "rank_figure",
     "rank_table",
+    "ranks_figure",
     "score_shift_figure",
     "weights_table",
 ]
@@ -199,6 +202,20 @@ def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
             panel.set_title(title, loc="left")
     label_panels(figure, panels, "risk points a night", "")
     return finish_figure(figure)
+
+
+@needs("base_risk_score", optional=("stations", "places"))
+def ranks_figure(stations: pd.DataFrame | None, places: pd.DataFrame | None, dimensions: Dimensions = CITY) -> Figure:
+    """Draw `rank_figure` of the stations and of the places, of those that there are.
+
+    Raises:
+        NothingThere: there are neither.
+    """
+    pairs = ((dimensions.station, stations), (dimensions.place, places))
+    rankings = {f"{dimensions.word(name)}s": ranks for name, ranks in pairs if ranks is not None and len(ranks)}
+    if not rankings:
+        raise NothingThere("Which stations and places: left out, no event names one")
+    return rank_figure(rankings)
 
 
 def draw_ranks(axis: Axes, ranks: pd.DataFrame, rows: int) -> None:

@@ -52,14 +52,19 @@ def test_each_public_name_can_be_imported(name: str) -> None:
 
 def test_the_analysts_names_are_where_notebooks_look_for_them() -> None:
     assert analyst.__all__ == [
+        "choose_loaded_nights",
         "choose_nights",
         "count_nights",
         "explain_risk",
+        "fact_table_name",
+        "open_sections",
         "presentation",
         "query_df",
         "read_scores",
+        "readings",
         "sql_parameters",
         "try_weights",
+        "tutorial",
     ]
     assert sorted(analyst.presentation.__all__) == sorted(questions.__all__)
     assert [name for name in analyst.__all__ if getattr(analyst, name).__doc__ is None] == []
