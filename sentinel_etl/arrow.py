@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "VALUE_ERRORS",
     "as_arrow",
     "as_frame",
     "as_one",
@@ -24,6 +25,17 @@ __all__ = [
     "put_column",
     "rebuild_lists",
 ]
+
+# What Arrow, pandas and Python raise where a value or a type does not fit; Arrow's others are kinds of these. Memory
+# that ran out is none of them.
+VALUE_ERRORS = (
+    pa.ArrowNotImplementedError,
+    pa.ArrowCapacityError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 def choose_allocator(*, for_children: bool = False) -> None:

@@ -9,8 +9,8 @@ import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
-from sentinel_etl.arrow import as_arrow
 from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.type_mapping.unfit import table_of
 from sentinel_etl.warehouse.contract import fit_table
 from sentinel_etl.warehouse.insert import CHUNK_ROWS, insert_arrow, insert_sql
 
@@ -60,7 +60,7 @@ def load_stream(
             f"loader: expected clickhouse+http:// for the Arrow loader, found clickhouse+{protocol}://; "
             "use to_sql, or the HTTP URL"
         )
-    tables = (fit_table(as_arrow(frame), table) for frame in filter(len, frames))
+    tables = (fit_table(table_of(frame, "load"), table) for frame in filter(len, frames))
     if loader == "arrow":
         return insert_arrow(tables, table, warehouse)
     return insert_sql(tables, table, warehouse, chunk_rows)

@@ -7,19 +7,26 @@ from collections.abc import Mapping
 import pandas as pd
 import pyarrow as pa
 
-from sentinel_etl.arrow import as_arrow, as_frame, put_column
+from sentinel_etl.arrow import VALUE_ERRORS, as_frame, put_column
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.transform.common_types import with_common_type
+from sentinel_etl.type_mapping.unfit import table_of
 
 __all__ = ["concatenate"]
 
 
-def with_text_key(table: pa.Table) -> pa.Table:
+def with_text_key(table: pa.Table, event_type: str) -> pa.Table:
     """Write the source's keys as text: one type's may be numbers and another's not."""
     if "source_key" not in table.column_names:
         return table
-    place = table.column_names.index("source_key")
-    return table.set_column(place, "source_key", table["source_key"].cast(pa.string()))
+    keys = table["source_key"]
+    try:
+        return put_column(table, "source_key", keys.cast(pa.string()))
+    except VALUE_ERRORS as error:
+        raise SchemaMismatch(
+            f"concatenate: {event_type}: source_key: expected values that can be written as text, found {keys.type}: "
+            f"{error}; cast `key` in EVENT_CONFIG"
+        ) from error
 
 
 def concatenate(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -34,25 +41,27 @@ def concatenate(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     tables = []
     for event_type, frame in frames.items():
-        table = with_text_key(as_arrow(frame))
+        table = with_text_key(table_of(frame, f"concatenate: {event_type}"), event_type)
         names = pa.repeat(pa.scalar(event_type, pa.string()), len(frame))
         tables.append(table.add_column(0, "event_type", names))
-    try:
-        return as_frame(pa.concat_tables(alike(tables), promote_options="permissive"))
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        raise SchemaMismatch(
-            f"concatenate: expected each column to have compatible types in {', '.join(frames)}; "
-            f"found: {error}; cast one of them in EVENT_CONFIG"
-        ) from error
+    return as_frame(pa.concat_tables(alike(tables, list(frames)), promote_options="permissive"))
 
 
-def alike(tables: list[pa.Table]) -> list[pa.Table]:
+def alike(tables: list[pa.Table], event_types: list[str]) -> list[pa.Table]:
     """Give each column that stands in several tables with several types one type in all."""
     types = [dict(zip(table.schema.names, table.schema.types, strict=True)) for table in tables]
     for name in dict.fromkeys(name for held in types for name in held):
         holders = [place for place, held in enumerate(types) if name in held]
         if len({types[place][name] for place in holders}) > 1:
-            columns = with_common_type([tables[place][name] for place in holders])
+            try:
+                columns = with_common_type([tables[place][name] for place in holders])
+                pa.unify_schemas([pa.schema({name: c.type}) for c in columns], promote_options="permissive")
+            except VALUE_ERRORS as error:
+                found = ", ".join(f"{types[place][name]} in {event_types[place]}" for place in holders)
+                raise SchemaMismatch(
+                    f"concatenate: {name}: expected compatible types in {', '.join(event_types[p] for p in holders)}; "
+                    f"found: {found}; cast one of them in EVENT_CONFIG"
+                ) from error
             for place, column in zip(holders, columns, strict=True):
                 tables[place] = put_column(tables[place], name, column)
     return tables

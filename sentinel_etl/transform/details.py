@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentinel_etl.arrow import list_elements, list_rows, put_column, rebuild_lists
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.transform.steps import Steps
 from sentinel_etl.type_mapping.number_texts import number_text
 from sentinel_etl.type_mapping.source_types import NUMBERS, SourceType
 
 __all__ = ["put_details"]
 
 
-def put_details(events: pa.Table, names: list[str], pipeline: Pipeline) -> pa.Table:
+def put_details(events: pa.Table, names: list[str], pipeline: Pipeline, steps: Steps) -> pa.Table:
     """Write the columns ``names`` into ``details_json``, as one JSON object a row without its NULLs.
 
     Its members are in the pipeline's order, whatever event types a batch holds. A row that has a ``details_json``
@@ -28,17 +30,29 @@ def put_details(events: pa.Table, names: list[str], pipeline: Pipeline) -> pa.Ta
     known = [name for name in pipeline.detail_columns if name in names]
     names = [*known, *(name for name in names if name not in known)]
     if "details_json" in events.column_names:
-        own = events["details_json"].cast(pa.string())
+        own = steps.apply("details_json", "text", as_text, events["details_json"])
     else:
         own = pa.chunked_array([pa.nulls(events.num_rows, pa.string())])
     # A hash is a text, whatever it is of.
     types = {name: each for name, each in pipeline.detail_columns.items() if name not in pipeline.altered_columns}
-    values = (json_value(events[name], is_numeric(events, types.get(name, {}))) for name in names)
-    members = pc.binary_join_element_wise(*(json_member(*pair) for pair in zip(names, values, strict=True)), "")
+    columns = (pa.table({"value": events[name], "numeric": is_numeric(events, types.get(name, {}))}) for name in names)
+    written = (
+        steps.apply(name, "text", partial(write_member, name), column)
+        for name, column in zip(names, columns, strict=True)
+    )
+    members = pc.binary_join_element_wise(*written, "")
     own_name = pipeline.own_details if "details" not in names else "details_json"
     body = pc.binary_join_element_wise(json_member(own_name, own), members, "")
-    written = pc.binary_join_element_wise(pa.scalar("{"), pc.utf8_slice_codeunits(body, 1), pa.scalar("}"), "")
-    return put_column(events, "details_json", pc.if_else(pc.equal(members, ""), own, written))
+    whole = pc.binary_join_element_wise(pa.scalar("{"), pc.utf8_slice_codeunits(body, 1), pa.scalar("}"), "")
+    return put_column(events, "details_json", pc.if_else(pc.equal(members, ""), own, whole))
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string())
+
+
+def write_member(name: str, column: pa.Table) -> pa.ChunkedArray:
+    return json_member(name, json_value(column["value"], column["numeric"]))
 
 
 def is_numeric(events: pa.Table, types: Mapping[str, SourceType]) -> pa.ChunkedArray:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sentinel_etl.arrow import as_arrow, as_frame, empty_for_null, list_elements, local_date, put_column, rebuild_lists
+from sentinel_etl.arrow import (
+    VALUE_ERRORS,
+    as_frame,
+    empty_for_null,
+    list_elements,
+    local_date,
+    put_column,
+    rebuild_lists,
+)
 from sentinel_etl.config.fact_table import RUN_COLUMNS
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.pipeline import SENTINEL, Pipeline
@@ -17,10 +27,12 @@ from sentinel_etl.transform.common_types import with_common_type
 from sentinel_etl.transform.details import put_details
 from sentinel_etl.transform.personal import protect_columns
 from sentinel_etl.transform.risk import score_events
+from sentinel_etl.transform.steps import Steps
 from sentinel_etl.type_mapping.convert import convert
+from sentinel_etl.type_mapping.unfit import table_of
 from sentinel_etl.window import NIGHT_STARTS
 
-__all__ = ["coalesce_columns", "prepare_events", "transform_data"]
+__all__ = ["coalesce_columns", "transform_data", "transform_events"]
 
 
 # What extraction adds to every row, and transformation consumes.
@@ -37,7 +49,7 @@ def coalesce_columns(frame: pd.DataFrame, target: str, sources: Sequence[str]) -
     Raises:
         SchemaMismatch: the frame has none of the sources, or their types have no common type.
     """
-    return as_frame(coalesce_table(nulls_for_nan(as_arrow(frame)), target, sources))
+    return as_frame(coalesce_table(nulls_for_nan(table_of(frame, "transform")), target, sources))
 
 
 def coalesce_table(table: pa.Table, target: str, sources: Sequence[str]) -> pa.Table:
@@ -48,9 +60,11 @@ def coalesce_table(table: pa.Table, target: str, sources: Sequence[str]) -> pa.T
         )
     try:
         values = pc.coalesce(*with_common_type([table[name] for name in present]))
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+    except VALUE_ERRORS as error:
         types = ", ".join(f"{name} {table[name].type}" for name in present)
-        raise SchemaMismatch(f"coalesce {target}: expected compatible types, found {types}") from error
+        raise SchemaMismatch(
+            f"coalesce {target}: expected compatible types, found {types}; cast one of them in EVENT_CONFIG"
+        ) from error
     place = table.column_names.index(present[0])
     kept = [name for name in table.column_names if name not in {*sources, target}]
     before = sum(name in kept for name in table.column_names[:place])
@@ -68,24 +82,32 @@ def transform_data(frame: pd.DataFrame, pipeline: Pipeline = SENTINEL) -> pd.Dat
     Raises:
         SchemaMismatch: a column that lacks, or whose values do not fit the fact table's type.
     """
-    events = convert_known_columns(prepare_events(as_arrow(frame), pipeline), pipeline)
-    for group, unknown in pipeline.unknown_values.items():
-        events = nulls_for_unknown(events, group, unknown)
-    # Lengths and scores are of the words themselves, so what protects them comes after.
-    events = protect_columns(derive_columns(events, pipeline), pipeline)
-    return as_frame(fit_fact_table(events, pipeline))
+    return as_frame(transform_events(table_of(frame, "transform"), pipeline))
 
 
-def prepare_events(events: pa.Table, pipeline: Pipeline) -> pa.Table:
-    """Do what comes before any cast: NULL for NaN, and one column of several."""
-    events = nulls_for_nan(events.combine_chunks())
+def transform_events(events: pa.Table, pipeline: Pipeline, reasons: np.ndarray | None = None) -> pa.Table:
+    """Do what `transform_data` does; with ``reasons``, which it writes to, rows that do not fit raise nothing.
+
+    What is returned for a row that has a reason then is not to be used.
+
+    Raises:
+        SchemaMismatch: as `transform_data`; with ``reasons`` only where the columns themselves do not fit.
+    """
+    events = events.combine_chunks()
     for name in EXTRACTED:
         if name not in events.column_names:
             raise SchemaMismatch(f"transform: expected the columns {', '.join(EXTRACTED)}; {name} is missing")
+    steps = Steps(events["event_type"], reasons)
+    events = nulls_for_nan(events)
     for target, sources in pipeline.coalesce.items():
         if any(name in events.column_names for name in sources):
             events = coalesce_table(events, target, sources)
-    return events
+    events = convert_known_columns(events, pipeline, steps)
+    for group, unknown in pipeline.unknown_values.items():
+        events = nulls_for_unknown(events, group, unknown)
+    # Lengths and scores are of the words themselves, so what protects them comes after.
+    events = protect_columns(derive_columns(events, pipeline, steps), pipeline, steps)
+    return fit_fact_table(events, pipeline, steps)
 
 
 def nulls_for_nan(table: pa.Table) -> pa.Table:
@@ -103,11 +125,11 @@ def known_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def convert_known_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+def convert_known_columns(events: pa.Table, pipeline: Pipeline, steps: Steps) -> pa.Table:
     """Convert the columns that the fact table has to its types, before anything is computed with them."""
     for place, name in enumerate(events.column_names):
         if name in pipeline.fact_types:
-            events = events.set_column(place, name, convert_column(events[name], name, pipeline))
+            events = events.set_column(place, name, convert_column(events[name], name, pipeline, steps))
     return events
 
 
@@ -117,7 +139,10 @@ def nulls_for_unknown(table: pa.Table, group: tuple[str, ...], unknown: tuple[fl
         return table
     matches = []
     for name, value in zip(group, unknown, strict=True):
-        same = pc.equal(table[name], pa.scalar(value).cast(table[name].type))
+        try:
+            same = pc.equal(table[name], pa.scalar(value).cast(table[name].type))
+        except pa.ArrowInvalid:  # what the column cannot hold it does not hold
+            return table
         matches.append(pc.fill_null(same, False))
     meaningless = matches[0]
     for match in matches[1:]:
@@ -128,54 +153,62 @@ def nulls_for_unknown(table: pa.Table, group: tuple[str, ...], unknown: tuple[fl
     return table
 
 
-def derive_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+def derive_columns(events: pa.Table, pipeline: Pipeline, steps: Steps) -> pa.Table:
     """Add the columns that are computed from others: ids, dates, lengths, risk."""
-    timestamps = events["event_timestamp"]
     score, reasons = score_events(events, pipeline.risk_weights)
-    derived: dict[str, pa.Array | pa.ChunkedArray] = {
-        "event_id": pc.binary_join_element_wise(
-            events["event_type"].cast(pa.string()), events["source_key"].cast(pa.string()), ":"
+    timestamps = events["event_timestamp"]
+    derived: dict[str, Callable[[], pa.Array | pa.ChunkedArray]] = {
+        "event_id": lambda: steps.apply("source_key", "text", join_id, events.select(["source_key", "event_type"])),
+        "event_date": lambda: steps.apply("event_timestamp", "a date", partial(night_of, pipeline, 0), timestamps),
+        "shift_date": lambda: steps.apply(
+            "event_timestamp", "a night", partial(night_of, pipeline, NIGHT_STARTS.hour), timestamps
         ),
-        "event_date": local_date(timestamps, pipeline.zone, timedelta(0)),
-        "shift_date": local_date(timestamps, pipeline.zone, timedelta(hours=NIGHT_STARTS.hour)),
-        "base_risk_score": score,
-        "risk_reasons": reasons,
+        "base_risk_score": lambda: score,
+        "risk_reasons": lambda: reasons,
     }
     for target, source in pipeline.text_lengths.items():
         if source in events.column_names:
-            derived[target] = pc.utf8_length(events[source].cast(pa.string()))
-    for name, values in derived.items():
+            derived[target] = partial(steps.apply, source, "text", text_length, events[source])
+    for name, compute in derived.items():
         if name in pipeline.schema.names:
-            events = put_column(events, name, values)
+            events = put_column(events, name, compute())
     return events
 
 
-def fit_fact_table(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+def join_id(events: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(
+        events["event_type"].cast(pa.string()), events["source_key"].cast(pa.string()), ":"
+    )
+
+
+def night_of(pipeline: Pipeline, hours: int, timestamps: pa.ChunkedArray) -> pa.ChunkedArray:
+    return local_date(timestamps, pipeline.zone, timedelta(hours=hours))
+
+
+def text_length(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_length(texts.cast(pa.string()))
+
+
+def fit_fact_table(events: pa.Table, pipeline: Pipeline, steps: Steps) -> pa.Table:
     """Select, fill and cast to the fact table's content columns; the rest goes to details_json."""
     extras = [name for name in events.column_names if name not in {*pipeline.schema.names, *EXTRACTED}]
     if extras and "details_json" in pipeline.schema.names:
-        events = put_details(events, extras, pipeline)
+        events = put_details(events, extras, pipeline, steps)
     columns, fields = [], [field for field in pipeline.schema if field.name not in RUN_COLUMNS]
     for field in fields:
         if field.name not in events.column_names:
             column = pa.chunked_array([pa.nulls(events.num_rows, field.type)])
         else:
-            column = convert_column(events[field.name], field.name, pipeline)
+            column = convert_column(events[field.name], field.name, pipeline, steps)
         if pa.types.is_list(field.type):
             column = empty_for_null(column)
-        elif pa.types.is_map(field.type):
+        elif pa.types.is_map(field.type) and column.null_count:
             column = pa.array([each or [] for each in column.to_pylist()], field.type)
         columns.append(column)
     # A NULL in a column that must have a value is `rejected`'s to name, row by row, not a crash here.
     return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in fields]))
 
 
-def convert_column(column: pa.ChunkedArray, name: str, pipeline: Pipeline) -> pa.ChunkedArray:
+def convert_column(column: pa.ChunkedArray, name: str, pipeline: Pipeline, steps: Steps) -> pa.ChunkedArray:
     fact = pipeline.fact_types[name]
-    try:
-        return convert(column, fact, pipeline.zone)
-    except (pa.ArrowInvalid, SchemaMismatch) as error:
-        raise SchemaMismatch(
-            f"transform: {name}: expected values that fit {fact.name}, found {column.type}: {error}; "
-            "cast the column in EVENT_CONFIG, or widen the fact table's"
-        ) from error
+    return steps.apply(name, fact.name, partial(convert, fact=fact, zone=pipeline.zone), column)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.transform.steps import Steps
 
 __all__ = ["hash_value", "protect_columns", "protect_row"]
 
@@ -23,7 +25,7 @@ __all__ = ["hash_value", "protect_columns", "protect_row"]
 HASH_DIGITS = 32
 
 
-def protect_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
+def protect_columns(events: pa.Table, pipeline: Pipeline, steps: Steps) -> pa.Table:
     """Replace the values of the personal columns as the pipeline's policy says.
 
     In and out: any columns; personal ones come out as text, NULL where the policy is ``drop``.
@@ -35,7 +37,7 @@ def protect_columns(events: pa.Table, pipeline: Pipeline) -> pa.Table:
             if pipeline.pii == "drop":
                 protected: Any = pa.nulls(events.num_rows, pa.string())
             else:
-                protected = hash_column(events[name], pipeline.pii_secret)
+                protected = steps.apply(name, "text", partial(hash_column, key=pipeline.pii_secret), events[name])
                 # So that what is said to be JSON stays JSON.
                 protected = (
                     pc.binary_join_element_wise('"', protected, '"', "") if name == "details_json" else protected

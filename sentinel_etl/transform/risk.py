@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sentinel_etl.arrow import VALUE_ERRORS
 from sentinel_etl.config.risk_weights import RiskWeights, weighted_columns
+from sentinel_etl.errors import SchemaMismatch
 
 __all__ = ["score_events"]
 
@@ -18,6 +20,9 @@ def score_events(events: pa.Table, weights: RiskWeights) -> tuple[pa.Array, pa.A
     ``event_type`` no weights of one type do. Out: ``base_risk_score`` (float64, risk points) and ``risk_reasons``
     (list of strings such as ``emergency_category=FIRE +25``, or ``RENTAL.rating=R +2`` for a weight of one type
     alone, in the order of ``weights``, empty for a score of 0).
+
+    Raises:
+        SchemaMismatch: a column that cannot be compared with weighted values.
     """
     scores = np.zeros(events.num_rows)
     reasons: list[pa.Array] = []
@@ -26,7 +31,14 @@ def score_events(events: pa.Table, weights: RiskWeights) -> tuple[pa.Array, pa.A
         if not needed <= {*events.column_names}:
             continue
         weighted = {value: weight for value, weight in place.values.items() if weight}
-        positions = positions_among(events[place.column], list(weighted))
+        try:
+            positions = positions_among(events[place.column], list(weighted))
+        except VALUE_ERRORS as error:
+            raise SchemaMismatch(
+                f"transform: {place.column}: expected values that can be written as text, to be weighed; found "
+                f"{events[place.column].type}: {error}; cast the column in EVENT_CONFIG, or take it out of the risk "
+                "weights"
+            ) from error
         if place.event_type:
             positions = only_of_type(positions, events["event_type"], place.event_type)
         added = pa.array(list(weighted.values()), pa.float64()).take(positions)

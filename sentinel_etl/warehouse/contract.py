@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from clickhouse_sqlalchemy import Table
 
-from sentinel_etl.arrow import list_elements, list_rows
+from sentinel_etl.arrow import VALUE_ERRORS, list_elements, list_rows
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.type_mapping.fact_types import FactType
 from sentinel_etl.warehouse.types import arrow_schema, fact_types
@@ -69,11 +69,22 @@ def fit_table(rows: pa.Table, table: Table) -> pa.Table:
         # Text inserts would write the type's zero for it.
         if missing := count_missing(rows[name], facts[name]):
             raise SchemaMismatch(f"{table.name}.{name} must have a value; {missing} rows have none", stage="load")
-    wanted = [schema.field(name).with_nullable(True) for name in rows.column_names]
+    wanted = pa.schema([schema.field(name).with_nullable(True) for name in rows.column_names])
+    kinds = rows["event_type"] if "event_type" in rows.column_names else None
+    return pa.table([cast_column(rows[field.name], field, table.name, kinds) for field in wanted], schema=wanted)
+
+
+def cast_column(column: pa.ChunkedArray, field: pa.Field, table: str, kinds: pa.ChunkedArray | None) -> Any:
     try:
-        return rows.cast(pa.schema(wanted))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise SchemaMismatch(f"a value does not fit {table.name}: {error}", stage="load") from error
+        return column.cast(field.type)
+    except VALUE_ERRORS as error:
+        known = [] if kinds is None else sorted(map(str, kinds.filter(column.is_valid()).unique().to_pylist()))
+        raise SchemaMismatch(
+            f"a value does not fit {table}: {field.name}: expected {field.type}, found {column.type}: {error}; "
+            "cast it before",
+            stage="load",
+            event_type=", ".join(known) or None,
+        ) from error
 
 
 def count_missing(values: pa.ChunkedArray, fact: FactType) -> int:
@@ -174,7 +185,10 @@ def bound(value: Any, values: pa.ChunkedArray) -> pa.Scalar:
         return pa.scalar(Decimal(repr(value)))  # to be cast it would need the column's digits
     if pa.types.is_timestamp(values.type):
         return pa.scalar(value).cast(values.type, safe=False)  # in a coarser unit it is cut, which is no nearer
-    return pa.scalar(value).cast(values.type)
+    try:
+        return pa.scalar(value).cast(values.type)
+    except pa.ArrowInvalid:  # a half among integers, or more than they hold: Arrow compares it all the same
+        return pa.scalar(float(value))
 
 
 def note(reasons: np.ndarray, wrong: pa.ChunkedArray, reason: str) -> None:

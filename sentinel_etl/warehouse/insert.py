@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from itertools import chain
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
 
+from sentinel_etl.arrow import VALUE_ERRORS
 from sentinel_etl.errors import SchemaMismatch
+from sentinel_etl.type_mapping.fact_types import FactType
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed
@@ -49,10 +53,7 @@ def insert_arrow(tables: Iterable[pa.Table], table: Table, warehouse: Engine) ->
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the insert.
     """
-    facts = fact_types(table)
-    waiting = (
-        pa.table({name: stream_column(each[name], facts[name]) for name in each.column_names}) for each in tables
-    )
+    waiting = (pa.table(write_columns(each, table, stream_column)) for each in tables)
     first = next(waiting, None)
     if first is None:
         return 0
@@ -91,12 +92,12 @@ def insert_sql(tables: Iterable[pa.Table], table: Table, warehouse: Engine, chun
         SentinelError: the server refuses the insert.
     """
     types = {column.name: column.type for column in table.columns}
-    facts, driver = fact_types(table), warehouse.dialect.driver
+    write = partial(literal_values, driver=warehouse.dialect.driver)
     rows = 0
     for batch in tables:
         if not rows:
             check_there(table, warehouse)
-        columns = {name: literal_values(batch[name], facts[name], driver) for name in batch.column_names}
+        columns = write_columns(batch, table, write)
         frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
         try:
             with warehouse.connect() as connection:
@@ -105,6 +106,20 @@ def insert_sql(tables: Iterable[pa.Table], table: Table, warehouse: Engine, chun
             raise warehouse_failed(warehouse, error) from error
         rows += batch.num_rows
     return rows
+
+
+def write_columns(rows: pa.Table, table: Table, write: Callable[[pa.ChunkedArray, FactType], Any]) -> dict[str, Any]:
+    facts, written = fact_types(table), {}
+    for name in rows.column_names:
+        try:
+            written[name] = write(rows[name], facts[name])
+        except VALUE_ERRORS as error:
+            raise SchemaMismatch(
+                f"a value does not fit {table.name}: {name}: expected {facts[name].name}, found {error}; "
+                "cast it before",
+                stage="load",
+            ) from error
+    return written
 
 
 def check_there(table: Table, warehouse: Engine) -> None:

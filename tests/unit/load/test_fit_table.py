@@ -73,7 +73,9 @@ def test_columns_that_the_table_does_not_have_are_all_named() -> None:
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent(name: str, values: pa.Array) -> None:
-    with pytest.raises(SchemaMismatch, match=r"^\[load\] a value does not fit patrol_events: ") as refused:
+    with pytest.raises(
+        SchemaMismatch, match=rf"^\[load\] a value does not fit patrol_events: {name}: expected "
+    ) as refused:
         fit_table(pa.table({name: values}), FACT_TABLE)
     assert refused.value.stage == "load"
 

@@ -76,7 +76,8 @@ def test_types_without_a_common_type_are_refused_with_the_event_types(left: pa.A
     with pytest.raises(SchemaMismatch) as refused:
         concatenate({"REMARK": frame(value=left), "GEOFENCE": frame(value=right)})
     text = str(refused.value)
-    assert text.startswith("concatenate: expected each column to have compatible types in REMARK, GEOFENCE; found: ")
+    assert text.startswith("concatenate: value: expected compatible types in REMARK, GEOFENCE; found: ")
+    assert f"{left.type} in REMARK, {right.type} in GEOFENCE" in text
     assert text.endswith("; cast one of them in EVENT_CONFIG")
 
 

@@ -116,7 +116,10 @@ def test_sources_without_a_common_type_are_refused_with_their_types() -> None:
     frame = as_frame(pa.table({"a": ["x"], "b": pa.array([WHEN], INSTANT)}))
     with pytest.raises(SchemaMismatch) as refused:
         coalesce_columns(frame, "t", ["a", "b"])
-    assert str(refused.value) == "coalesce t: expected compatible types, found a string, b timestamp[us, tz=UTC]"
+    assert str(refused.value) == (
+        "coalesce t: expected compatible types, found a string, b timestamp[us, tz=UTC]; "
+        "cast one of them in EVENT_CONFIG"
+    )
 
 
 def test_a_number_that_came_as_text_stands_beside_one_that_came_as_a_number() -> None:

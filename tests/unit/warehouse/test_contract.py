@@ -94,3 +94,12 @@ def test_the_rows_are_left_as_they_are() -> None:
     find_flaws(rows, FACTS, SENTINEL.bounds)
     count_outside(rows, FACTS)
     assert rows.equals(copy)
+
+
+@pytest.mark.parametrize("most", [1.5, 1e9, 1e30])
+def test_a_bound_that_the_column_itself_could_not_hold_is_one_all_the_same(most: float) -> None:
+    rows = facts()
+    column = pa.chunked_array([pa.array([1, 2] + [None] * (rows.num_rows - 2), pa.int16())])
+    rows = with_column(rows, "new_priority_ranking", column)
+    flaws = find_flaws(rows, FACTS, {"new_priority_ranking": (0.5, most)})
+    assert list(flaws[:2]) == [None, "new_priority_ranking: outside 0.5 to 1.5" if most == 1.5 else None]
