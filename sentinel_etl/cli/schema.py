@@ -35,17 +35,17 @@ def apply(as_json: bool) -> None:
     """Add the columns that are missing; drop, rename and retype nothing. Exit 2 where that is not enough."""
     with open_context() as context:
         changes = diff_schema(context.pipeline, context.warehouse)
-        print_changes(changes, as_json)
         apply_schema(changes, context)
+    print_changes(changes, as_json, applied=True)
     raise_for_refused(changes, applied=True)
 
 
-def print_changes(changes: Sequence[SchemaChange], as_json: bool) -> None:
+def print_changes(changes: Sequence[SchemaChange], as_json: bool, *, applied: bool = False) -> None:
     if as_json:
         click.echo(json.dumps([change.as_dict() for change in changes]))
         return
     for change in changes:
-        click.echo(str(change))
+        click.echo(change.describe(applied=applied))
         for statement in change.statements:
             click.echo(f"  {statement}")
     if not changes:

@@ -55,6 +55,9 @@ def check_switches(fact_table: Table, warehouse: Engine) -> list[Difference]:
     return [Difference(fact_table.name, False, message)]
 
 
+MISSING = " is missing"
+
+
 @dataclass(frozen=True)
 class SchemaChange:
     """One difference of a table from its definition; ``statements`` mend it, none where it is refused."""
@@ -70,8 +73,14 @@ class SchemaChange:
     def as_dict(self) -> dict[str, Any]:
         return {"table": self.table, "message": self.message, "statements": list(self.statements)}
 
+    def describe(self, *, applied: bool = False) -> str:
+        """Write it as one line; ``applied``: what could be added has been."""
+        added = f"added: {self.table}: {self.message.removesuffix(MISSING)}"
+        to_add = f"to add: {self.table}: {self.message}"
+        return f"refused: {self.table}: {self.message}" if self.refused else added if applied else to_add
+
     def __str__(self) -> str:
-        return f"{'refused' if self.refused else 'to add'}: {self.table}: {self.message}"
+        return self.describe()
 
 
 def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
@@ -111,7 +120,7 @@ def missing_column(table: Table, column: Column[Any], before: str) -> SchemaChan
         message = f"{column.name} {wanted} is missing, and the rows that are there would read as if it were zero"
         return SchemaChange(table.name, f"{message}. Make it Nullable, or give it a default")
     return SchemaChange(
-        table.name, f"{column.name} {wanted} is missing", tuple(add_column_statements(table, column, before))
+        table.name, f"{column.name} {wanted}{MISSING}", tuple(add_column_statements(table, column, before))
     )
 
 

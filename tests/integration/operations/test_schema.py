@@ -163,7 +163,12 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
         "to add: patrol_events: media_ref Nullable(String) is missing",
         '  ALTER TABLE "patrol_events" ADD COLUMN IF NOT EXISTS "media_ref" Nullable(String) AFTER "details_json"',
     ]
-    assert CliRunner().invoke(cli, ["schema", "apply"]).exception is None
+    applied = CliRunner().invoke(cli, ["schema", "apply"])
+    assert applied.exception is None
+    assert [line for line in applied.output.splitlines() if not line.startswith(" ")] == [
+        "added: patrol_events: visited_hotspots Array(Int64)",
+        "added: patrol_events: media_ref Nullable(String)",
+    ]
     assert CliRunner().invoke(cli, ["schema", "diff", "--json"]).output == "[]\n"
     assert columns_of(warehouse) == as_it_should_be
     assert run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events") == before
