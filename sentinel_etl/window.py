@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sentinel_etl.errors import WindowError
+from sentinel_etl.wording import plural
 
 __all__ = ["CITY_ZONE", "FIRST_NIGHT", "LAST_NIGHT", "NIGHT_STARTS", "Window", "check_calendar", "parse_instant"]
 
@@ -74,7 +75,9 @@ class Window:
         try:
             start = (at.astimezone(zone) - timedelta(days=days)).astimezone(UTC) - timedelta(hours=rest)
         except (OverflowError, ValueError):
-            raise WindowError(f"window hours: expected a start within the calendar, found {hours} hours") from None
+            raise WindowError(
+                f"window hours: expected a start within the calendar, found {hours} {plural(hours, 'hour')}"
+            ) from None
         return cls(start, at)
 
     @classmethod

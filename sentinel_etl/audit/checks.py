@@ -38,7 +38,7 @@ class Check:
     ``name``      what is true where the check passed, in words
     ``subjects``  the event types, columns, stations or events concerned
     ``examples``  up to five rows that show it, without personal data
-    ``query``     the SELECT that shows more of them
+    ``query``     the SELECT that shows more of them; ``answers``: until when it does
     ``gate``      identifier of the gate that judged
     """
 
@@ -51,6 +51,7 @@ class Check:
     examples: tuple[Mapping[str, str], ...] = ()
     query: str = ""
     gate: str = ""
+    answers: str = ""
 
     @property
     def blocks(self) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.scene import Scene
-from sentinel_etl.warehouse.names import write_statement
+from sentinel_etl.warehouse.names import write_short_statement
 from sentinel_etl.warehouse.query import query_df
 
 __all__ = ["attach_evidence"]
@@ -20,19 +20,27 @@ __all__ = ["attach_evidence"]
 EXAMPLES = 5
 
 
-def attach_evidence(checks: Sequence[Check], now: Scene, published: Scene, warehouse: Engine) -> list[Check]:
+def attach_evidence(
+    checks: Sequence[Check], now: Scene, published: Scene, warehouse: Engine, *, dry_run: bool = False
+) -> list[Check]:
     """Give each failed check its first rows, read where they stand ``now``, and the query that shows more of them.
 
-    The query reads where the rows will be: as ``published``, or where they are now if a check blocks. Reads only.
+    The query reads where the rows will be: as ``published``, or where they are now if nothing is to be published;
+    `Check.answers` says until when. Reads only.
     """
-    later = now if any(check.blocks for check in checks) else published
+    if any(check.blocks for check in checks):
+        later, answers = now, "until a later run of the window publishes"
+    elif dry_run:
+        later, answers = now, f"until the next run of {now.facts.name}"
+    else:
+        later, answers = published, "until the window is loaded again"
     explained = []
     for check in checks:
         build = GATES[check.gate].evidence
         if not check.passed and build is not None:
             rows = query_df(warehouse, build(now, check.subjects).limit(EXAMPLES))
-            query = write_statement(build(later, check.subjects), warehouse.dialect)
-            check = replace(check, examples=examples_of(rows), query=" ".join(query.split()))
+            query = write_short_statement(build(later, check.subjects))
+            check = replace(check, examples=examples_of(rows), query=query, answers=answers)
         explained.append(check)
     return explained
 

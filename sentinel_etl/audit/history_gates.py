@@ -19,6 +19,7 @@ from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.type_mapping.fact_types import fact_type
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.types import server_type
+from sentinel_etl.wording import plural
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
 
@@ -64,8 +65,8 @@ def check_presence(before: pd.DataFrame, tonight: pd.DataFrame, gate: Gate) -> C
     expected = sorted(str(kind) for kind in usual[usual >= gate.least].index)
     there = set(tonight.loc[tonight["events"] > gate.limit, "event_type"])
     missing = {kind: f"{kind} has none" for kind in expected if kind not in there}
-    types = len(expected)
-    return gate.check_problems(missing, f"events of each of {types} types", f"events of {types} types")
+    kinds = f"{len(expected)} {plural(len(expected), 'type')}"
+    return gate.check_problems(missing, f"events of each of {kinds}", f"events of {kinds}")
 
 
 def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -97,7 +98,7 @@ def check_volumes(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate
             ratio = events / median
             if ratio > gate.limit or ratio < 1 / gate.limit:
                 odd[str(kind)] = f"{kind} {events:,} is {ratio:.1f} times the median {median:,.0f}"
-    wanted = f"{1 / gate.limit:.2f} to {gate.limit:g} times the median of {nights} nights"
+    wanted = f"{1 / gate.limit:.2f} to {gate.limit:g} times the median of {nights} {plural(nights, 'night')}"
     return gate.check_problems(odd, wanted, "all within")
 
 
@@ -131,7 +132,7 @@ def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, 
     for column, kinds in odd.items():
         columns_by_kinds.setdefault(", ".join(kinds), []).append(column)
     observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in columns_by_kinds.items())
-    wanted = f"at most {100 * gate.limit:g} points more than before"
+    wanted = f"at most {100 * gate.limit:g} {plural(100 * gate.limit, 'point')} more than before"
     return replace(gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within"), observed=observed or "all within")
 
 

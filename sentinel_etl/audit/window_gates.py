@@ -14,6 +14,7 @@ from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.warehouse.contract import Bounds, ranges_of
 from sentinel_etl.warehouse.rows import in_time_window
+from sentinel_etl.wording import plural
 
 __all__ = [
     "WINDOW_GATES",
@@ -39,7 +40,7 @@ def select_rejected(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
         return select(literal_column("'none'").label("reason")).where(literal_column("0") == 1)
     columns = scene.rejected.c
     shown = select(columns.event_id, columns.event_type, columns.event_timestamp, columns.reason)
-    mine = or_(func.isNull(columns.event_timestamp), in_time_window(scene.rejected, scene.window))
+    mine = or_(func.isNull(columns.event_timestamp), scene.in_time(scene.rejected))
     return shown.where(columns.event_type.in_(subjects), mine).order_by(columns.event_type, columns.event_id)
 
 
@@ -70,11 +71,11 @@ def check_accepted(
     rejected, most = sum(in_window.values()), most_rejected(source, limits)
     most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     lines = [f"{kind} {rows} × {reason}" for (kind, reason), rows in most_first]
-    more = f"; and {len(lines) - 5} more reasons" if len(lines) > 5 else ""
+    more = f"; and {len(lines) - 5} more {plural(len(lines) - 5, 'reason')}" if len(lines) > 5 else ""
     blocks = rejected > most
     return ACCEPTED.check(
         not lines,
-        f"at most {most} rows rejected" if blocks else "0 rows rejected",
+        f"at most {most} {plural(most, 'row')} rejected" if blocks else "0 rows rejected",
         ("; ".join(lines[:5]) + more) or "0 rows rejected",
         sorted({kind for kind, _ in reasons}),
         Severity.BLOCK if blocks else None,
@@ -104,7 +105,8 @@ def check_counts(source: Mapping[str, int], staged: Mapping[str, int], rejected:
         expected = ", ".join(f"{name} {source.get(name, 0)}" for name in differing)
         observed = ", ".join(f"{name} {found[name]}" for name in differing)
     else:
-        expected = observed = f"{sum(source.values())} rows of {len(source)} event types"
+        rows, types = sum(source.values()), len(source)
+        expected = observed = f"{rows} {plural(rows, 'row')} of {types} event {plural(types, 'type')}"
         observed += f", {sum(rejected.values())} of them rejected" if sum(rejected.values()) else ""
     return COUNTS.check(not differing, expected, observed, differing)
 
@@ -145,12 +147,15 @@ def check_nulls(sent: Mapping[str, int], staged: Mapping[str, int]) -> Check:
         expected = ", ".join(f"{name} {sent[name]}" for name in differing)
         observed = ", ".join(f"{name} {staged[name]}" for name in differing)
     else:
-        expected = observed = f"{sum(staged.values())} NULLs in {len(staged)} columns"
+        nulls, columns = sum(staged.values()), len(staged)
+        expected = observed = f"{nulls} {plural(nulls, 'NULL')} in {columns} {plural(columns, 'column')}"
     return NULLS.check(not differing, expected, observed, differing)
 
 
 def select_outside(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
-    return select(*scene.show(scene.rows)).where(not_(scene.in_window)).order_by(scene.rows.c.event_id)
+    outside = not_(in_time_window(scene.rows, scene.window))  # whatever night they say
+    others = [scene.rows.c.event_type.not_in(list(scene.event_types))] if scene.event_types else []
+    return select(*scene.show(scene.rows)).where(or_(outside, *others)).order_by(scene.rows.c.event_id)
 
 
 WINDOW = Gate(
@@ -163,7 +168,7 @@ WINDOW = Gate(
 
 
 def check_window(outside: int) -> Check:
-    return WINDOW.check(outside == 0, "0 rows outside", f"{outside} rows outside")
+    return WINDOW.check(outside == 0, "0 rows outside", f"{outside} {plural(outside, 'row')} outside")
 
 
 def select_bad_scores(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -181,7 +186,7 @@ SCORES = Gate(
 
 
 def check_scores(bad: int) -> Check:
-    return SCORES.check(bad == 0, "0 bad scores", f"{bad} bad scores")
+    return SCORES.check(bad == 0, "0 bad scores", f"{bad} bad {plural(bad, 'score')}")
 
 
 def count_loaded(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -201,13 +206,13 @@ COLLAPSE = Gate(
 
 def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool) -> Check:
     """The collapse guard: a re-run that loses most of a loaded window is a broken source, mostly."""
-    least = int(before * (1 - max_shrink)) if before else 0
-    collapsed = after < max(least, 1 if before else 0)
+    least = max(int(before * (1 - max_shrink)), 1) if before else 0
+    collapsed = after < least
     hint = "; if the source really lost them, run again with --allow-shrink" if collapsed else ""
     return COLLAPSE.check(
         not collapsed,
-        f"at least {max(least, 1 if before else 0)} rows, after {before} before" if before else "no earlier rows",
-        f"{after} rows{hint}",
+        f"at least {least} {plural(least, 'row')}, after {before} before" if before else "no earlier rows",
+        f"{after} {plural(after, 'row')}{hint}",
         severity=Severity.WARN if allow_shrink else None,
     )
 
@@ -222,7 +227,7 @@ EVENTS = Gate(
 
 
 def check_events(rows: int) -> Check:
-    return EVENTS.check(rows > 0, "at least 1 event", f"{rows} events")
+    return EVENTS.check(rows > 0, "at least 1 event", f"{rows} {plural(rows, 'event')}")
 
 
 def select_beyond(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -244,9 +249,10 @@ RANGES = Gate(
 def check_ranges(outside: Counter[str], table: Table, bounds: Bounds) -> Check:
     """Judge the values outside their columns' ranges, counted by column; beyond ``bounds`` none is left to count."""
     ranges = ranges_of(table)
-    problems = {name: f"{name} in {rows:,} rows" for name, rows in sorted(outside.items())}
+    problems = {name: f"{name} in {rows:,} {plural(rows, 'row')}" for name, rows in sorted(outside.items())}
     stated = ", ".join(describe_range(name, *ranges[name]) for name in problems)
-    expected = stated or f"{len({*ranges, *bounds})} columns in range"
+    columns = len({*ranges, *bounds})
+    expected = stated or f"{columns} {plural(columns, 'column')} in range"
     return RANGES.check_problems(problems, expected, "all within")
 
 
@@ -273,8 +279,8 @@ EXPIRED = Gate(
 def check_expired(rows: int, table: Table) -> Check:
     """Judge the rows of staged parts that hold a row past the fact table's TTL: its next merge would drop it."""
     hint = (
-        f"some or all of {rows} rows past it, which ClickHouse would drop at the next merge; load no night that is so "
-        f"old, or lengthen the TTL with ALTER TABLE {table.name} MODIFY TTL"
+        f"some or all of {rows} {plural(rows, 'row')} past it, which ClickHouse would drop at the next merge; load no "
+        f"night that is so old, or lengthen the TTL with ALTER TABLE {table.name} MODIFY TTL"
     )
     return EXPIRED.check(rows == 0, f"no row past the TTL of {table.name}", hint if rows else "none")
 

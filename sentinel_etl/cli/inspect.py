@@ -17,6 +17,7 @@ from sentinel_etl.operations.status import read_status
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.settings import choose_window, load_settings
 from sentinel_etl.warehouse.query import query_df
+from sentinel_etl.wording import plural
 
 __all__ = ["check", "plan", "query", "status"]
 
@@ -49,10 +50,13 @@ def check(event_types: Sequence[str], as_json: bool) -> None:
     else:
         for difference in differences:
             click.echo(f"{'error' if difference.blocking else 'warning'}: {difference}")
-        click.echo(f"{len(chosen)} event types checked, {len(differences)} differences")
+        types, found = len(chosen), len(differences)
+        click.echo(f"{types} event {plural(types, 'type')} checked, {found} {plural(found, 'difference')}")
     blocking = sum(difference.blocking for difference in differences)
     if blocking:
-        raise SchemaMismatch(f"{blocking} differences would stop a run; correct EVENT_CONFIG or the source")
+        raise SchemaMismatch(
+            f"{blocking} {plural(blocking, 'difference')} would stop a run; correct EVENT_CONFIG or the source"
+        )
 
 
 @click.command()

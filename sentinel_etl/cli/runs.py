@@ -19,6 +19,7 @@ from sentinel_etl.ledger.commands import query_command
 from sentinel_etl.ledger.report_files import prune_reports
 from sentinel_etl.notebook.index import refresh_index, write_index
 from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.wording import plural
 
 __all__ = ["runs"]
 
@@ -90,7 +91,7 @@ def prune(keep_days: int, dry_run: bool, as_json: bool) -> None:
     for name in (*pruned.files, *(f"{folder}/" for folder in pruned.folders)):
         click.echo(name)
     verb = "would be deleted" if dry_run else "deleted"
-    click.echo(f"{len(pruned.files)} files {verb}, {pruned.size / 1e6:.1f} MB")
+    click.echo(f"{len(pruned.files)} {plural(len(pruned.files), 'file')} {verb}, {pruned.size / 1e6:.1f} MB")
 
 
 def refresh_links(settings: Settings) -> None:
@@ -149,4 +150,8 @@ def describe_check(check: Check) -> str:
     result = "ok    " if check.passed else "FAILED"
     line = f"{result}  {check.severity:<5}  {check.name}"
     lines = [line, f"        expected  {check.expected}", f"        observed  {check.observed}"]
-    return "\n".join([*lines, f"        more      {query_command(check.query)}"] if check.query else lines)
+    if check.query:
+        lines.append(f"        more      {query_command(check.query)}")
+    if check.answers:
+        lines.append(f"        answers   {check.answers}")
+    return "\n".join(lines)

@@ -27,7 +27,7 @@ from sentinel_etl.window import Window
 __all__ = [
     "RunRecord",
     "attach_report",
-    "failed_audits",
+    "kept_runs",
     "note_switch",
     "read_runs",
     "record_run",
@@ -37,10 +37,14 @@ __all__ = [
 ]
 
 
-def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
-    """List the runs whose audit failed and whose window no newer run has published since."""
+def kept_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
+    """List the runs that keep tables for inspection.
+
+    They are those whose audit failed and whose window no newer run has published since, and the newest run of all,
+    if it was a dry one.
+    """
     runs = read_runs(warehouse, runs_of(fact_table))
-    failed = []
+    kept = [run for run in runs[:1] if run["state"] is RunState.DRY_RUN]
     for index, run in enumerate(runs):
         newer = runs[:index]
         covered = any(
@@ -50,8 +54,8 @@ def failed_audits(fact_table: Table, warehouse: Engine) -> list[dict[str, object
             for later in newer
         )
         if run["state"] is RunState.NOT_PUBLISHED and not covered:
-            failed.append(run)
-    return failed
+            kept.append(run)
+    return kept
 
 
 @dataclass(frozen=True)

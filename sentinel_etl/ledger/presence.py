@@ -13,6 +13,7 @@ from sqlalchemy import Engine, func, select
 from sentinel_etl.warehouse.catalog import has_table, has_ttl
 from sentinel_etl.warehouse.ddl import storage_name
 from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.wording import plural
 
 __all__ = ["LostRows", "NightRows", "find_lost", "measure_nights"]
 
@@ -36,7 +37,8 @@ class LostRows:
 
     def __str__(self) -> str:
         found = f"{self.found:,}" + ("" if self.found < self.expected else ", and not the same ones")
-        return f"night {self.shift_date}: LOST, its last run left {self.expected:,} rows, the fact table has {found}"
+        left = f"{self.expected:,} {plural(self.expected, 'row')}"
+        return f"night {self.shift_date}: LOST, its last run left {left}, the fact table has {found}"
 
 
 def measure_nights(fact_table: Table, nights: Iterable[date], warehouse: Engine) -> dict[date, NightRows]:

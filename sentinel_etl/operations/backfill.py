@@ -21,6 +21,7 @@ from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
 
 __all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
 
@@ -110,8 +111,11 @@ def raise_for_groups(groups: Sequence[Group], results: Sequence[GroupResult]) ->
     failed = [result for result in results if result.error]
     if failed:
         kind = error_named(failed[0].error) or SentinelError
-        raise kind(f"{len(failed)} of {len(groups)} groups failed; the first: {failed[0].cause}")
+        raise kind(
+            f"{len(failed)} of {len(groups)} {plural(len(groups), 'group')} failed; the first: {failed[0].cause}"
+        )
     if len(results) < len(groups):
         raise SentinelError(
-            f"stopped: {len(groups) - len(results)} of {len(groups)} groups are left; run it again with --missing-only"
+            f"stopped: {len(groups) - len(results)} of {len(groups)} {plural(len(groups), 'group is', 'groups are')} "
+            "left; run it again with --missing-only"
         )

@@ -19,6 +19,7 @@ from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.reconcile.compare import compare_fingerprints
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
 
 __all__ = ["Reconciliation", "reconcile_nights"]
 
@@ -56,7 +57,10 @@ class Reconciliation:
     def __str__(self) -> str:
         lines = [mark_differences(self.found).to_string(index=False)] if len(self.found) else []
         changed = self.found["shift_date"].nunique()
-        lines.append(f"{self.nights} nights of {self.rows:,} rows compared, {changed} changed since they were loaded")
+        lines.append(
+            f"{self.nights} {plural(self.nights, 'night')} of {self.rows:,} {plural(self.rows, 'row')} compared, "
+            f"{changed} changed since {plural(changed, 'it was', 'they were')} loaded"
+        )
         lines += [f"not compared: {name}: {columns}" for name, columns in self.untold.items()]
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
         return "\n".join(lines)

@@ -15,6 +15,7 @@ from sentinel_etl.ledger.presence import LostRows, find_lost
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table, measure_kept
 from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS
+from sentinel_etl.wording import plural
 
 __all__ = ["Status", "read_status"]
 
@@ -81,10 +82,13 @@ class Status:
             lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
             lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
         missing = ", ".join(map(str, self.missing)) or "none"
-        lines.append(f"missing of the last {self.nights} nights: {missing}")
+        lines.append(f"missing of the last {f'{self.nights} nights' if self.nights != 1 else 'night'}: {missing}")
         lines += [f"{one}; `sentinel-etl backfill --missing-only` loads it again" for one in self.earlier_losses]
         if self.kept:
-            lines.append(f"kept states to go back to: {self.kept}, which alone hold {self.kept_bytes / 1e6:,.1f} MB")
+            lines.append(
+                f"kept states to go back to: {self.kept}, which alone {plural(self.kept, 'holds', 'hold')} "
+                f"{self.kept_bytes / 1e6:,.1f} MB"
+            )
         return "\n".join(lines)
 
     @property

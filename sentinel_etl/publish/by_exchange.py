@@ -20,6 +20,7 @@ from sentinel_etl.warehouse.moves import exchange_statement
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import PARTITION_ID, count_all, count_rows
 from sentinel_etl.warehouse.tables import NEXT_MARK, create_like, drop_staging
+from sentinel_etl.wording import plural
 
 __all__ = ["changed_meanwhile", "clone", "exchange", "switch_by_exchange"]
 
@@ -82,13 +83,13 @@ def check_clone(
     staged = count_all(staging, warehouse)
     found = count_gone(following)
     if found != staged:
-        raise changed_meanwhile(table, f"{staged:,} staged rows in the clone", f"{found:,}")
+        raise changed_meanwhile(table, f"{staged:,} staged {plural(staged, 'row')} in the clone", f"{found:,}")
     # What a TTL takes out of one table and not yet of the other is no difference.
     if not has_ttl(warehouse, table.name):
         kept = count_all(table, warehouse) - count_gone(table)
         found = count_all(following, warehouse) - staged
         if found != kept:
-            raise changed_meanwhile(table, f"{kept:,} other rows in the clone", f"{found:,}")
+            raise changed_meanwhile(table, f"{kept:,} other {plural(kept, 'row')} in the clone", f"{found:,}")
 
 
 def changed_meanwhile(table: Table, expected: str, found: str) -> SentinelError:

@@ -17,6 +17,7 @@ from sentinel_etl.warehouse.catalog import count_parts, describe_columns
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import PARTITION_ID, count_rows
 from sentinel_etl.warehouse.tables import BEFORE_MARK, create_staging, drop_staging, table_beside
+from sentinel_etl.wording import plural
 
 __all__ = ["go_back", "restore_rejected"]
 
@@ -48,7 +49,7 @@ def go_back(version: Version, table: Table, partitions: Sequence[str], warehouse
         expected += count_rows(table, not_(of_partitions), warehouse)
         found = count_rows(following, PARTITION_ID.is_not(None), warehouse)
         if found != expected:
-            raise changed_meanwhile(table, f"{expected:,} rows in the clone", f"{found:,}")
+            raise changed_meanwhile(table, f"{expected:,} {plural(expected, 'row')} in the clone", f"{found:,}")
         exchange(following, table, how, warehouse, turn)
     if origin is not version.table:
         drop_staging(origin, warehouse)

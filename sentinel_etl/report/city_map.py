@@ -19,6 +19,7 @@ from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
 from sentinel_etl.report.pages import name_key, short_name
 from sentinel_etl.report.sections import needs
+from sentinel_etl.wording import plural
 
 __all__ = ["city_map_figure"]
 
@@ -123,7 +124,7 @@ def draw_hotspots(axis: Axes, risky: pd.DataFrame, named: int, place: str) -> No
             facecolors=[HOTSPOT],
             edgecolors=EDGE,
             lw=1.4,
-            label=f"{size:g} risk points left",
+            label=f"{size:g} risk {plural(size, 'point')} left",
         )
 
 

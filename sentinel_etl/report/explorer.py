@@ -23,6 +23,7 @@ from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.sections import needs
 from sentinel_etl.window import NIGHT_STARTS, Window
+from sentinel_etl.wording import plural
 
 __all__ = [
     "breakdown_figure",
@@ -52,12 +53,12 @@ def period_page(scores: pd.DataFrame, period: Window, nights: int, zone: ZoneInf
     ``nights`` is how many of them have events.
     """
     events, score = scores["events"].to_numpy(float), scores["base_risk_score"].to_numpy(float)
-    total = float(np.sum(events * score))
+    total, several = float(np.sum(events * score)), len(period.shift_dates(zone))
     lines = [
         period.local(zone),
-        f"{nights} of {len(period.shift_dates(zone))} nights have events: {events.sum():,.0f} of them, "
+        f"{nights} of {several} {plural(several, 'night has', 'nights have')} events: {events.sum():,.0f} of them, "
         f"{events[score > 0].sum() / events.sum():.0%} with a score",
-        f"{total / nights:,.0f} risk points a night",
+        f"{total / nights:,.0f} risk {plural(round(total / nights), 'point')} a night",
     ]
     return lines_page(lines, large=True)
 

@@ -24,6 +24,7 @@ from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, ta
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.sections import needs
 from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
 
 __all__ = [
     "emerging_table",
@@ -82,11 +83,14 @@ def headline_page(
     climb = max(range(min(10, len(pairs))), key=lambda rank: pairs[rank][0] - pairs[rank][1])
     trends = [trend_of(*pair) for pair in pairs]
     rising, falling = trends.count("rising") + trends.count("new"), trends.count("falling")
-    rise = write_trend(*pairs[0])
-    leader = f"{word.capitalize()} {ids[0]} leads with {pairs[0][0]:,.0f} risk points, {rise} against the week before"
+    leader = (
+        f"{word.capitalize()} {ids[0]} leads with {pairs[0][0]:,.0f} risk {plural(round(pairs[0][0]), 'point')}, "
+        f"{write_trend(*pairs[0])} against the week before"
+    )
     others = [
         f"Of the first ten, {word} {ids[climb]} rose most: {pairs[climb][1]:,.0f} → {pairs[climb][0]:,.0f}",
-        f"{rising} of {len(ids)} {word}s rising, {falling} falling, {len(ids) - rising - falling} steady",
+        f"{rising} of {len(ids)} {plural(len(ids), word)} rising, {falling} falling, "
+        f"{len(ids) - rising - falling} steady",
     ]
     html = render_macro("headline", when=when, leader=leader, others=others)
     return Page(html, "\n".join([when, leader, *others]))

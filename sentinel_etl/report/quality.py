@@ -25,6 +25,7 @@ from sentinel_etl.report.figure_style import (
     finish_figure,
 )
 from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.wording import plural
 
 __all__ = [
     "coverage_figure",
@@ -114,7 +115,8 @@ def nights_differing_table(counts: pd.DataFrame, most: int = 15) -> Page:
         ["shift_date", "event_type"], ascending=[False, True]
     )
     if rows.empty:
-        return lines_page([f"{counts['shift_date'].nunique()} nights: source and warehouse agree in each event type"])
+        nights = counts["shift_date"].nunique()
+        return lines_page([f"{nights} {plural(nights, 'night')}: source and warehouse agree in each event type"])
     table = rows.assign(difference=rows["warehouse"] - rows["source"])[
         ["event_type", "source", "warehouse", "difference"]
     ]

@@ -31,6 +31,7 @@ from sentinel_etl.report.render import render_macro
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import PHASES
 from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]
 
@@ -72,7 +73,8 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
     source, published = (int(result.counts[side].sum()) for side in ("source", "published"))
     lines = [
         f"{result.window.local(zone)}  ·  {result.window}",
-        f"{source:,} events in the source, {published:,} in the warehouse · {result.how or 'nothing published'}",
+        f"{source:,} {plural(source, 'event')} in the source, {published:,} in the warehouse · "
+        f"{result.how or 'nothing published'}",
     ]
     return banner(line, VERDICT_COLOURS.get(result.verdict, FAILED), lines)
 
@@ -91,11 +93,13 @@ def check_page(check: Check) -> Page:
         colour=colour,
         lines=lines,
         query=query,
-        row_count=len(rows),
+        answers=check.answers,
+        row_count=f"{len(rows)} {plural(len(rows), 'row')}",
         table=table,
         is_open=check.severity is Severity.BLOCK,
     )
     text = [head, *(f"  {line}" for line in lines), *([table.text] if table else []), *([query] if query else [])]
+    text += [f"it answers {check.answers}"] if query and check.answers else []
     return Page(html, "\n".join(text))
 
 

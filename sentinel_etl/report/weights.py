@@ -32,6 +32,7 @@ from sentinel_etl.report.figure_style import (
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.sections import needs
 from sentinel_etl.transform.what_if import changed_weights, has_value
+from sentinel_etl.wording import plural
 
 __all__ = [
     "changed_events_table",
@@ -61,13 +62,14 @@ def effect_page(compared: pd.DataFrame, nights: int) -> Page:
     points = [float(np.sum(events * scores)) / nights for scores in (before, after)]
     change = f" ({points[1] / points[0] - 1:+.1%})" if points[0] else ""
     lines = [
-        f"{moved:,.0f} of {events.sum():,.0f} events would have another score ({moved / max(events.sum(), 1):.1%})",
-        f"{points[0]:,.0f} → {points[1]:,.0f} risk points a night{change}",
+        f"{moved:,.0f} of {events.sum():,.0f} {plural(events.sum(), 'event')} would have another score "
+        f"({moved / max(events.sum(), 1):.1%})",
+        f"{points[0]:,.0f} → {points[1]:,.0f} risk {plural(round(points[1]), 'point')} a night{change}",
     ]
     if stale := float(events[~np.isclose(before, stored)].sum()):
         # Our own words: their apostrophe stays one in HTML.
-        words = Markup("{:,.0f} events were loaded under other weights: today's make another score of them")
-        lines.append(words.format(stale))
+        words = Markup("{:,.0f} {} loaded under other weights: today's make another score of {}")
+        lines.append(words.format(stale, plural(stale, "event was", "events were"), plural(stale, "it", "them")))
     return lines_page(lines, large=True)
 
 

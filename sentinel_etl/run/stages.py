@@ -40,6 +40,7 @@ from sentinel_etl.run.job import Job
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.rows import PARTITION_ID, count_rows, is_staged
 from sentinel_etl.warehouse.tables import drop_staging
+from sentinel_etl.wording import plural
 
 __all__ = [
     "Judged",
@@ -185,13 +186,14 @@ def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
             rejected,
             pipeline.shown_columns,
             pipeline.breakdown,
+            job.is_one_night,
         )
         for rows, rejected in (
             (staged.table, refused),
             (job.fact_table, None if refused is None else job.rejected_table),
         )
     )
-    return attach_evidence(checks, now, published, job.context.warehouse)
+    return attach_evidence(checks, now, published, job.context.warehouse, dry_run=job.dry_run)
 
 
 @dataclass(frozen=True)
@@ -248,8 +250,8 @@ def check_nothing_came(job: Job, staged: Staged, judged: Judged, locks: HeldLock
         return
     if rows := count_rows(facts, and_(PARTITION_ID.in_(sorted(came)), is_staged(facts, staged.table)), warehouse):
         raise WindowLocked(
-            f"expected no other run to publish events of {job.window} meanwhile; found {rows:,} rows of them in nights "
-            "that one has. No event was published; run it again",
+            f"expected no other run to publish events of {job.window} meanwhile; found {rows:,} {plural(rows, 'row')} "
+            "of them in nights that one has. No event was published; run it again",
             stage="publish",
             window=job.window,
         )
@@ -285,10 +287,13 @@ def reconcile(job: Job, staged: Staged, judged: Judged, now: Callable[[], Mappin
 
 
 def clear_staging(job: Job, staged: Staged, judged: Judged, apart: Callable[[], Rest | None]) -> None:
-    """Drop the run's tables; staging of a failed audit is kept for inspection."""
+    """Drop the run's tables, but for what is kept for inspection; `run.sweep` drops that when its time has come.
+
+    Kept is the staging of a failed audit; and of a dry run what the queries of its report read.
+    """
     if judged.blocked and (rest := apart()):
         drop_staging(rest.table, job.context.warehouse)
-    if not judged.blocked:
-        tables = (staged.table, staged.rejected.staging)
-        for table in (table for table in tables if table is not None):
+    queries = [check.query for check in judged.checks] if job.dry_run else []
+    for table in (staged.table, staged.rejected.staging):
+        if table is not None and not judged.blocked and not any(table.name in query for query in queries):
             drop_staging(table, job.context.warehouse)

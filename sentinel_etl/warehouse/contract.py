@@ -24,6 +24,7 @@ from sentinel_etl.arrow import VALUE_ERRORS, list_elements, list_rows
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.type_mapping.fact_types import FactType
 from sentinel_etl.warehouse.types import arrow_schema, fact_types
+from sentinel_etl.wording import plural
 
 __all__ = ["TYPE_BOUNDS", "Bounds", "count_outside", "find_flaws", "fit_table", "ranges_of", "type_bounds"]
 
@@ -68,7 +69,10 @@ def fit_table(rows: pa.Table, table: Table) -> pa.Table:
     for name in rows.column_names:
         # Text inserts would write the type's zero for it.
         if missing := count_missing(rows[name], facts[name]):
-            raise SchemaMismatch(f"{table.name}.{name} must have a value; {missing} rows have none", stage="load")
+            raise SchemaMismatch(
+                f"{table.name}.{name} must have a value; {missing} {plural(missing, 'row has', 'rows have')} none",
+                stage="load",
+            )
     wanted = pa.schema([schema.field(name).with_nullable(True) for name in rows.column_names])
     kinds = rows["event_type"] if "event_type" in rows.column_names else None
     return pa.table([cast_column(rows[field.name], field, table.name, kinds) for field in wanted], schema=wanted)

@@ -12,7 +12,15 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["DIALECT", "PlainText", "as_formatted", "as_sent", "take_any_name", "write_statement"]
+__all__ = [
+    "DIALECT",
+    "PlainText",
+    "as_formatted",
+    "as_sent",
+    "take_any_name",
+    "write_short_statement",
+    "write_statement",
+]
 
 
 class NamePreparer(ClickHouseIdentifierPreparer):  # type: ignore[misc]
@@ -61,6 +69,20 @@ def write_plain_text(statement: PlainText, compiler: SQLCompiler, **options: Any
 def write_statement(statement: ClauseElement, dialect: Dialect = DIALECT) -> str:
     """Write a statement with its values in it, as the server is to read it."""
     return as_sent(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+
+
+def write_short_statement(statement: ClauseElement) -> str:
+    """Write a statement that reads one table as a person types it: in one line, and no column with its table's name."""
+    compiler = type("ShortCompiler", (ShortNames, DIALECT.statement_compiler), {})
+    compiled = compiler(DIALECT, statement, compile_kwargs={"literal_binds": True})
+    return " ".join(as_sent(str(compiled)).split())
+
+
+class ShortNames:
+    """Leaves the table out of a column's name."""
+
+    def visit_column(self, *arguments: Any, **options: Any) -> str:
+        return str(super().visit_column(*arguments, **options | {"include_table": False}))  # type: ignore[misc]
 
 
 def take_any_name(engine: Engine) -> Engine:

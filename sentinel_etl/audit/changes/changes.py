@@ -54,6 +54,8 @@ class Changes:
         """Write it as one sentence."""
         rows = self.totals
         if self.is_empty:
+            if rows["after"] == 1:
+                return "nothing changes: the 1 row is as it was"
             return f"nothing changes: all {rows['after']:,} rows are as they were"
         alike = int(rows["before"] or 0) - int(rows["removed"] or 0) - int(rows["changed"] or 0)
         line = ", ".join(f"{rows[kind]:,} {kind}" for kind in CHANGES)

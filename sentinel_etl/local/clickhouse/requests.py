@@ -19,6 +19,7 @@ from starlette.types import Receive
 from sentinel_etl.local.clickhouse.bodies import BodyDecoder, parse_multipart
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 from sentinel_etl.local.clickhouse.jobs import ExternalTable, SessionKey, StatementJob
+from sentinel_etl.wording import plural
 
 __all__ = ["ClientGone", "QueryRequest", "RequestLimits", "check_credentials", "receive_request"]
 
@@ -241,7 +242,8 @@ async def _decoded_body(receive: Receive, encoding: str, limit: int) -> AsyncIte
             total += len(piece)
             if total > limit:
                 raise StatementFailed(
-                    Code.QUERY_IS_TOO_LARGE, f"Request body is too large: expected at most {limit} bytes."
+                    Code.QUERY_IS_TOO_LARGE,
+                    f"Request body is too large: expected at most {limit} {plural(limit, 'byte')}.",
                 )
             if len(gathered) >= _PIECE_BYTES:
                 yield bytes(gathered)

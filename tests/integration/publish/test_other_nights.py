@@ -142,7 +142,7 @@ def test_an_event_that_another_run_publishes_elsewhere_meanwhile_does_not_stand_
         publish_rejected(*arguments)
 
     monkeypatch.setattr(stages, "publish_rejected", be_overtaken)
-    with pytest.raises(WindowLocked, match="found 1 rows of them in nights that one has"):
+    with pytest.raises(WindowLocked, match="found 1 row of them in nights that one has"):
         move(databases, SECOND)
     assert nights_of(databases, 101) == [("PAYMENT:101", str(FIRST))]
     move(databases, SECOND)

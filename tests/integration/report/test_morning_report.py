@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import nbformat
@@ -15,7 +16,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl import report
 from sentinel_etl.audit import history_gates
-from sentinel_etl.audit.checks import Severity
+from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.databases import Databases
@@ -216,3 +217,65 @@ def test_a_run_that_broke_off_opens_with_its_verdict(environment: Settings, monk
     assert told[-1] == "again: sentinel-etl run --window-end 2026-11-22T06:00:00+05:30"
     assert page.index("NOT PUBLISHED: the source does not answer") < page.index("<h1")
     assert "An Exception was encountered" not in page
+
+
+REFUSE = f"UPDATE vehicle_checks SET longitude = -181 WHERE {IN_NIGHT}"
+
+
+def staged(databases: Databases) -> set[str]:
+    names = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%__staging_%'"
+    return {str(name) for (name,) in run_statement(databases.warehouse, names)}
+
+
+def move_night(databases: Databases, *changes: str, **options: Any) -> RunResult:
+    with databases.source.begin() as connection:
+        for change in changes:
+            connection.exec_driver_sql(change)
+    return run_window(NIGHT, source=databases.source, warehouse=databases.warehouse, settings=Settings(), **options)
+
+
+def accepted(result: RunResult) -> Check:
+    return next(check for check in result.checks if check.name == "rows are accepted")
+
+
+def test_the_query_is_one_that_a_person_would_type(databases: Databases) -> None:
+    check = accepted(move_night(databases, f"{REFUSE} AND mod(vehicle_check_id, 9) = 0"))
+    assert check.query == (
+        "SELECT event_id, event_type, event_timestamp, reason FROM patrol_events_rejected "
+        "WHERE event_type IN ('SUSPICIOUS_VEHICLE', 'VEHICLE_CHECK') "
+        "AND (isNull(event_timestamp) OR shift_date = '2026-11-21') ORDER BY event_type, event_id"
+    )
+    assert check.answers == "until the window is loaded again"
+    assert len(query_df(databases.warehouse, check.query)) > 0
+
+
+def test_a_dry_run_s_query_gives_its_rows_until_the_next_run(databases: Databases) -> None:
+    result = move_night(databases, f"{REFUSE} AND mod(vehicle_check_id, 9) = 0", dry_run=True)
+    check = accepted(result)
+    assert result.verdict == "DRY RUN"
+    assert check.answers == "until the next run of patrol_events"
+    assert f"it answers {check.answers}" in first_screen(result)
+    assert len(query_df(databases.warehouse, check.query)) == result.rejected["rows"].sum()
+    assert f"patrol_events_rejected__staging_{result.run_id}" in staged(databases)
+    move_night(databases, dry_run=True)
+    assert not any(name.endswith(result.run_id) for name in staged(databases))
+    move_night(databases)
+    assert staged(databases) == set()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_refused_run_s_query_gives_its_rows_until_the_window_is_published(
+    databases: Databases, dry_run: bool
+) -> None:
+    result = move_night(databases, REFUSE, f"UPDATE remarks SET latitude = 91 WHERE {IN_NIGHT}", dry_run=dry_run)
+    check = accepted(result)
+    assert result.verdict == "NOT PUBLISHED"
+    assert check.answers == "until a later run of the window publishes"
+    move_night(databases, dry_run=True)
+    assert len(query_df(databases.warehouse, check.query)) == result.rejected["rows"].sum()
+    unhurt = [
+        f"UPDATE {table} SET {column} = NULL WHERE {IN_NIGHT}"
+        for table, column in (("vehicle_checks", "longitude"), ("remarks", "latitude"))
+    ]
+    assert move_night(databases, *unhurt).published
+    assert staged(databases) == set()

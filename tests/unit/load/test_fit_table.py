@@ -176,5 +176,5 @@ def test_no_rows_are_loaded_without_connecting(warehouse: Engine) -> None:
 
 
 def test_a_null_where_none_may_be_is_refused_by_its_column() -> None:
-    with pytest.raises(SchemaMismatch, match=r"\[load\] patrol_events\.patrol_id must have a value; 1 rows have none"):
+    with pytest.raises(SchemaMismatch, match=r"\[load\] patrol_events\.patrol_id must have a value; 1 row has none"):
         fit_table(pa.table({"patrol_id": pa.array([7, None], pa.int64())}), build_patrol_events())

@@ -93,6 +93,7 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "examples": [],
                 "query": "",
                 "gate": "",
+                "answers": "",
             },
             {
                 "name": "staged rows equal the source's",
@@ -104,6 +105,7 @@ def test_a_closed_record_says_what_the_run_did() -> None:
                 "examples": [],
                 "query": "",
                 "gate": "",
+                "answers": "",
             },
         ),
         how="attach 202611",

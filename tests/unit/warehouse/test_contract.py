@@ -57,7 +57,7 @@ def test_values_out_of_their_columns_range_are_counted_by_column() -> None:
     check = check_ranges(outside, FACTS, SENTINEL.bounds)
     assert (check.severity, check.passed, check.subjects) == ("warn", False, ("heading", "speed"))
     assert check.expected == "heading from 0 to 360, speed at least 0"
-    assert check.observed == "heading in 1 rows; speed in 2 rows"
+    assert check.observed == "heading in 1 row; speed in 2 rows"
 
 
 def test_the_range_check_passes_where_nothing_is_outside() -> None:
@@ -84,7 +84,7 @@ def test_a_frame_whose_column_has_a_type_that_does_not_fit_is_refused() -> None:
 def test_a_null_that_may_not_be_is_a_row_s_flaw_and_a_frame_s_refusal() -> None:
     rows = with_column(facts(), "officer_id", pa.array([101, None, 102]))
     assert find_flaws(rows, FACTS, {}).tolist() == [None, "officer_id: no value, and the fact table needs one", None]
-    with pytest.raises(SchemaMismatch, match=r"patrol_events\.officer_id must have a value; 1 rows have none"):
+    with pytest.raises(SchemaMismatch, match=r"patrol_events\.officer_id must have a value; 1 row has none"):
         fit_table(rows, FACTS)
 
 
