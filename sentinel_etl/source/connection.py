@@ -125,6 +125,8 @@ def open_source(
             },
             execution_options={LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)},
         )
+    except ImportError:  # of another driver, that is not installed
+        raise ConfigurationError(f"{setting}: expected postgresql+psycopg://…, found {parsed.drivername}://…") from None
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
             f"{setting}: expected postgresql+psycopg://user:password@host:port/database, "

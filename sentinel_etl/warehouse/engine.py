@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import requests
-from sqlalchemy import URL, Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable
@@ -70,6 +70,10 @@ def open_warehouse(
     limits = TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)
     try:
         engine = create_engine(url, execution_options={LIMITS_OPTION: limits})
+    except ImportError:  # of another driver, that is not installed
+        raise ConfigurationError(
+            f"SENTINEL_WAREHOUSE_URL: expected {form}, found {make_url(url).drivername}://…"
+        ) from None
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigurationError(
             f"SENTINEL_WAREHOUSE_URL: expected {form}, found a URL that SQLAlchemy cannot read: {type(error).__name__}"
