@@ -10,7 +10,8 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 ARGS ?=
 SOAK_KILLS ?= 60
 WORKERS ?= 2
-TESTS ?= --nbval tests notebooks
+# Where servers are given (docs/guarantees.md), what they are asked for: the integration tests.
+TESTS ?= $(if $(SENTINEL_TEST_SOURCE_URL)$(SENTINEL_TEST_WAREHOUSE_URL),tests/integration,--nbval tests notebooks)
 NAME ?=
 LAB_ARGS ?=
 

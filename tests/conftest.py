@@ -1,4 +1,4 @@
-"""Real databases for the tests: one local stack a session, a database of its own for each test."""
+"""Real databases for the tests: one local stack a session, or servers given; a database of its own for each test."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from adversity.soak import EXPLORED, SOAK, TALLY, lines
+from given_servers import (
+    GIVEN_SOURCE,
+    GIVEN_WAREHOUSE,
+    NEEDS_LOCAL_STACK,
+    check_servers,
+    drop_source,
+    drop_warehouse,
+    finish,
+    given_or,
+    maintenance,
+    new_name,
+)
 from source_kinds import CITY, create_source, is_beyond_latin1, write_city_in_ascii
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, make_url
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.databases import Databases
@@ -29,9 +40,19 @@ NIGHTS = 3
 EVENTS_PER_NIGHT = 600
 
 
+TESTS = Path(__file__).parent
+STACKS_OF_THEIR_OWN = (TESTS / "adversity", TESTS / "integration" / "local", TESTS / "docs" / "test_doc_examples.py")
+
+
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the quick tests for the end, where they fill up the time until the slowest file is done."""
+    """Leave the quick tests for the end, where they fill up the time until the slowest file is done.
+
+    Where servers are given, tests of the local stack itself say nothing of them, and are skipped.
+    """
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in STACKS_OF_THEIR_OWN):
+            item.add_marker(NEEDS_LOCAL_STACK)
     items.sort(key=lambda item: "unit" in item.path.parts)
 
 
@@ -44,10 +65,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+SERVERS = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """See that the servers given can be used, before any worker of pytest-xdist starts."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[SERVERS] = check_servers()
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-xdist has ended its workers
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker of pytest-xdist: hand over what its tests have tried and found."""
+    """In a worker of pytest-xdist: hand over what its tests have tried and found. Else: clean the servers given."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output["tried"] = dict(TALLY), EXPLORED
+    elif SERVERS in session.config.stash:
+        session.config.stash[SERVERS] += finish()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,8 +91,12 @@ def pytest_testnodedown(node: Any) -> None:
     EXPLORED.update(explored)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """At the end of `make soak`: a line for each promise."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the servers given. At the end of `make soak`: a line for each promise."""
+    if config.stash.get(SERVERS, None):
+        terminalreporter.section("servers given")
+        for line in config.stash[SERVERS]:
+            terminalreporter.write_line(line)
     if SOAK:
         terminalreporter.section("promises")
         for line in lines():
@@ -77,11 +114,14 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    """A running local stack, stopped and forgotten at the end."""
+    """The servers that are given, or a running local stack, stopped and forgotten at the end."""
+    if GIVEN_SOURCE is not None and GIVEN_WAREHOUSE is not None:
+        yield given_or(None)
+        return
     with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
         state_dir = Path(folder) / "state"
         try:
-            yield start_stack(state_dir)
+            yield given_or(start_stack(state_dir))
         finally:
             stop_stack(state_dir)
 
@@ -89,14 +129,13 @@ def stack() -> Iterator[LocalStack]:
 @pytest.fixture(scope="session")
 def make_source(stack: LocalStack) -> Iterator[Callable[[str | None], Engine]]:
     """Make a PostgreSQL database, empty or a copy of a template, and open it."""
-    maintenance = create_engine(stack.source_url, isolation_level="AUTOCOMMIT")
     engines: list[Engine] = []
 
     def make(template: str | None = None) -> Engine:
-        name = f"test_{uuid4().hex[:12]}"
-        with maintenance.connect() as connection:
+        name = new_name()
+        with maintenance(stack.source_url) as run:
             for statement in create_source(name, template):
-                connection.execute(text(statement))
+                run(statement)
         url = make_url(stack.source_url).set(database=name)
         engines.append(open_source(url.render_as_string(hide_password=False)))
         return engines[-1]
@@ -104,17 +143,30 @@ def make_source(stack: LocalStack) -> Iterator[Callable[[str | None], Engine]]:
     yield make
     for engine in engines:
         engine.dispose()
-    maintenance.dispose()
+
+
+@pytest.fixture(scope="session")
+def new_role(stack: LocalStack) -> Callable[[], str]:
+    """Choose the name of a role that a test makes; skip the test where the source's user may make none."""
+    with maintenance(stack.source_url) as run:
+        allowed = run("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user").scalar_one()
+
+    def choose() -> str:
+        if not allowed:
+            pytest.skip("the user of SENTINEL_TEST_SOURCE_URL may not create roles")
+        return new_name()
+
+    return choose
 
 
 @pytest.fixture(scope="session")
 def make_warehouse(stack: LocalStack) -> Callable[[], Engine]:
     """Make an empty ClickHouse database and open it."""
-    maintenance = open_warehouse(stack.warehouse_url)
+    server = open_warehouse(stack.warehouse_url)
 
     def make() -> Engine:
-        name = f"test_{uuid4().hex[:12]}"
-        run_statement(maintenance, f"CREATE DATABASE {name} ENGINE = Atomic")
+        name = new_name()
+        run_statement(server, f"CREATE DATABASE {name} ENGINE = Atomic")
         url = make_url(stack.warehouse_url).set(database=name)
         return open_warehouse(url.render_as_string(hide_password=False))
 
@@ -139,7 +191,7 @@ def source_engine(make_source: Callable[[str | None], Engine]) -> Iterator[Engin
     """An empty PostgreSQL database."""
     engine = make_source(None)
     yield engine
-    engine.dispose()
+    drop_source(engine)
 
 
 @pytest.fixture
@@ -147,7 +199,7 @@ def city(make_source: Callable[[str | None], Engine], city_template: str) -> Ite
     """A PostgreSQL database of one's own with the sample city's three nights."""
     engine = make_source(city_template)
     yield engine
-    engine.dispose()
+    drop_source(engine)
 
 
 @pytest.fixture
@@ -155,7 +207,7 @@ def warehouse(make_warehouse: Callable[[], Engine]) -> Iterator[Engine]:
     """An empty ClickHouse database."""
     engine = make_warehouse()
     yield engine
-    engine.dispose()
+    drop_warehouse(engine)
 
 
 @pytest.fixture
@@ -167,13 +219,12 @@ def databases(city: Engine, warehouse: Engine) -> Databases:
 @pytest.fixture
 def settings(databases: Databases, tmp_path: Path) -> Settings:
     """Settings that name both databases, at ten past six after the last night."""
-    checkout = Path(__file__).parents[1]
     return Settings(
         source_url=databases.source.url.render_as_string(hide_password=False),
         warehouse_url=databases.warehouse.url.render_as_string(hide_password=False),
         now=MORNING,
         runs_dir=tmp_path / "runs",
-        notebooks_dir=checkout / "notebooks",
+        notebooks_dir=TESTS.parent / "notebooks",
         state_dir=tmp_path / "state",
     )
 

@@ -42,8 +42,9 @@ def create_source(name: str, template: str | None) -> list[str]:
     """Write the statements that make a database of the kind that is asked for."""
     kind = kind_of_source()
     create = f"CREATE DATABASE {name} TEMPLATE {'template0' if template in (None, CITY) else template}"
-    if kind == "latin1" and template == CITY:
-        create += " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    if template in (None, CITY):  # a server has an encoding and a locale of its own; a copy has its template's
+        encoding = "LATIN1" if kind == "latin1" and template == CITY else "UTF8"
+        create += f" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
     settings = SETTINGS if kind == "german" else {}
     return [create, *(f"ALTER DATABASE {name} SET {each} = '{value}'" for each, value in settings.items())]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from given_servers import NEEDS_LOCAL_STACK
 from sqlalchemy import Engine
 
 from benchmarks import memory, queries, rerun, switch, throughput
@@ -30,6 +31,7 @@ TOYS: dict[str, Callable[[Stand, Engine], None]] = {
 }
 
 
+@NEEDS_LOCAL_STACK  # they keep a city for the next call
 @pytest.mark.parametrize("name", TOYS)
 def test_a_benchmark_runs_and_prints_its_ratio(
     stack: LocalStack,

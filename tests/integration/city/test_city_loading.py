@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -167,21 +167,24 @@ def test_a_night_without_its_city_is_refused(city_engine: Engine) -> None:
         load_night(city_engine, CITY, NIGHT, 500)
 
 
-def test_a_role_without_privileges_loads_with_the_key_checks_on(city_engine: Engine) -> None:
+def test_a_role_without_privileges_loads_with_the_key_checks_on(
+    city_engine: Engine, new_role: Callable[[], str]
+) -> None:
+    role = new_role()
     with city_engine.begin() as connection:
-        connection.execute(text("CREATE ROLE city_clerk LOGIN PASSWORD 'clerk'"))
-        connection.execute(text("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO city_clerk"))
+        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'"))
+        connection.execute(text(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"))
     try:
         clerk = Engine(
             city_engine.pool,
             city_engine.dialect,
-            city_engine.url.set(username="city_clerk", password="clerk"),
+            city_engine.url.set(username=role, password="clerk"),
         )
         assert load_night(clerk, CITY, NIGHT, 500) == generated(500)
     finally:
         with city_engine.begin() as connection:
-            connection.execute(text("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM city_clerk"))
-            connection.execute(text("DROP ROLE city_clerk"))
+            connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
 
 
 def test_a_limit_without_a_time_zone_is_refused(city_engine: Engine) -> None:

@@ -8,10 +8,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+from given_servers import new_name
 
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.operations import schema
 from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.undo import undo_run
 from sentinel_etl.pipeline import SENTINEL
@@ -172,12 +174,15 @@ def test_what_changes_the_table_while_it_is_cloned_is_told_and_nothing_is_lost(
 def test_a_database_that_cannot_exchange_tables_is_switched_by_partition_where_that_is_durable(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    name = new_name()
     with open_arrow_client(databases.warehouse) as client:
         allowed = {"allow_deprecated_database_ordinary": 1}
-        client.command("CREATE DATABASE plain_of_tests ENGINE = Ordinary", settings=allowed)
-    plain = open_warehouse(databases.warehouse.url.set(database="plain_of_tests").render_as_string(hide_password=False))
+        client.command(f"CREATE DATABASE {name} ENGINE = Ordinary", settings=allowed)
+    plain = open_warehouse(databases.warehouse.url.set(database=name).render_as_string(hide_password=False))
     try:
         context = Context(Settings(), SENTINEL, Databases(databases.source, plain))
+        for module in (by_partition, schema):
+            monkeypatch.setattr(module, "server_version", lambda engine: by_partition.DURABLE_REPLACE)
         move(context, FIRST)
         [told] = check_warehouse(SENTINEL, plain)
         assert (told.blocking, "touches several partitions is switched one by one" in told.message) == (False, True)
@@ -193,4 +198,4 @@ def test_a_database_that_cannot_exchange_tables_is_switched_by_partition_where_t
             undo_run(context)
     finally:
         plain.dispose()
-        run_statement(databases.warehouse, "DROP DATABASE plain_of_tests")
+        run_statement(databases.warehouse, f"DROP DATABASE {name}")

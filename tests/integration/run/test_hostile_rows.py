@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from adversity.soak import SOAK, count
+from given_servers import drop_source, maintenance, new_name
 from hostile import NIGHT, PIPELINE, HostileRow, Outcome, compare, gather, insert_rows
 from psycopg.errors import UntranslatableCharacter
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError
 
 from sentinel_etl.databases import Databases
@@ -332,10 +333,9 @@ def test_the_rows_that_an_earlier_night_rejected_do_not_depend_on_the_order_of_t
 def test_a_database_in_another_encoding_is_read_as_it_is_or_row_by_row_rejected(
     stack: LocalStack, warehouse: Engine, encoding: str, loaded: list[str]
 ) -> None:
-    maintenance = create_engine(stack.source_url, isolation_level="AUTOCOMMIT")
-    name = f"test_{encoding.lower()}"
-    with maintenance.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    name = new_name()
+    with maintenance(stack.source_url) as run:
+        run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
     source = open_source(make_url(stack.source_url).set(database=name).render_as_string(hide_password=False))
     insert_rows(source, [])
     with source.begin() as connection:
@@ -352,7 +352,4 @@ def test_a_database_in_another_encoding_is_read_as_it_is_or_row_by_row_rejected(
     assert [tuple(row) for row in refused] == (
         [("HOSTILE:2", "remark_text: bytes that are no UTF-8")] if encoding == "SQL_ASCII" else []
     )
-    source.dispose()
-    with maintenance.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    maintenance.dispose()
+    drop_source(source)

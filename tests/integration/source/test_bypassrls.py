@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from given_servers import NEEDS_LOCAL_SOURCE
 from sqlalchemy import Engine
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
@@ -62,6 +63,7 @@ def owner(port: int) -> Iterator[Engine]:
     engine.dispose()
 
 
+@NEEDS_LOCAL_SOURCE  # only a superuser may make a role that bypasses policies
 def test_a_role_that_bypasses_policies_loads_every_row_and_one_that_does_not_is_refused(
     owner: Engine, port: int, warehouse: Engine
 ) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
-from uuid import uuid4
 
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
@@ -51,8 +50,10 @@ def test_a_refusal_of_who_asks_does_not_pass(source_engine: Engine, change: dict
     assert [source_may_recover(error) for error in failures(source_engine, **change)] == [False, False]
 
 
-def test_a_missing_privilege_does_not_pass_and_too_many_connections_do(source_engine: Engine) -> None:
-    role = f"guard_{uuid4().hex[:8]}"
+def test_a_missing_privilege_does_not_pass_and_too_many_connections_do(
+    source_engine: Engine, new_role: Callable[[], str]
+) -> None:
+    role = new_role()
     login = {"user": role, "password": "word"}
     database = str(source_engine.url.database)
     with made(source_engine, f"CREATE ROLE {role} LOGIN PASSWORD 'word' CONNECTION LIMIT 0", undo=f"DROP ROLE {role}"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from content_hash import content_hash
@@ -124,12 +123,12 @@ def test_the_url_s_options_are_obeyed_by_both_drivers_alike(
 
 
 @pytest.fixture
-def make_reader(city: Engine) -> Iterator[Callable[[], Engine]]:
+def make_reader(city: Engine, new_role: Callable[[], str]) -> Iterator[Callable[[], Engine]]:
     """Make a role that may read the city's tables, and open the source as it."""
     roles: list[str] = []
 
     def make() -> Engine:
-        role = f"reader_{uuid4().hex[:8]}"
+        role = new_role()
         with connect_source(city) as connection:
             connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD 'word'")
             connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")

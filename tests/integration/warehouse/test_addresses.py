@@ -37,7 +37,7 @@ def spelt(url: URL, **changed: object) -> str:
 
 
 def test_a_warehouse_on_an_ipv6_address_is_loaded_and_read(warehouse: Engine) -> None:
-    with forwarded(("127.0.0.1", int(warehouse.url.port or 0)), "::1") as port:
+    with forwarded((str(warehouse.url.host), int(warehouse.url.port or 0)), "::1") as port:
         engine = open_warehouse(spelt(warehouse.url, host="::1", port=port))
         assert use_both_drivers(engine) == [1, 2]
 
@@ -55,7 +55,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLCo
 
 @pytest.fixture
 def secure_port(warehouse: Engine, authority: tuple[Path, ssl.SSLContext]) -> Iterator[int]:
-    with forwarded(("127.0.0.1", int(warehouse.url.port or 0)), context=authority[1]) as port:
+    with forwarded((str(warehouse.url.host), int(warehouse.url.port or 0)), context=authority[1]) as port:
         yield port
 
 
