@@ -154,6 +154,8 @@ def nights_told_in(bench: Bench, scene: Scene) -> set[date]:
 
 def nights_of_another_run(bench: Bench, nights: set[date]) -> set[date]:
     """Find those of the nights whose rows are not the last run's that the ledger has published."""
+    if not nights:  # the cut may have taken the table itself, before its first night
+        return set()
     written = run_statement(
         bench.warehouse,
         "SELECT toString(shift_date), arrayStringConcat(groupUniqArray(run_id), ' ') "

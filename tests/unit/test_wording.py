@@ -10,7 +10,7 @@ import pytest
 
 import sentinel_etl
 from sentinel_etl.audit.checks import Check
-from sentinel_etl.audit.history_gates import check_presence, check_volumes
+from sentinel_etl.audit.history_gates import PRESENCE, VOLUMES, check_presence, check_volumes
 from sentinel_etl.audit.window_gates import (
     check_accepted,
     check_counts,
@@ -47,8 +47,8 @@ COUNTED = pd.DataFrame({"event_type": ["A"], "events": [1], "shift_date": [date(
         lambda: check_shrink(1, 0, 0.5, False),
         lambda: check_events(1),
         lambda: check_accepted({}, {("A", f"r{n}"): 1 for n in range(6)}, {"A": 9}),
-        lambda: check_presence(pd.concat([COUNTED.assign(shift_date=n) for n in range(9)]), COUNTED),
-        lambda: check_volumes(COUNTED, COUNTED, 1),
+        lambda: check_presence(pd.concat([COUNTED.assign(shift_date=n) for n in range(9)]), COUNTED, PRESENCE),
+        lambda: check_volumes(COUNTED, COUNTED, 1, VOLUMES),
     ],
 )
 def test_a_check_speaks_of_one_in_the_singular(check: Callable[[], Check]) -> None:
@@ -76,8 +76,9 @@ NEVER_ONE = {
     "{len(given)} times",
     "{rows['after']:,} rows",
     "{band} events",
-    "{VOLUMES.limit:g} times",
+    "{gate.limit:g} times",
     "{ratio:.1f} times",
+    "{article(word)} reports",
 }
 
 

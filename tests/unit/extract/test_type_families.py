@@ -58,7 +58,7 @@ from sentinel_etl.type_mapping.source_types import family_of_name
     ],
 )
 def test_a_model_may_say_what_the_driver_reads_alike(model_type: Any, server_type: str) -> None:
-    assert family_of_name(declared_type(Column("value", model_type))) == family_of_name(server_type)
+    assert family_of_name(declared_type(Column("value", model_type).type)) == family_of_name(server_type)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_model_may_say_what_the_driver_reads_alike(model_type: Any, server_typ
     ],
 )
 def test_a_model_may_not_say_what_the_driver_reads_otherwise(model_type: Any, server_type: str) -> None:
-    assert family_of_name(declared_type(Column("value", model_type))) != family_of_name(server_type)
+    assert family_of_name(declared_type(Column("value", model_type).type)) != family_of_name(server_type)
 
 
 CALLS = Table(

@@ -68,7 +68,6 @@ def rows(**columns: Any) -> pd.DataFrame:
     [
         pytest.param(PLAIN, "note", ["a", "b" * 200, None], "note_length: a value that does not fit Int8", id="length"),
         pytest.param(PLAIN, "note", NO_TEXT, "note: bytes that are no UTF-8", id="no UTF-8"),
-        pytest.param(PLAIN, "scan", [b"a", b"\xff", None], "scan: a value that does not fit text", id="details"),
         pytest.param(HASHED, "scan", [b"a", b"\xff", None], "scan: a value that does not fit text", id="hashed bytes"),
         pytest.param(HASHED, "note", NO_TEXT, "note: a value that does not fit text", id="hashed text"),
         pytest.param(
