@@ -1,0 +1,1 @@
+"""Brings another database in: what a live table holds, and what is suggested for it."""
