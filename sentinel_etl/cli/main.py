@@ -16,6 +16,7 @@ from sentinel_etl.cli.local import local
 from sentinel_etl.cli.run import backfill, demo, reconcile, run
 from sentinel_etl.cli.runs import runs
 from sentinel_etl.cli.schema import schema
+from sentinel_etl.cli.suggest import suggest
 from sentinel_etl.cli.versions import diff, undo
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.settings import project_home
@@ -44,7 +45,7 @@ def cli(context: click.Context, verbose: bool) -> None:
     context.ensure_object(Options).verbose = verbose
 
 
-for command in (run, demo, backfill, plan, check, status, reconcile, query, undo, diff, local, runs, schema):
+for command in (run, demo, backfill, plan, check, suggest, status, reconcile, query, undo, diff, local, runs, schema):
     cli.add_command(command)
 
 

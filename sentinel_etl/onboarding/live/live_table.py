@@ -34,7 +34,7 @@ class Statistics:
     dimensions: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveColumn:
     """One column.
 
@@ -74,7 +74,7 @@ class LiveColumn:
         return self.source_type.family in ("date", "timestamp without time zone", "timestamp with time zone")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForeignKey:
     """An outward reference: each row refers to at most one row of ``target``, to none where a column is NULL.
 
@@ -100,7 +100,7 @@ class Partitions:
     ends: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveTable:
     """A table or view of the source.
 

@@ -2,17 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import ARRAY, CHAR, Column, Enum, Table, types
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import DOMAIN
+
+from sentinel_etl.config.event_entry import unique_columns
+from sentinel_etl.type_mapping.source_types import family_of
 
 __all__ = ["write_tables"]
+
+
+# How a family's type is written where the reflected one needs no more words; "other" is known by its text alone.
+FAMILIES: Mapping[str, str] = {
+    "boolean": "types.Boolean",
+    "oid": "postgresql.OID",
+    "money": "postgresql.MONEY",
+    "text": "types.Text",
+    "uuid": "types.Uuid",
+    "inet": "postgresql.INET",
+    "hstore": "postgresql.HSTORE()",
+    "date": "types.Date",
+    "bytes": "types.LargeBinary",
+    "timestamp with time zone": "types.DateTime(timezone=True)",
+    "timestamp without time zone": "types.DateTime",
+}
 
 
 def write_tables(tables: Mapping[str, Table], metadata: str = "metadata") -> str:
     """Write a module's text: its imports, ``metadata = MetaData()``, and ``NAME = Table(…)`` for each table.
 
-    Columns with their types, primary keys, unique constraints and indexes: what an entry is checked by. A type that
-    cannot be written is written as the family that it is read as.
+    Columns with their types, primary keys, unique constraints and unique indexes: what an entry is checked by.
     """
-    raise NotImplementedError
+    body = "".join(write_table(name, table, metadata) for name, table in tables.items())
+    names = ("Column", "MetaData", "PrimaryKeyConstraint", "Table", "UniqueConstraint", "types")
+    used = [name for name in names if name == "MetaData" or f"{name}(" in body or f"{name}." in body]
+    dialect = "from sqlalchemy.dialects import postgresql\n" if "postgresql." in body else ""
+    return f"from sqlalchemy import {', '.join(used)}\n{dialect}\n{metadata} = MetaData()\n{body}"
+
+
+def write_table(name: str, table: Table, metadata: str) -> str:
+    lines = [f"{table.name!r},", f"{metadata},", *(f"{write_column(column)}," for column in table.columns)]
+    lines += [f"{line}," for line in write_keys(table)]
+    if table.schema is not None:
+        lines.append(f"schema={table.schema!r},")
+    inner = "".join(f"    {line}\n" for line in lines)
+    return f"{name} = Table(\n{inner})\n"
+
+
+def write_column(column: Column[Any]) -> str:
+    nullable = "" if column.nullable or column.primary_key else ", nullable=False"
+    return f"Column({str(column.name)!r}, {write_type(column.type)}{nullable})"
+
+
+def write_keys(table: Table) -> Iterator[str]:
+    """Write the primary key and each unique key: joins rely on them."""
+    primary = [str(column.name) for column in table.primary_key.columns]
+    if primary:
+        yield f"PrimaryKeyConstraint({', '.join(map(repr, primary))})"
+    for unique in unique_columns(table):
+        if unique != set(primary):
+            names = [str(column.name) for column in table.columns if column.key in unique]
+            yield f"UniqueConstraint({', '.join(map(repr, names))})"
+
+
+def write_type(kind: Any) -> str:
+    """Write a type such that it is read as the reflected one is."""
+    if isinstance(kind, DOMAIN):
+        return write_type(kind.data_type)
+    if isinstance(kind, ARRAY):
+        return f"postgresql.ARRAY({write_type(kind.item_type)})"
+    if isinstance(kind, Enum):
+        schema = f", schema={kind.schema!r}" if kind.schema else ""
+        return f"postgresql.ENUM({', '.join(map(repr, kind.enums))}, name={kind.name!r}{schema}, create_type=False)"
+    family = family_of(kind).family
+    if family == "integer":
+        return integer_name(kind)
+    if family == "float":
+        return "types.REAL" if isinstance(kind, types.REAL) else "types.Double"
+    if family == "numeric":
+        return f"types.Numeric({kind.precision}, {kind.scale})" if kind.precision is not None else "types.Numeric"
+    if family == "json":
+        return "postgresql.JSONB" if isinstance(kind, postgresql.JSONB) else "postgresql.JSON"
+    if isinstance(kind, CHAR):
+        return f"types.CHAR({kind.length})"
+    return FAMILIES.get(family) or other_name(kind)
+
+
+def integer_name(kind: Any) -> str:
+    for each in (types.SmallInteger, types.BigInteger):
+        if isinstance(kind, each):
+            return f"types.{each.__name__}"
+    return "types.Integer"
+
+
+def other_name(kind: Any) -> str:
+    """Name a type of PostgreSQL's by its class; what has no class is not known at all."""
+    name = type(kind).__name__
+    if getattr(postgresql, name, None) is not type(kind):
+        return "types.NullType"
+    if isinstance(kind, postgresql.BIT) and kind.length:
+        return f"postgresql.BIT({kind.length}, varying={kind.varying})"
+    return f"postgresql.{name}()"

@@ -1,0 +1,60 @@
+"""Writes a suggestion as a page that is Python: what is no source is a comment. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from textwrap import indent
+from typing import Any
+
+from sentinel_etl.onboarding.suggestion.suggestion import Suggestion
+from sentinel_etl.onboarding.suggestion.write_tables import write_tables
+from sentinel_etl.window import Window
+
+__all__ = ["as_dict", "write_page"]
+
+
+def write_page(suggestion: Suggestion, window: Window) -> str:
+    """Write notes, imports, models, the entry within EVENT_CONFIG, and what follows from it."""
+    lines = [f"# {note}" for note in suggestion.notes]
+    lines += ["", *suggestion.imports, *write_tables(suggestion.tables).splitlines()] if suggestion.tables else []
+    lines += [] if suggestion.tables else ["", *suggestion.imports]
+    lines += ["", *suggestion.definitions] if suggestion.definitions else []
+    lines += ["", "EVENT_CONFIG = {", indent(suggestion.text, "    "), "}"]
+    return "\n".join([*lines, *(f"# {line}" for line in consequences(suggestion, window))])
+
+
+def consequences(suggestion: Suggestion, window: Window) -> Iterator[str]:
+    for title, values in (("fact", suggestion.fact_columns), ("personal", suggestion.personal)):
+        if values:
+            yield f"{title}: {' · '.join(f'{label} {value}' for label, value in values.items())}"
+    for label, weights in suggestion.weights.items():
+        yield f"weights: {json.dumps({label: weights}, ensure_ascii=False)[1:-1]}"
+    yield what_would_load(suggestion, window)
+
+
+def what_would_load(suggestion: Suggestion, window: Window) -> str:
+    if (night := suggestion.last_night) is None:
+        return f"what {window} holds could not be counted in time"
+    return f"a dry run of {window} would load {night.loaded:,} rows, and reject {night.rejected:,}"
+
+
+def as_dict(suggestion: Suggestion, window: Window) -> dict[str, Any]:
+    """Give the suggestion as JSON can say it: the entry is its source."""
+    night = suggestion.last_night
+    return {
+        "name": suggestion.name,
+        "model": suggestion.model,
+        "imports": list(suggestion.imports),
+        "tables": write_tables(suggestion.tables) if suggestion.tables else "",
+        "definitions": list(suggestion.definitions),
+        "entry": suggestion.text,
+        "notes": list(suggestion.notes),
+        "fact_columns": dict(suggestion.fact_columns),
+        "weights": {label: dict(weights) for label, weights in suggestion.weights.items()},
+        "personal": dict(suggestion.personal),
+        "changes_later": list(suggestion.changes_later),
+        "window": str(window),
+        "loaded": night.loaded if night else None,
+        "rejected": night.rejected if night else None,
+    }
