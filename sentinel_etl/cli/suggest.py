@@ -38,4 +38,4 @@ def suggest(table: str, as_json: bool) -> None:
             window=window,
             pipeline=pipeline,
         )
-    click.echo(json.dumps(as_dict(suggestion, window)) if as_json else write_page(suggestion, window))
+    click.echo(json.dumps(as_dict(suggestion, window)) if as_json else write_page(suggestion, window, settings.zone))

@@ -96,6 +96,8 @@ def why_personal(table: str, column: str, kind: SourceType, statistics: Statisti
     words = words_of(column)
     if family not in FAMILIES or is_a_key(words, family):
         return ""
+    if family == "text" and any(pair in DOCUMENTS for pair in pairwise(words)):
+        return "number of a document"
     named = next((why for listed_words, why in NAMED if listed_words.intersection(words)), "")
     if named == "free text" and family not in ("text", "json", "hstore"):
         named = ""
@@ -114,8 +116,6 @@ def is_a_key(words: list[str], family: str) -> bool:
 def named_after_a_person(table: str, words: list[str], family: str) -> str:
     if family not in ("text", "json"):
         return ""
-    if any(pair in DOCUMENTS for pair in pairwise(words)):
-        return "number of a document"
     if is_about(words, PEOPLE) and words[-1] not in ("id", "type", "kind", "status", "code", "role", "rank"):
         return "name" if words[-1] in ("name", *PEOPLE) else "about a person"
     if "name" in words or "names" in words:

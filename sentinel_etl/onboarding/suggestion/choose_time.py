@@ -86,7 +86,7 @@ def describe_time(column: LiveColumn, sampled: int) -> str:
     if column.triggered:
         facts.append("set by a trigger on each update: not an event time")
     elif is_bookkeeping(column):
-        facts.append("kept by the database or a program: when the row came or changed")
+        facts.append("of the row: when it came or was changed")
     if column.statistics.future_share:
         facts.append("partly in the future")
     if column.source_type.family != "timestamp with time zone":

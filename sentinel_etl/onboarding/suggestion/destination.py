@@ -14,7 +14,7 @@ from sentinel_etl.config.event_type import label_of
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
 from sentinel_etl.onboarding.live.live_table import LiveColumn, LiveTable
 from sentinel_etl.onboarding.live.personal import singular, words_of
-from sentinel_etl.onboarding.suggestion.models import Written
+from sentinel_etl.onboarding.suggestion.models import Written, quoted
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.type_mapping.fact_types import FactType
 from sentinel_etl.type_mapping.pairs import find_pair
@@ -74,10 +74,12 @@ class Destination:
         yield written
         family, zone = source_type(written.value).family, self.zone.key
         if family == "timestamp without time zone":
-            yield Written(func.timezone(zone, written.value), f"func.timezone({zone!r}, {written.text})")
+            yield Written(func.timezone(zone, written.value), f"func.timezone({quoted(zone)}, {written.text})")
         if family == "date":
             midnight = cast(written.value, DateTime)
-            yield Written(func.timezone(zone, midnight), f"func.timezone({zone!r}, cast({written.text}, DateTime))")
+            yield Written(
+                func.timezone(zone, midnight), f"func.timezone({quoted(zone)}, cast({written.text}, DateTime))"
+            )
         if family not in ("text", "array"):
             yield Written(cast(written.value, Text), f"cast({written.text}, Text)")
 

@@ -14,7 +14,7 @@ from sentinel_etl.onboarding.suggestion.choose_time import EventTime, choose_tim
 from sentinel_etl.onboarding.suggestion.destination import Destination
 from sentinel_etl.onboarding.suggestion.entry_text import EntryParts, suggest_filters
 from sentinel_etl.onboarding.suggestion.map_columns import Mapped, Reading, free_label, map_columns, read_as
-from sentinel_etl.onboarding.suggestion.models import Model, Written, event_name
+from sentinel_etl.onboarding.suggestion.models import Model, Written, event_name, quoted
 from sentinel_etl.onboarding.suggestion.plan_joins import JoinPlan, changed_columns, plan_joins, steps_of
 
 __all__ = ["Draft", "draft_entry"]
@@ -44,8 +44,8 @@ class Draft:
         return tuple(dict.fromkeys(used))
 
 
-def draft_entry(live: LiveTable, models: Mapping[str, Model], destination: Destination) -> Draft:
-    """Draft the entry whose rows are the table's.
+def draft_entry(live: LiveTable, models: Mapping[str, Model], destination: Destination, name: str = "") -> Draft:
+    """Draft the entry whose rows are the table's; its ``name`` is made of the table's where none is given.
 
     Raises:
         ConfigurationError: a table without a time, or a model that lacks the key or the time.
@@ -65,7 +65,7 @@ def draft_entry(live: LiveTable, models: Mapping[str, Model], destination: Desti
         when = column_of(plan.model_at(step) or model, time.column.name)
     plan = plan_joins(plan)
     parts = EntryParts(
-        name=event_name(model),
+        name=name or event_name(model),
         model=model,
         timestamp=instant_of(when or column_of(model, time.column.name), time, destination),
         key=tuple(column_of(model, name) for name in key),
@@ -103,5 +103,5 @@ def instant_of(column: Written, time: EventTime, destination: Destination) -> Wr
         return column
     if family == "date":
         midnight = cast(column.value, DateTime)
-        return Written(func.timezone(zone, midnight), f"func.timezone({zone!r}, cast({column.text}, DateTime))")
-    return Written(func.timezone(zone, column.value), f"func.timezone({zone!r}, {column.text})")
+        return Written(func.timezone(zone, midnight), f"func.timezone({quoted(zone)}, cast({column.text}, DateTime))")
+    return Written(func.timezone(zone, column.value), f"func.timezone({quoted(zone)}, {column.text})")

@@ -13,7 +13,7 @@ from sentinel_etl.config.mapped import named_expression_of
 from sentinel_etl.onboarding.live.live_table import LiveColumn, LiveTable
 from sentinel_etl.onboarding.suggestion.choose_time import is_bookkeeping
 from sentinel_etl.onboarding.suggestion.destination import Destination, prefixed
-from sentinel_etl.onboarding.suggestion.models import Model, Written
+from sentinel_etl.onboarding.suggestion.models import Model, Written, quoted
 from sentinel_etl.type_mapping.source_types import source_type
 
 __all__ = ["Mapped", "Reading", "map_columns", "personal_reason", "read_as"]
@@ -62,7 +62,7 @@ def map_columns(
             reason = f"where it is not NULL it changes {changes[name]}: an event type of its own, with the filter "
             reason += f"{written.text if written else name}.is_not(None)"
         if not reason and is_bookkeeping(column) and name not in (destination.facts or ()):
-            reason = "set by a trigger on each update" if column.triggered else "when the row came or changed"
+            reason = "set by a trigger on each update" if column.triggered else "when the row came or was changed"
         if reason or written is None:
             left_out.append((name, reason))
             continue
@@ -125,7 +125,7 @@ def labelled(written: Written, label: str) -> Written:
     named: Any = named_expression_of(written.value)
     if isinstance(named, Column) and label_of(named) == label:
         return written
-    return Written(written.value.label(label), f"{written.text}.label({label!r})")
+    return Written(written.value.label(label), f"{written.text}.label({quoted(label)})")
 
 
 def personal_reason(column: LiveColumn, label: str, destination: Destination) -> str:

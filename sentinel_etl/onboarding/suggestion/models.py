@@ -20,7 +20,7 @@ from sentinel_etl.onboarding.live.live_table import LiveTable
 from sentinel_etl.onboarding.live.personal import listed, singular, words_of
 from sentinel_etl.pipeline import Pipeline
 
-__all__ = ["Model", "Written", "alias_model", "event_name", "find_models", "name_models", "stem"]
+__all__ = ["Model", "Written", "alias_model", "event_name", "find_models", "name_models", "quoted", "stem"]
 
 
 # What a module with entries imports or calls something already.
@@ -75,7 +75,12 @@ COLUMNS_OWN = frozenset(dir(ReadOnlyColumnCollection))
 def accessor(key: str, taken: frozenset[str]) -> str:
     """Write how an attribute is reached: ``.name``, or ``["class"]`` for what Python reads otherwise."""
     plain = key.isidentifier() and key.isascii() and not keyword.iskeyword(key) and not key.startswith("_")
-    return f".{key}" if plain and key not in taken else f"[{key!r}]"
+    return f".{key}" if plain and key not in taken else f"[{quoted(key)}]"
+
+
+def quoted(text: str) -> str:
+    """Write a text as Python's literal, in double quotes where it needs no escape."""
+    return f'"{text}"' if text.isprintable() and not {'"', "\\"}.intersection(text) else repr(text)
 
 
 def mapping_of(model: Any) -> Mapper[Any] | AliasedInsp[Any] | None:
@@ -169,9 +174,9 @@ def alias_model(model: Model, hint: str, names: set[str]) -> Model:
     name = identifier(hint)
     name = name if name not in names else next(n for k in range(2, 1000) if (n := f"{name}_{k}") not in names)
     if mapping_of(model.value) is not None:
-        value, line = aliased(model.value, name=name), f"{name} = aliased({model.name}, name={name!r})"
+        value, line = aliased(model.value, name=name), f"{name} = aliased({model.name}, name={quoted(name)})"
     else:
-        value, line = model.value.alias(name), f"{name} = {model.name}.alias({name!r})"
+        value, line = model.value.alias(name), f"{name} = {model.name}.alias({quoted(name)})"
     return replace(model, name=name, value=value, definition=line)
 
 

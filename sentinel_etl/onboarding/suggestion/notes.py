@@ -61,8 +61,11 @@ def describe_joins(plan: JoinPlan) -> Iterator[str]:
     if told:
         yield f"joins: {' · '.join(told)}"
     rest = [step for step in (*first, *(each for each in second if each.before in joined)) if step not in joined]
-    if rest:
-        yield f"not joined: {' · '.join(dict.fromkeys(f'{step.target.name} ({why_not(step, plan)})' for step in rest))}"
+    reasons: dict[str, dict[str, None]] = {}
+    for step in rest:
+        reasons.setdefault(why_not(step, plan), {})[step.target.name] = None
+    for reason, names in reasons.items():
+        yield f"not joined: {', '.join(names)} ({reason})"
     itself = [key for key in plan.main.live.foreign_keys if key.target.key == plan.main.live.table.key]
     for key in itself:
         yield f"not joined: {', '.join(key.columns)} refers to {plan.main.live.name} itself"
@@ -91,7 +94,7 @@ def warn_of_time(live: LiveTable, time: EventTime, zone: str) -> Iterator[str]:
         what = (
             "is a date: all events are at its midnight" if column.source_type.family == "date" else "has no time zone"
         )
-        yield f"warn: {column.name} {what}; taken as what the clocks of {zone} showed. Write another zone if it is not so"
+        yield f"warn: {column.name} {what}; taken as what the clocks of {zone} showed. Write another zone if need be"
     if column.triggered:
         yield f"warn: {column.name} is set by a trigger on each update: an edited row moves to another night"
 

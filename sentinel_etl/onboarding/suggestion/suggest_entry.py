@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, Table
 
-from sentinel_etl.config.event_type import EventType
+from sentinel_etl.config.event_type import EventType, base_table
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_keys import check_keys
@@ -62,14 +62,17 @@ def suggest_entry(
         SourceUnreachable: no connection.
     """
     destination = destination_of(fact_table, pipeline, zone)
-    draft = draft_entry(live, name_models(live, models), destination)
+    entries = entries_of(live, pipeline)
+    whole = [name for name, kind in entries.items() if not kind.filters]
+    draft = draft_entry(live, name_models(live, models), destination, whole[0] if len(whole) == 1 else "")
     late = late_columns(draft, source)
     changing = (draft.parts.model.column(name) for name in late)
     parts = replace(draft.parts, changes_later=tuple(each for each in changing if each is not None))
     kind = parse_event_config({parts.name: parts.values()}, destination.common)[parts.name]
     unfilled = unfilled_columns(fact_table, {*kind.labels}, pipeline) if fact_table is not None else []
     notes = [
-        *notes_on(draft, pipeline),
+        *notes_on(draft),
+        *([f"EVENT_CONFIG has entries of this table: {', '.join(entries)}"] if entries else []),
         *(f"warn: {name} is filled in after the event ({why})" for name, why in late.items()),
         *warnings_of(draft, kind, fact_table, unfilled),
         *check_entry(kind, pipeline, fact_table, parts.values(), source),
@@ -103,18 +106,22 @@ def late_columns(draft: Draft, source: Engine) -> dict[str, str]:
         )
 
 
-def notes_on(draft: Draft, pipeline: Pipeline | None) -> Iterator[str]:
+def entries_of(live: LiveTable, pipeline: Pipeline | None) -> dict[str, EventType]:
+    """Find the entries whose rows are the table's already: a suggestion has the name of the one without a filter."""
+    found = {}
+    for name, kind in (pipeline.event_types if pipeline is not None else {}).items():
+        table = base_table(kind.table)
+        if table is not None and table.name == live.table.name and table.schema in (live.table.schema, live.schema):
+            found[name] = kind
+    return found
+
+
+def notes_on(draft: Draft) -> Iterator[str]:
     yield from describe_table(draft.live)
     yield describe_times(draft.live, draft.time)
     yield from describe_joins(draft.plan)
     if draft.key_note:
         yield draft.key_note
-    model = draft.parts.model
-    if pipeline is not None:
-        table = {draft.live.table.name}
-        there = [name for name, kind in pipeline.event_types.items() if getattr(kind.table, "name", None) in table]
-        if there and not model.is_new:
-            yield f"EVENT_CONFIG has of {model.name} already: {', '.join(there)}"
     yield from describe_left_out(draft.mapped)
 
 

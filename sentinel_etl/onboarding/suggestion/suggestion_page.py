@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from textwrap import indent
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sentinel_etl.onboarding.suggestion.suggestion import Suggestion
 from sentinel_etl.onboarding.suggestion.write_tables import write_tables
@@ -14,28 +15,33 @@ from sentinel_etl.window import Window
 __all__ = ["as_dict", "write_page"]
 
 
-def write_page(suggestion: Suggestion, window: Window) -> str:
+def write_page(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> str:
     """Write notes, imports, models, the entry within EVENT_CONFIG, and what follows from it."""
-    lines = [f"# {note}" for note in suggestion.notes]
+    lines = [comment(note) for note in suggestion.notes]
     lines += ["", *suggestion.imports, *write_tables(suggestion.tables).splitlines()] if suggestion.tables else []
     lines += [] if suggestion.tables else ["", *suggestion.imports]
     lines += ["", *suggestion.definitions] if suggestion.definitions else []
     lines += ["", "EVENT_CONFIG = {", indent(suggestion.text, "    "), "}"]
-    return "\n".join([*lines, *(f"# {line}" for line in consequences(suggestion, window))])
+    return "\n".join([*lines, *(comment(line) for line in consequences(suggestion, window, zone))])
 
 
-def consequences(suggestion: Suggestion, window: Window) -> Iterator[str]:
+def comment(line: str) -> str:
+    """Write a line behind ``#``: a name with a line break in it would go on as source."""
+    return f"# {''.join(each if each.isprintable() else ascii(each)[1:-1] for each in line)}"
+
+
+def consequences(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> Iterator[str]:
     for title, values in (("fact", suggestion.fact_columns), ("personal", suggestion.personal)):
         if values:
             yield f"{title}: {' · '.join(f'{label} {value}' for label, value in values.items())}"
     for label, weights in suggestion.weights.items():
         yield f"weights: {json.dumps({label: weights}, ensure_ascii=False)[1:-1]}"
-    yield what_would_load(suggestion, window)
+    yield what_would_load(suggestion, window.local(zone))
 
 
-def what_would_load(suggestion: Suggestion, window: Window) -> str:
+def what_would_load(suggestion: Suggestion, window: str) -> str:
     if (night := suggestion.last_night) is None:
-        return f"what {window} holds could not be counted in time"
+        return f"the rows of {window} could not be counted in time"
     return f"a dry run of {window} would load {night.loaded:,} rows, and reject {night.rejected:,}"
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import DOMAIN
 
 from sentinel_etl.config.event_entry import unique_columns
+from sentinel_etl.onboarding.suggestion.models import quoted
 from sentinel_etl.type_mapping.source_types import family_of
 
 __all__ = ["write_tables"]
@@ -44,28 +45,28 @@ def write_tables(tables: Mapping[str, Table], metadata: str = "metadata") -> str
 
 
 def write_table(name: str, table: Table, metadata: str) -> str:
-    lines = [f"{table.name!r},", f"{metadata},", *(f"{write_column(column)}," for column in table.columns)]
+    lines = [f"{quoted(str(table.name))},", f"{metadata},", *(f"{write_column(column)}," for column in table.columns)]
     lines += [f"{line}," for line in write_keys(table)]
     if table.schema is not None:
-        lines.append(f"schema={table.schema!r},")
+        lines.append(f"schema={quoted(table.schema)},")
     inner = "".join(f"    {line}\n" for line in lines)
     return f"{name} = Table(\n{inner})\n"
 
 
 def write_column(column: Column[Any]) -> str:
     nullable = "" if column.nullable or column.primary_key else ", nullable=False"
-    return f"Column({str(column.name)!r}, {write_type(column.type)}{nullable})"
+    return f"Column({quoted(str(column.name))}, {write_type(column.type)}{nullable})"
 
 
 def write_keys(table: Table) -> Iterator[str]:
     """Write the primary key and each unique key: joins rely on them."""
     primary = [str(column.name) for column in table.primary_key.columns]
     if primary:
-        yield f"PrimaryKeyConstraint({', '.join(map(repr, primary))})"
+        yield f"PrimaryKeyConstraint({', '.join(map(quoted, primary))})"
     for unique in unique_columns(table):
         if unique != set(primary):
             names = [str(column.name) for column in table.columns if column.key in unique]
-            yield f"UniqueConstraint({', '.join(map(repr, names))})"
+            yield f"UniqueConstraint({', '.join(map(quoted, names))})"
 
 
 def write_type(kind: Any) -> str:
@@ -75,8 +76,9 @@ def write_type(kind: Any) -> str:
     if isinstance(kind, ARRAY):
         return f"postgresql.ARRAY({write_type(kind.item_type)})"
     if isinstance(kind, Enum):
-        schema = f", schema={kind.schema!r}" if kind.schema else ""
-        return f"postgresql.ENUM({', '.join(map(repr, kind.enums))}, name={kind.name!r}{schema}, create_type=False)"
+        schema = f", schema={quoted(kind.schema)}" if kind.schema else ""
+        labels = "".join(f"{quoted(label)}, " for label in kind.enums)
+        return f"postgresql.ENUM({labels}name={quoted(str(kind.name))}{schema}, create_type=False)"
     family = family_of(kind).family
     if family == "integer":
         return integer_name(kind)
