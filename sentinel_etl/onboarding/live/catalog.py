@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from sentinel_etl.onboarding.live.live_table import Partitions
 
-__all__ = ["estimate_rows", "read_columns", "read_partitions"]
+__all__ = ["estimate_rows", "read_columns", "read_partitions", "read_root"]
 
 
 # `to_jsonb` gives NULL for a column that an older server's catalog does not have. A tree's first column serves a
@@ -60,6 +60,8 @@ PARTITIONS = text(
     """
 )
 
+ROOT = text("SELECT pg_partition_root(oid)::regclass::text FROM pg_class WHERE oid = :oid AND relispartition")
+
 # -1: never counted. https://www.postgresql.org/docs/current/catalog-pg-class.html
 ESTIMATE = text(
     """
@@ -109,6 +111,11 @@ def read_partitions(connection: Connection, oid: int) -> Partitions | None:
     ends = [found[1] for bound in row.bounds if (found := DATED_END.search(bound or ""))]
     dated = len(ends) == len(row.bounds) and not row.has_default
     return Partitions(row.key, len(row.bounds), max(ends, default="") if dated else "")
+
+
+def read_root(connection: Connection, oid: int) -> str:
+    """Read the name of the table that a partition is of, as SQL would write it; empty: it is no partition."""
+    return str(connection.execute(ROOT, {"oid": oid}).scalar() or "")
 
 
 def estimate_rows(connection: Connection, oid: int) -> int:

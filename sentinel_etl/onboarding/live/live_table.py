@@ -109,6 +109,7 @@ class LiveTable:
     ``rows``          counted, or estimated where ``rows_are_estimated``; -1: neither could be had in time
     ``sampled``       how many rows the statistics are of; 0 where none could be read in time
     ``unique``        its valid unique keys without an expression, the primary key first
+    ``partition_of``  the table that it is a partition of; empty: of none
     ``referred``      by their `Table`'s key, the tables that its foreign keys lead to, and those that these lead to
     """
 
@@ -123,6 +124,7 @@ class LiveTable:
     unique: tuple[UniqueKey, ...]
     foreign_keys: tuple[ForeignKey, ...]
     partitions: Partitions | None = None
+    partition_of: str = ""
     referred: Mapping[str, LiveTable] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SAWarning
 
 from sentinel_etl.extract.check_keys import read_live
-from sentinel_etl.onboarding.live.catalog import estimate_rows, read_columns, read_partitions
+from sentinel_etl.onboarding.live.catalog import estimate_rows, read_columns, read_partitions, read_root
 from sentinel_etl.onboarding.live.find_table import Relation, find_relation, list_relations
 from sentinel_etl.onboarding.live.live_table import ForeignKey, LiveColumn, LiveTable, Statistics
 from sentinel_etl.onboarding.live.personal import why_personal
@@ -74,6 +74,7 @@ class Reader:
             unique=tuple(key for key in known.keys if None not in key.columns) if known else (),
             foreign_keys=(),
             partitions=read_partitions(self.connection, relation.oid),
+            partition_of=read_root(self.connection, relation.oid),
         )
         return self.with_statistics(replace(live, foreign_keys=tuple(self.read_foreign_keys(relation, live))))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.onboarding.live.live_table import ForeignKey, LiveColumn, LiveTable
 from sentinel_etl.onboarding.live.personal import listed, singular, words_of
+from sentinel_etl.source.session import describe_denial
 
 __all__ = ["EventTime", "choose_time", "describe_time", "is_bookkeeping"]
 
@@ -39,6 +40,8 @@ def choose_time(live: LiveTable) -> EventTime:
     Raises:
         ConfigurationError: neither the table nor one that it refers to has a date or a time.
     """
+    if not any(column.readable for column in live.columns.values()):
+        raise ConfigurationError(describe_denial(f"no right to read a column of {live.name}"))
     own = [column for column in live.columns.values() if column.is_time and column.readable]
     if own:
         return EventTime(max(own, key=lambda column: score(column, live)), live)
@@ -81,7 +84,8 @@ def is_bookkeeping(column: LiveColumn) -> bool:
 def describe_time(column: LiveColumn, sampled: int) -> str:
     """Say what is known of a time, for people."""
     share = column.statistics.null_share
-    facts = ["never NULL"] if not column.nullable else [f"{share:.0%} NULL" if sampled and share else "may be NULL"]
+    known = f"{share:.0%} NULL" if share else "no NULL so far" if sampled else "may be NULL"
+    facts = [known if column.nullable else "never NULL"]
     facts += ["indexed"] if column.indexed else []
     if column.triggered:
         facts.append("set by a trigger on each update: not an event time")

@@ -11,7 +11,7 @@ from sentinel_etl.onboarding.live.live_table import LiveColumn
 from sentinel_etl.onboarding.live.personal import words_of
 from sentinel_etl.onboarding.suggestion.models import Model, Written
 
-__all__ = ["EntryParts", "import_lines", "suggest_filters", "write_entry"]
+__all__ = ["EntryParts", "import_lines", "merge_imports", "suggest_filters", "write_entry"]
 
 
 # Where a name of SQLAlchemy's comes from; one that stands in quotes is a column's.
@@ -60,8 +60,9 @@ def write_entry(parts: EntryParts) -> str:
     ]
     if parts.joins:
         lines += ['    "joins": [', *(f"        {join.text}," for join in parts.joins), "    ],"]
-    for condition, why in parts.filters:
-        lines.append(f'    # "filters": [{condition.text}],  # {why}')
+    if parts.filters:
+        reasons = ", and ".join(dict.fromkeys(why for _, why in parts.filters))
+        lines.append(f'    # "filters": [{", ".join(each.text for each, _ in parts.filters)}],  # leaves out {reasons}')
     lines += ['    "columns": [', *(f"        {column.text}," for column in parts.columns), "    ],"]
     if parts.changes_later:
         lines.append(f'    # "changes_later": [{", ".join(each.text for each in parts.changes_later)}],')
@@ -77,11 +78,16 @@ def import_lines(parts: EntryParts, models: Iterable[Model]) -> tuple[str, ...]:
         f"from {home} import {', '.join(name for name in used if NAMES[name] == home)}"
         for home in dict.fromkeys(NAMES[name] for name in used)
     ]
-    homes: dict[str, list[str]] = {}
-    for line in dict.fromkeys(model.import_line for model in models if model.import_line):
-        home, _, name = line.removeprefix("from ").partition(" import ")
-        homes.setdefault(home, []).append(name)
-    return (*lines, *(f"from {home} import {', '.join(sorted(names))}" for home, names in homes.items()))
+    return merge_imports([*lines, *(model.import_line for model in models if model.import_line)])
+
+
+def merge_imports(lines: Iterable[str]) -> tuple[str, ...]:
+    """Make one line of all imports from one module."""
+    homes: dict[str, set[str]] = {}
+    for line in lines:
+        home, _, names = line.removeprefix("from ").partition(" import ")
+        homes.setdefault(home, set()).update(names.split(", "))
+    return tuple(f"from {home} import {', '.join(sorted(names))}" for home, names in homes.items())
 
 
 def suggest_filters(model: Model, columns: Sequence[LiveColumn]) -> list[tuple[Written, str]]:
@@ -93,7 +99,7 @@ def suggest_filters(model: Model, columns: Sequence[LiveColumn]) -> list[tuple[W
         if written is None or not column.readable or not words & (DELETED | TRIED):
             continue
         if column.is_time:
-            found.append((Written(written.value.is_(None), f"{written.text}.is_(None)"), f"leaves out {why}"))
+            found.append((Written(written.value.is_(None), f"{written.text}.is_(None)"), why))
         elif column.source_type.family == "boolean":
-            found.append((Written(written.value.is_not(True), f"{written.text}.is_not(True)"), f"leaves out {why}"))
+            found.append((Written(written.value.is_not(True), f"{written.text}.is_not(True)"), why))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +94,16 @@ def place(
 
 def free_label(name: str, live: LiveTable, destination: Destination, taken: Iterable[str]) -> str:
     """Give a label that neither the engine nor another column uses."""
-    kind = source_type(live.columns[name].column)
+    kind, name = source_type(live.columns[name].column), plain_label(name)
     candidates = [name, prefixed(live, name), *(f"{prefixed(live, name)}_{number}" for number in range(2, 1000))]
     used = set(taken)
     return next(each for each in candidates if each not in used and destination.is_free(each, kind))
+
+
+def plain_label(name: str) -> str:
+    """Make a name that needs no quotes of one that does: a label is to be the name of a fact column."""
+    plain = re.sub(r"\W+", "_", name).strip("_") if re.search(r"\W", name) else name
+    return plain if re.match(r"[^\W\d]", plain) else f"column_{plain}"
 
 
 def read_as(

@@ -26,7 +26,7 @@ __all__ = ["Model", "Written", "alias_model", "event_name", "find_models", "name
 # What a module with entries imports or calls something already.
 TAKEN = listed(
     "and_ aliased case cast func text Column Computed Date DateTime Enum FetchedValue Identity Index MetaData Numeric "
-    "PrimaryKeyConstraint Table Text UniqueConstraint engines metadata types postgresql Pipeline EVENT_CONFIG"
+    "PrimaryKeyConstraint Table Text UniqueConstraint select engines metadata types postgresql Pipeline EVENT_CONFIG"
 )
 
 

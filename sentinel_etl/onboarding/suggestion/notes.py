@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from sentinel_etl.config.check_types import ENGINE_KINDS
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
 from sentinel_etl.onboarding.live.live_table import LiveTable
-from sentinel_etl.onboarding.suggestion.choose_time import EventTime, describe_time
+from sentinel_etl.onboarding.suggestion.choose_time import EventTime, describe_time, is_bookkeeping
 from sentinel_etl.onboarding.suggestion.map_columns import Mapped, Reading
 from sentinel_etl.onboarding.suggestion.plan_joins import JoinPlan, Step, steps_of
 from sentinel_etl.pipeline import Pipeline
@@ -40,6 +40,8 @@ def describe_table(live: LiveTable) -> Iterator[str]:
     if live.partitions is not None:
         ends = f"; rows from {live.partitions.ends} on have none, and cannot be written" if live.partitions.ends else ""
         yield f"partitioned by {live.partitions.key} into {live.partitions.count}{ends}"
+    if live.partition_of:
+        yield f"warn: it is a partition of {live.partition_of}: name that to have the rows of all its partitions"
     if live.rows and not live.sampled:
         yield "warn: no sample could be read in time, so what follows goes by names and types alone"
 
@@ -82,12 +84,15 @@ def describe_step(step: Step) -> str:
 def why_not(step: Step, plan: JoinPlan) -> str:
     if plan.destination.facts is not None:
         return "nothing that the fact table lacks"
-    return "about people" if step.target.holds_people else "nothing that describes the event"
+    people = [each.name for each in step.target.columns.values() if each.personal]
+    return f"about people: {', '.join(people)}" if step.target.holds_people else "nothing that describes the event"
 
 
 def warn_of_time(live: LiveTable, time: EventTime, zone: str) -> Iterator[str]:
     column = time.column
-    if column.nullable:
+    if is_bookkeeping(column) and not column.triggered:
+        yield f"warn: {column.name} says when a row came or was changed, and not that something happened"
+    if column.nullable and (live.kind != "view" or column.statistics.null_share or not live.sampled):
         share = f" in {column.statistics.null_share:.0%} of the rows" if column.statistics.null_share else ""
         yield f"warn: {column.name} may be NULL{', and is' + share if share else ''}: such a row lies in no night"
     if column.source_type.family != "timestamp with time zone":

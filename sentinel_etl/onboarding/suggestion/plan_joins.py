@@ -74,6 +74,11 @@ class JoinPlan:
         """Find the model that a step has led to already."""
         return next((each.model for each in self.joined if each.step == step), None)
 
+    def is_repeated(self, step: Step) -> bool:
+        """Tell whether a table is joined by each of several references, so that each needs a name of its own."""
+        alike = [key for key in self.main.live.foreign_keys if key.target.key == step.target.table.key]
+        return self.destination.facts is None and step.before is None and len(alike) > 1
+
     def join(self, step: Step) -> JoinPlan:
         """Join what a step leads to, and before it what leads there; the same plan where it cannot be joined."""
         if self.model_at(step) is not None:
@@ -83,7 +88,7 @@ class JoinPlan:
         if origin is None or len(plan.joined) >= MOST_JOINS:
             return self
         model = self.models[step.target.table.key]
-        if any(each.model.name == model.name for each in plan.joined):
+        if self.is_repeated(step) or any(each.model.name == model.name for each in plan.joined):
             names = {each.model.name for each in plan.joined} | {each.name for each in self.models.values()}
             model = alias_model(model, stem(step.key.columns), names)
         on = written_condition(origin, model, step.key)
@@ -221,7 +226,8 @@ def labelled_columns(plan: JoinPlan, step: Step, columns: Sequence[LiveColumn]) 
     found: list[tuple[LiveColumn, str]] = []
     for column in columns:
         used = plan.labels | {label for _, label in found}
-        names = (column.name, prefixed(step.target, column.name, stem(step.key.columns)))
+        longer = prefixed(step.target, column.name, stem(step.key.columns))
+        names = (longer,) if plan.is_repeated(step) else (column.name, longer)
         label = next((n for n in names if n not in used and plan.destination.is_free(n, column.source_type)), None)
         if label is not None:
             found.append((column, label))

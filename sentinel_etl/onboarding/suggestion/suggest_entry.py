@@ -75,7 +75,7 @@ def suggest_entry(
         *([f"EVENT_CONFIG has entries of this table: {', '.join(entries)}"] if entries else []),
         *(f"warn: {name} is filled in after the event ({why})" for name, why in late.items()),
         *warnings_of(draft, kind, fact_table, unfilled),
-        *check_entry(kind, pipeline, fact_table, parts.values(), source),
+        *check_entry(kind, pipeline, fact_table, parts.values(), source, told=bool(draft.key_note)),
     ]
     counted = count_window(kind, window, source)
     return Suggestion(
@@ -141,10 +141,17 @@ def warnings_of(draft: Draft, kind: EventType, fact_table: Table | None, unfille
 
 
 def check_entry(
-    kind: EventType, pipeline: Pipeline | None, fact_table: Table | None, entry: Mapping[str, Any], source: Engine
+    kind: EventType,
+    pipeline: Pipeline | None,
+    fact_table: Table | None,
+    entry: Mapping[str, Any],
+    source: Engine,
+    *,
+    told: bool,
 ) -> Iterator[str]:
-    """Tell what `check` would say of the entry, as it is and among the pipeline's others."""
-    yield from (f"warn: {each.message}" for each in (*check_source([kind], source), *check_keys([kind], source)))
+    """Tell what `check` would say of the entry, as it is and among the pipeline's others; ``told``: of its key."""
+    found = [*check_source([kind], source), *([] if told else check_keys([kind], source))]
+    yield from (f"warn: {each.message}" for each in found)
     if pipeline is not None and fact_table is not None:
         candidate = replace(
             pipeline, fact_table=fact_table, event_config={**pipeline.event_config, kind.name: {**entry}}

@@ -8,6 +8,7 @@ from textwrap import indent
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sentinel_etl.onboarding.suggestion.entry_text import merge_imports
 from sentinel_etl.onboarding.suggestion.suggestion import Suggestion
 from sentinel_etl.onboarding.suggestion.write_tables import write_tables
 from sentinel_etl.window import Window
@@ -18,8 +19,10 @@ __all__ = ["as_dict", "write_page"]
 def write_page(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> str:
     """Write notes, imports, models, the entry within EVENT_CONFIG, and what follows from it."""
     lines = [comment(note) for note in suggestion.notes]
-    lines += ["", *suggestion.imports, *write_tables(suggestion.tables).splitlines()] if suggestion.tables else []
-    lines += [] if suggestion.tables else ["", *suggestion.imports]
+    models = write_tables(suggestion.tables).splitlines() if suggestion.tables else []
+    imports = [line for line in models if line.startswith("from ")]
+    lines += ["", *merge_imports([*imports, *suggestion.imports])]
+    lines += [line for line in models if line not in imports]
     lines += ["", *suggestion.definitions] if suggestion.definitions else []
     lines += ["", "EVENT_CONFIG = {", indent(suggestion.text, "    "), "}"]
     return "\n".join([*lines, *(comment(line) for line in consequences(suggestion, window, zone))])
