@@ -36,7 +36,7 @@ class Suggestion:
     ``personal``       label → why
     ``changes_later``  columns of the entry that are filled in after the event, as source
     ``tables``         the name in ``text`` → reflected `Table`, of all tables that are no model of the pipeline's yet
-    ``last_night``     what a dry run would load; None where it could not be counted in time
+    ``last_night``     what a dry run would load; None where it could not be counted
     """
 
     name: str

@@ -44,7 +44,7 @@ def consequences(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> Iter
 
 def what_would_load(suggestion: Suggestion, window: str) -> str:
     if (night := suggestion.last_night) is None:
-        return f"the rows of {window} could not be counted in time"
+        return f"the rows of {window} could not be counted: too slow, or not allowed"
     return f"a dry run of {window} would load {night.loaded:,} rows, and reject {night.rejected:,}"
 
 

@@ -101,10 +101,6 @@ def integer_name(kind: Any) -> str:
 
 
 def other_name(kind: Any) -> str:
-    """Name a type of PostgreSQL's by its class; what has no class is not known at all."""
-    name = type(kind).__name__
-    if getattr(postgresql, name, None) is not type(kind):
-        return "types.NullType"
-    if isinstance(kind, postgresql.BIT) and kind.length:
-        return f"postgresql.BIT({kind.length}, varying={kind.varying})"
-    return f"postgresql.{name}()"
+    """Write a type of PostgreSQL's own with its arguments; what SQLAlchemy has no class for is not known at all."""
+    known = getattr(postgresql, type(kind).__name__, None) is type(kind)
+    return f"postgresql.{kind!r}" if known else "types.NullType"

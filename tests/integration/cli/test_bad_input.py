@@ -101,6 +101,14 @@ CASES = {
     "a parameter of the wrong type": Case(
         ["run", "-p", "window_hours", "many"], 2, ["etl_nightly.ipynb: window_hours: expected float, found 'many'"]
     ),
+    "a table that is not there": Case(
+        ["suggest", "remark"],
+        2,
+        ["table: expected a table or view of the source", "found none of the name 'remark'. Did you mean remarks?"],
+    ),
+    "a table without a time": Case(
+        ["suggest", "officers"], 2, ["officers: expected a column of type timestamp or date", "found officer_id, "]
+    ),
     "a parameter that is not YAML": Case(["run", "-p", "event_types", "[REMARK"], 2, ["-p: expected a YAML value"]),
 }
 

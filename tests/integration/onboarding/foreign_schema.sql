@@ -101,3 +101,13 @@ INSERT INTO readings SELECT n, '2026-11-21 08:00+05:30'::timestamptz + n * inter
   FROM generate_series(1, 120000) n;
 ANALYZE readings;
 CREATE VIEW slow AS SELECT n AS id, '2026-11-21 12:00+05:30'::timestamptz AS at, pg_sleep(1)::text AS word FROM generate_series(1, 100) n;
+CREATE TYPE pair AS (a integer, b text);
+CREATE TABLE every_type (
+    id uuid PRIMARY KEY, at timestamptz NOT NULL, small smallint, big bigint, single real, dbl double precision,
+    num numeric, whole numeric(20), money money, yes boolean, words text, code char(3), long varchar(9), "name" name,
+    doc json, docb jsonb, host inet, net cidr, mac macaddr, day date, clock time, clockz timetz, naive timestamp,
+    span interval, bits bit(3), lots varbit, point point, range int4range, object oid, kind mpaa, year year, plate plate,
+    composite pair, markup xml, search tsvector, raw bytea, kinds mpaa[], ids uuid[], days date[], nums numeric(9, 2)[],
+    instants timestamptz[], naives timestamp[], texts text[], docs jsonb[], raws bytea[], trues boolean[]
+);
+INSERT INTO every_type (id, at, plate, day, naive) VALUES (gen_random_uuid(), '2026-11-21 20:00+05:30', 'x', 'infinity', 'infinity');

@@ -64,4 +64,5 @@ def expect_passing(tried: Tried, source: Engine, pipeline: Pipeline | None) -> N
     if pipeline is not None:
         replace(pipeline, event_config={**pipeline.event_config, **tried.config}).check()
     found = [*check_source(executed.values(), source), *check_keys(executed.values(), source)]
-    assert [str(each) for each in found if each.blocking] == []
+    blocking = [str(each) for each in found if each.blocking]
+    assert blocking == [], blocking

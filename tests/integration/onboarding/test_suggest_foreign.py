@@ -11,19 +11,27 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from suggested import NIGHT, suggest
 
+from sentinel_etl.config.event_type import label_of
+from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.read import extract_data
 from sentinel_etl.onboarding.live import read_only
 from sentinel_etl.onboarding.live.read_only import connect_read_only
 from sentinel_etl.onboarding.live.read_table import read_table
 from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.type_mapping.fact_types import fact_type
+from sentinel_etl.type_mapping.pairs import find_pair
+from sentinel_etl.type_mapping.source_types import source_type
 
 SCHEMA = Path(__file__).with_name("foreign_schema.sql").read_text(encoding="utf-8")
 TABLES = [
     *("rental", "payment", "film", '"select"', "Order Lines%s", "My.Schema.dotted.table", "x\nimport os", "readings"),
     *("visits", "clinic.visits", "only_here", "unkeyed", "doubled", "nothing_yet", "only_times", "open_rentals"),
-    *("rated", "flight", "a_cycle", "order_items", "payment_11"),
+    *("rated", "flight", "a_cycle", "order_items", "payment_11", "every_type"),
 ]
+
+PASSWORD = "another word"
 
 # What stands in columns that say something about a person, and in long texts.
 PERSONAL_VALUES = ("Asha", "Rao", "example.org", "words of it", "MEENA", "KIRAN")
@@ -113,6 +121,17 @@ def test_a_type_that_cannot_be_loaded_is_left_out_by_name(foreign: Engine) -> No
     assert "left out: poster (bytea)" in notes
     assert "not joined: sequel_of refers to film itself" in notes
     assert "warn: last_update says when a row came or was changed, and not that something happened" in notes
+
+
+def test_each_suggested_fact_column_takes_what_is_read_without_loss(foreign: Engine) -> None:
+    tried = suggest(foreign, "every_type")
+    (kind,) = parse_event_config(tried.config, ()).values()
+    facts = {label: fact_type(each) for label, each in tried.suggestion.fact_columns.items()}
+    assert [
+        label_of(column) for column in kind.columns if find_pair(source_type(column), facts[label_of(column)]) is None
+    ] == []
+    assert "left out: composite (pair)" in tried.notes
+    assert "left out: raws (bytea[])" in tried.notes
 
 
 def test_a_table_with_partitions_says_where_they_end_and_a_partition_names_its_table(foreign: Engine) -> None:
@@ -222,6 +241,29 @@ def test_a_view_that_is_too_slow_to_look_at_is_suggested_by_names_alone(
 def test_looking_around_can_write_nothing(foreign: Engine) -> None:
     with connect_read_only(foreign) as connection, pytest.raises(DBAPIError, match="read-only transaction"):
         connection.exec_driver_sql("CREATE TABLE theirs (id integer)")
+
+
+@pytest.fixture
+def limited(foreign: Engine) -> Iterator[Engine]:
+    """The source as a role that may read three columns of film, and nothing else."""
+    with foreign.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE few_columns LOGIN PASSWORD '{PASSWORD}'")
+        connection.exec_driver_sql("GRANT SELECT (film_id, rating, last_update) ON film TO few_columns")
+    url = foreign.url.set(username="few_columns", password=PASSWORD)
+    engine = open_source(url.render_as_string(hide_password=False))
+    yield engine
+    engine.dispose()
+    with foreign.begin() as connection:
+        connection.exec_driver_sql("REVOKE ALL ON film FROM few_columns")
+        connection.exec_driver_sql("DROP ROLE few_columns")
+
+
+def test_a_column_that_the_role_may_not_read_is_left_out_by_name(limited: Engine) -> None:
+    tried = suggest(limited, "film")
+    assert tried.suggestion.fact_columns == {"rating": "LowCardinality(Nullable(String))"}
+    assert "sequel_of (the role may not read it)" in tried.notes
+    with pytest.raises(ConfigurationError, match=r"no right to read a column of rental\. Grant it SELECT there"):
+        suggest(limited, "rental")
 
 
 @pytest.mark.parametrize(
