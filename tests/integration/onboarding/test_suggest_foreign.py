@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from sentinel_etl.extract.read import extract_data
 from sentinel_etl.onboarding.live import read_only
 from sentinel_etl.onboarding.live.read_only import connect_read_only
 from sentinel_etl.onboarding.live.read_table import read_table
-from sentinel_etl.pipeline import SENTINEL
+from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.source.connection import open_source
 from sentinel_etl.type_mapping.fact_types import fact_type
 from sentinel_etl.type_mapping.pairs import find_pair
@@ -32,6 +34,28 @@ TABLES = [
 ]
 
 PASSWORD = "another word"
+
+# Another team's pipeline, with a name of its own for a table.
+WARD_PIPELINE = """
+from clickhouse_sqlalchemy import Table as FactTable, engines, types
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table
+from sentinel_etl import Pipeline
+
+stays = Table(
+    "visits", MetaData(), Column("visit_id", Integer, primary_key=True), Column("visited_at", DateTime(timezone=True)),
+    Column("ward", Integer),
+)
+NAMES = {"event_id": types.String, "event_timestamp": types.DateTime64(6, "UTC"), "event_type": types.String,
+         "shift_date": types.Date, "run_id": types.String, "loaded_at": types.DateTime64(6, "UTC"),
+         "ward": types.Nullable(types.Int32)}
+ENTRY = {"model": stays, "timestamp": stays.c.visited_at, "key": stays.c.visit_id, "columns": [stays.c.ward],
+         "filters": [stays.c.ward == 1]}
+WARDS = Pipeline(
+    {"VISIT_OF_WARD_1": ENTRY},
+    FactTable("ward_events", MetaData(), *(Column(name, kind) for name, kind in NAMES.items()),
+              engines.MergeTree(order_by=("event_id",))),
+)
+"""
 
 # What stands in columns that say something about a person, and in long texts.
 PERSONAL_VALUES = ("Asha", "Rao", "example.org", "words of it", "MEENA", "KIRAN")
@@ -189,6 +213,22 @@ def test_the_pipelines_own_classes_are_used_and_what_they_lack_is_told(foreign: 
     assert "            Flight.target,\n" in tried.page
     assert "tags, seats, born_on, phone_number, pay (the model Flight does not have it yet)" in tried.notes
     assert tried.suggestion.tables == {}
+
+
+@pytest.fixture
+def wards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    (tmp_path / "ward_pipeline.py").write_text(WARD_PIPELINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield import_module("ward_pipeline").WARDS
+    del sys.modules["ward_pipeline"]
+
+
+def test_the_pipelines_own_tables_are_imported_from_the_module_that_has_them(foreign: Engine, wards: Pipeline) -> None:
+    tried = suggest(foreign, "visits", wards)
+    assert "from ward_pipeline import stays" in tried.page
+    assert '"timestamp": stays.c.visited_at,' in tried.page
+    assert "EVENT_CONFIG has entries of this table: VISIT_OF_WARD_1" in tried.notes
+    assert tried.suggestion.fact_columns == {"ward": "Nullable(Int32)"}
 
 
 def test_conditions_that_look_wanted_are_suggested_as_a_comment(foreign: Engine) -> None:
