@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import special
 from sqlalchemy import Select, String, func, select
@@ -16,6 +17,7 @@ from sentinel_etl.audit.history import Measures
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.gates import GateLimits
+from sentinel_etl.pipeline.settling import Settling
 from sentinel_etl.type_mapping.fact_types import fact_type
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.types import server_type
@@ -27,26 +29,48 @@ NULLS_P_VALUE = 0.001
 NIGHTS_OF_NULLS = 7
 KS_P_VALUE = 0.001
 USUAL = GateLimits()
+SETTLED = Settling()
 
 
 def judge_history(
-    before: Measures, tonight: Measures, limits: GateLimits = USUAL, dimensions: Dimensions = CITY
+    before: Measures,
+    tonight: Measures,
+    limits: GateLimits = USUAL,
+    settling: Settling = SETTLED,
+    dimensions: Dimensions = CITY,
 ) -> list[Check]:
-    """Judge a night by the nights before it, gate by gate."""
+    """Judge a night by the nights before it, gate by gate.
+
+    Left out, and said so, is what is ``settling``: the nights before have settled, and this one has not.
+    """
     nights = before.counts["shift_date"].nunique()
+    old, new = (without(measures.counts, settling.counts) for measures in (before, tonight))
     checks = [
-        check_presence(before.counts, tonight.counts, PRESENCE.within(limits)),
-        check_volumes(before.counts, tonight.counts, nights, VOLUMES.within(limits)),
-        check_null_shares(before.nulls, tonight.nulls, nights, NULL_SHARES.within(limits)),
+        leaving_out(check_presence(old, new, PRESENCE.within(limits)), settling.counts),
+        leaving_out(check_volumes(old, new, nights, VOLUMES.within(limits)), settling.counts),
+        check_null_shares(before.nulls, tonight.nulls, nights, NULL_SHARES.within(limits), settling),
     ]
     by = {name: dimensions.column(name) for name in RISK_GATES if "base_risk_score" in tonight.scores.columns}
     compared = {name: column for name, column in by.items() if column in tonight.scores.columns}
+    old, new = (without(measures.scores, settling.scores) for measures in (before, tonight))
     return checks + [
-        check_risk(
-            before.scores, tonight.scores, name, RISK_GATES[name].within(limits), column, dimensions.word(column)
+        leaving_out(
+            check_risk(old, new, name, RISK_GATES[name].within(limits), column, dimensions.word(column)),
+            settling.scores,
         )
         for name, column in compared.items()
     ]
+
+
+def without(measured: pd.DataFrame, event_types: frozenset[str]) -> pd.DataFrame:
+    return measured[~measured["event_type"].astype("str").isin(event_types)] if event_types else measured
+
+
+def leaving_out(check: Check, names: Iterable[str]) -> Check:
+    """Say in a check what it does not judge, if anything."""
+    left_out = ", ".join(sorted(names))
+    words = f"{check.expected}; not judged, because it changes later: {left_out}"
+    return replace(check, expected=words) if left_out else check
 
 
 PRESENCE = Gate(
@@ -115,9 +139,15 @@ NULL_SHARES = Gate(
 )
 
 
-def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate: Gate) -> Check:
+def check_null_shares(
+    before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate: Gate, settling: Settling = SETTLED
+) -> Check:
     """Compare the share of NULLs in each column of each event type; both frames are `Measures.nulls`."""
     both = tonight.merge(before, on=["event_type", "column"], suffixes=("", "_before"))
+    pairs = list(zip(both["event_type"].astype("str"), both["column"].astype("str"), strict=True))
+    changing = np.array([name in settling.columns.get(kind, ()) for kind, name in pairs], bool)
+    left_out = [f"{kind}.{name}" for (kind, name), changes in zip(pairs, changing, strict=True) if changes]
+    both = both[~changing]
     events = both["events"].to_numpy("int64")
     unknown = (both["share"] * both["events"]).round().to_numpy("float64")
     # The upper tail of the binomial distribution: so many NULLs or more, by chance.
@@ -133,7 +163,8 @@ def check_null_shares(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, 
         columns_by_kinds.setdefault(", ".join(kinds), []).append(column)
     observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in columns_by_kinds.items())
     wanted = f"at most {100 * gate.limit:g} {plural(100 * gate.limit, 'point')} more than before"
-    return replace(gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within"), observed=observed or "all within")
+    check = gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within")
+    return leaving_out(replace(check, observed=observed or "all within"), left_out)
 
 
 def riskiest_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -201,10 +232,13 @@ LATE = Gate(
 )
 
 
-def check_late(late: pd.DataFrame, nights: int = 7, limits: GateLimits = USUAL) -> Check:
+def check_late(
+    late: pd.DataFrame, nights: int = 7, limits: GateLimits = USUAL, changed: pd.DataFrame | None = None
+) -> Check:
     """Judge the earlier nights whose source has changed since they were loaded; in: `RunResult.late`.
 
-    ``nights``: how many were looked back over, for the command that mends them.
+    ``nights``: how many were looked back over, for the command that mends them. ``changed``: shift_date and event_type
+    of those that have changed as they were meant to, which is told and is no fault.
     """
     gate = LATE.within(limits)
     problems = {}
@@ -216,9 +250,19 @@ def check_late(late: pd.DataFrame, nights: int = 7, limits: GateLimits = USUAL) 
             kinds = zip(rows["event_type"], change, strict=True)
             problems[day] = f"{day}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
     wanted = f"at most {100 * gate.limit:g}% of a loaded night's rows late or gone"
+    command = f"sentinel-etl reconcile --days {nights + 1} --heal"
     if problems:
-        wanted += f"; to mend: sentinel-etl reconcile --days {nights + 1} --heal"
-    return gate.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
+        wanted += f"; to mend: {command}"
+    check = gate.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
+    if changed is None or changed.empty:
+        return check
+    told = [
+        f"{kind} in {', '.join(sorted(str(night)[:10] for night in rows['shift_date']))}"
+        for kind, rows in changed.groupby("event_type")
+    ]
+    found = "" if check.passed and late.empty else f"{check.observed}; "
+    words = f"{found}changed later, as expected: {'; '.join(told)}; to load it: {command}"
+    return replace(check, observed=words)
 
 
 HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE)

@@ -11,6 +11,9 @@ An entry is data. It names
                does not have is kept in ``details_json``
 ``joins``      optional list of ``(model, on)`` or ``(model, on, {'outer': True, 'one_to_many': True})``
 ``filters``    optional list of conditions
+``changes_later``  optional list of those of the columns that are filled in or changed after the event: a night's
+               NULLs in them, and scores that hang on them, are not judged against nights that have settled, and
+               the look-back says when an earlier night is to be loaded again for them
 
 Joins, filters and ``case`` run in PostgreSQL. To add an event type, add an entry.
 """

@@ -133,6 +133,7 @@ class Entry(Form):
     columns: Annotated[NamedExpressions, Field(min_length=1)]
     joins: Annotated[tuple[JoinEntry, ...], Field(strict=True), BeforeValidator(list_as_tuple)] = ()
     filters: Expressions = ()
+    changes_later: NamedExpressions = ()
 
     @model_validator(mode="before")
     @classmethod

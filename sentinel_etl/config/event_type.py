@@ -43,6 +43,14 @@ class EventType:
     columns: tuple[ColumnElement[Any], ...]
     joins: tuple[Join, ...] = ()
     filters: tuple[ColumnElement[bool], ...] = ()
+    changes_later: tuple[str, ...] = ()
+
+    @property
+    def count_changes_later(self) -> bool:
+        """Whether a filter or an inner join asks for what is filled in later, so that rows come and go by it."""
+        later = {base for each in self.columns if label_of(each) in self.changes_later for base in base_columns(each)}
+        asked = (*self.filters, *(join.on for join in self.joins if not join.outer))
+        return not later.isdisjoint(base for condition in asked for base in base_columns(condition))
 
     @property
     def labels(self) -> tuple[str, ...]:

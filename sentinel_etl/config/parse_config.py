@@ -10,12 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from sqlalchemy import ColumnElement
+from sqlalchemy.sql.elements import Label
 
 from sentinel_etl.config.event_config import COMMON_COLUMNS, DEFAULT_TIMESTAMP
 from sentinel_etl.config.event_entry import Entry, EventConfig
 from sentinel_etl.config.event_type import EventType, Join, label_of
 from sentinel_etl.config.mapped import column_names, is_model
 from sentinel_etl.config.problems import configuration_error
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.type_mapping.source_types import unlabelled
 
 __all__ = ["parse_event_config"]
 
@@ -46,14 +49,32 @@ def parse_event_config(
 
 
 def event_type_of(name: str, entry: Entry, common_columns: tuple[str, ...]) -> EventType:
+    columns = with_common_columns(entry, common_columns)
     return EventType(
         name=name,
         table=entry.model,
         timestamp=entry.timestamp,
         key=entry.key,
-        columns=with_common_columns(entry, common_columns),
+        columns=columns,
         joins=tuple(Join(join.model, join.on, **join.options.model_dump()) for join in entry.joins),
         filters=entry.filters,
+        changes_later=tuple(find_label(name, given, columns) for given in entry.changes_later),
+    )
+
+
+def find_label(name: str, given: ColumnElement[Any], columns: tuple[ColumnElement[Any], ...]) -> str:
+    """Find the label under which an entry reads a column that changes later.
+
+    Raises:
+        ConfigurationError: it reads no such column.
+    """
+    labels = {label_of(column): unlabelled(column) for column in columns}
+    for label, column in labels.items():
+        if column.compare(unlabelled(given)) or (isinstance(given, Label) and given.name == label):
+            return label
+    raise ConfigurationError(
+        f"EVENT_CONFIG: {name}.changes_later: expected columns that the entry reads, {', '.join(labels)}; found "
+        f"{given.name if isinstance(given, Label) else given}. Put it into columns too, or take it out"
     )
 
 

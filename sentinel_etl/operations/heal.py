@@ -29,7 +29,7 @@ class Reconciliation:
     """What a comparison found.
 
     ``nights``     how many loaded nights were compared
-    ``found``      shift_date, event_type, source, warehouse, keys, content: what differed
+    ``found``      shift_date, event_type, source, warehouse, keys, content, expected: what differed
     ``left``       the same, of what differs still; after healing, nothing
     ``untold``     event type → its columns that cannot be compared, and why
     ``healed``     the runs that did nights again
@@ -61,6 +61,9 @@ class Reconciliation:
             f"{self.nights} {plural(self.nights, 'night')} of {self.rows:,} {plural(self.rows, 'row')} compared, "
             f"{changed} changed since {plural(changed, 'it was', 'they were')} loaded"
         )
+        if len(meant := self.left[self.left["expected"]]):
+            kinds = ", ".join(sorted(set(meant["event_type"])))
+            lines.append(f"changed later, as expected: {kinds}; to load it, run with --heal")
         lines += [f"not compared: {name}: {columns}" for name, columns in self.untold.items()]
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
         return "\n".join(lines)
@@ -72,15 +75,15 @@ class Reconciliation:
         return f". It tells: {'; '.join(causes)}" if causes else ""
 
     def raise_for_differences(self) -> None:
-        """Raise where source and warehouse differ still.
+        """Raise where source and warehouse differ still, but for what is expected to change later.
 
         Raises:
             AuditFailed: with the next step.
             SentinelError: of the class of the first run that failed.
         """
         raise_for_groups([result.group for result in self.healed], self.healed)
-        if len(self.left):
-            nights = ", ".join(sorted({str(night) for night in self.left["shift_date"]}))
+        if len(faults := self.left[~self.left["expected"]]):
+            nights = ", ".join(sorted({str(night) for night in faults["shift_date"]}))
             raise AuditFailed(
                 f"expected source and warehouse to hold the same events; they differ in {nights}. "
                 + (
@@ -95,8 +98,9 @@ class Reconciliation:
 def mark_differences(table: pd.DataFrame) -> pd.DataFrame:
     """Write the comparison for people: equal or not, in words."""
     words = {True: "equal", False: "differ"}
-    return table.drop(columns="not_compared").assign(
-        shift_date=table["shift_date"].astype(str), keys=table["keys"].map(words), content=table["content"].map(words)
+    content = table["content"].map(words).mask(table["expected"], "changed later")
+    return table.drop(columns=["not_compared", "expected"]).assign(
+        shift_date=table["shift_date"].astype(str), keys=table["keys"].map(words), content=content
     )
 
 

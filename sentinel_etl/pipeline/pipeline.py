@@ -21,6 +21,7 @@ from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.pipeline.check_pipeline import check_pipeline
+from sentinel_etl.pipeline.settling import Settling, find_settling
 from sentinel_etl.settings import PiiPolicy
 from sentinel_etl.type_mapping.fact_types import COMPARABLE, FactType
 from sentinel_etl.type_mapping.source_types import SourceType, source_type
@@ -76,6 +77,11 @@ class Pipeline:
                 if (label := label_of(column)) not in placed:
                     found.setdefault(label, {})[kind.name] = source_type(column)
         return found
+
+    @cached_property
+    def settling(self) -> Settling:
+        """What of a night changes after its events."""
+        return find_settling(self)
 
     @property
     def own_details(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -22,15 +23,16 @@ from sentinel_etl.warehouse.rows import rows_of_window
 from sentinel_etl.warehouse.tables import build_rejected
 from sentinel_etl.window import Window
 
-__all__ = ["compare_fingerprints"]
+__all__ = ["compare_fingerprints", "find_settling_nights"]
 
 
 Sums = dict[tuple[str, str], tuple[int, int, int]]
+NOTHING = (0, 0, 0)
 
 
 def add_sums(sums: Sums, rows: Iterable[Any]) -> None:
     for kind, night, *values in rows:
-        before = sums.get((str(night), str(kind)), (0, 0, 0))
+        before = sums.get((str(night), str(kind)), NOTHING)
         count, keys, content = (old + int(new or 0) for old, new in zip(before, values, strict=True))
         sums[str(night), str(kind)] = (count, keys, content)
 
@@ -45,26 +47,72 @@ def compare_fingerprints(
     """Compare counts, keys and content of each night and event type, each summed by its own engine.
 
     Out: shift_date (date), event_type, source and warehouse (int64 rows; the warehouse's are fact rows
-    and rejected ones), keys and content (bool: equal), not_compared (str: the columns that content cannot tell of,
-    and why). Nights are compared as they are, loaded or not. Content covers the columns of `covered_columns` and, of
-    those that no SQL of the source can write, `replayed_columns`; of the rows that are not rejected.
+    and rejected ones), keys and content (bool: equal), expected (bool: only what `Settling` names has changed),
+    not_compared (str: the columns that content cannot tell of, and why). Nights are compared as they are, loaded or
+    not. Content covers the columns of `covered_columns` and, of those that no SQL of the source can write,
+    `replayed_columns`; of the rows that are not rejected.
     """
-    sides: tuple[Sums, Sums] = ({}, {})
+    databases = (pipeline, source, warehouse, statement_timeout_seconds)
     columns = {name: ComparedColumns.of(kind, pipeline) for name, kind in pipeline.event_types.items()}
+    sides = sum_nights(nights, columns, *databases)
+    rows = []
+    for night in nights:
+        for name, compared in columns.items():
+            read, stored = (side.get((str(night), name), NOTHING) for side in sides)
+            same = read[:2] == stored[:2], read[2] == stored[2]
+            rows.append((night, name, read[0], stored[0], *same, False, write_uncovered(compared.untold)))
+    types = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "expected": "bool", "not_compared": "str"}
+    table = pd.DataFrame(rows, columns=list(types)).astype(types)
+    settling = pipeline.settling.columns
+    some = table[table["keys"] & ~table["content"] & table["event_type"].isin(list(settling))]
+    for place, night, name in zip(some.index, some["shift_date"], some["event_type"], strict=True):
+        left, right = sum_nights([night], {name: columns[name].but(settling[name])}, *databases)
+        table.loc[place, "expected"] = left == right
+    return table
+
+
+def find_settling_nights(
+    nights: Sequence[date],
+    pipeline: Pipeline,
+    source: Engine,
+    warehouse: Engine,
+    statement_timeout_seconds: int = 900,
+) -> pd.DataFrame:
+    """Find the nights in which what changes later has changed: shift_date (date), event_type.
+
+    Only the columns that `Settling` names are compared, of their event types alone.
+    """
+    columns = {
+        name: ComparedColumns.of(pipeline.event_types[name], pipeline).only(changing)
+        for name, changing in pipeline.settling.columns.items()
+    }
+    sides = sum_nights(nights if columns else [], columns, pipeline, source, warehouse, statement_timeout_seconds)
+    rows = []
+    for night, name in product(nights, columns):
+        read, stored = (side.get((str(night), name), NOTHING) for side in sides)
+        # Rows that came or went are told of as late.
+        if read[1] == stored[1] and read[2] != stored[2]:
+            rows.append((night, name))
+    return pd.DataFrame(rows, columns=["shift_date", "event_type"]).astype({"event_type": "str"})
+
+
+def sum_nights(
+    nights: Sequence[date],
+    columns: Mapping[str, ComparedColumns],
+    pipeline: Pipeline,
+    source: Engine,
+    warehouse: Engine,
+    statement_timeout_seconds: int,
+) -> tuple[Sums, Sums]:
+    """Sum both sides of each night, of the event types and the columns that are named."""
+    sides: tuple[Sums, Sums] = ({}, {})
     for night in nights:
         window = Window.night(night, pipeline.zone)
         refused = read_refused(window, pipeline, warehouse)
         with open_snapshot(source, statement_timeout_seconds) as snapshot:
             sum_source(sides[0], window, columns, refused, pipeline, snapshot)
         sum_warehouse(sides[1], window, columns, pipeline, warehouse)
-    rows = []
-    for night in nights:
-        for name, compared in columns.items():
-            read, stored = (side.get((str(night), name), (0, 0, 0)) for side in sides)
-            same = read[:2] == stored[:2], read[2] == stored[2]
-            rows.append((night, name, read[0], stored[0], *same, write_uncovered(compared.untold)))
-    types = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "not_compared": "str"}
-    return pd.DataFrame(rows, columns=list(types)).astype(types)
+    return sides
 
 
 @dataclass(frozen=True)
@@ -81,6 +129,17 @@ class ComparedColumns:
         seen = {each.name for each in replayed}
         untold = {name: why for name, why in uncovered_columns(kind, pipeline).items() if name not in seen}
         return cls(covered_columns(kind, pipeline), replayed, untold)
+
+    def only(self, names: Collection[str]) -> ComparedColumns:
+        """Leave all columns out but these."""
+        covered, replayed = (
+            [each for each in columns if each.name in names] for columns in (self.covered, self.replayed)
+        )
+        return ComparedColumns(covered, replayed, self.untold)
+
+    def but(self, names: Collection[str]) -> ComparedColumns:
+        """Leave these columns out."""
+        return self.only({each.name for each in (*self.covered, *self.replayed)} - {*names})
 
 
 def read_refused(window: Window, pipeline: Pipeline, warehouse: Engine) -> list[str]:
@@ -99,7 +158,7 @@ def sum_source(
     pipeline: Pipeline,
     snapshot: Snapshot,
 ) -> None:
-    kinds = pipeline.event_types
+    kinds = {name: pipeline.event_types[name] for name in columns}
     encoding = snapshot.read_whole("SELECT current_setting('server_encoding') AS name")["name"][0].as_py()
     statements = [
         source_statement(kind, window, pipeline.zone, columns[name].covered, refused, encoding)
@@ -118,14 +177,15 @@ def sum_warehouse(
     sums: Sums, window: Window, columns: Mapping[str, ComparedColumns], pipeline: Pipeline, warehouse: Engine
 ) -> None:
     facts, rejected = pipeline.fact_table, build_rejected(pipeline.fact_table)
-    for name, kind in pipeline.event_types.items():
+    for name in columns:
+        kind = pipeline.event_types[name]
         statement = warehouse_statement(facts, kind, window, columns[name].covered)
         add_sums(sums, run_statement(warehouse, statement, repeatable=True))
         if replayed := columns[name].replayed:
             statement = warehouse_statement(facts, kind, window, replayed)
             rows = run_statement(warehouse, statement, repeatable=True)
             add_sums(sums, [(kind, night, 0, 0, content) for kind, night, _, _, content in rows])
-    statement = rejected_statement(rejected, window, pipeline.event_types)
+    statement = rejected_statement(rejected, window, list(columns))
     add_sums(sums, run_statement(warehouse, statement, repeatable=True))
 
 

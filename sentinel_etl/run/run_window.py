@@ -123,10 +123,10 @@ def execute(job: Job) -> RunResult:
         with hold_partitions(job) as locks:
             sweep_staging(job.fact_table, context.source, context.warehouse)
             table = create_staging(job.fact_table, job.run_id, context.warehouse)
-            late = background(lambda: look_back(job))
+            looked_back = background(lambda: look_back(job))
             apart = background(lambda: set_apart(job, locks))
             staged = fill_staging(job, table)
-            judged = judge(job, staged, late)
+            judged = judge(job, staged, looked_back)
             now = background(lambda: recount(job))
             published = publish(job, staged, judged, locks, apart)
             reconciled = reconcile(job, staged, judged, now)

@@ -33,6 +33,7 @@ from sentinel_etl.ledger.versions import last_switch, partitions_since
 from sentinel_etl.publish.publish_rejected import publish_rejected
 from sentinel_etl.publish.publish_window import publish_window, set_window_apart
 from sentinel_etl.publish.rest import Rest
+from sentinel_etl.reconcile.compare import find_settling_nights
 from sentinel_etl.reconcile.counts import count_source, count_warehouse, find_late_rows
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.held_locks import HeldLocks, hold_more, take_turn
@@ -56,13 +57,22 @@ __all__ = [
 ]
 
 
-def look_back(job: Job) -> pd.DataFrame:
-    """Count the earlier nights that are loaded again: `RunResult.late`; none where the run is limited to some types."""
+@dataclass(frozen=True)
+class LookedBack:
+    """What has changed in earlier nights since they were loaded: `RunResult.late`, and what was meant to."""
+
+    late: pd.DataFrame
+    settling: pd.DataFrame
+
+
+def look_back(job: Job) -> LookedBack:
+    """Compare the earlier nights that are loaded again; none where the run is limited to some types."""
     context = job.context
     limit = context.settings.statement_timeout_seconds
     before = [] if job.limited else nights_before(job.first_night, context.settings.lookback_nights)
     nights = loaded_nights(before, context.pipeline, context.warehouse)
-    return find_late_rows(nights, context.pipeline, context.reader, context.warehouse, limit)
+    given = (nights, context.pipeline, context.reader, context.warehouse, limit)
+    return LookedBack(find_late_rows(*given), find_settling_nights(*given))
 
 
 @dataclass(frozen=True)
@@ -101,11 +111,11 @@ class Judged:
         return RunState.PUBLISHED_WITH_WARNINGS if self.warned else RunState.PUBLISHED
 
 
-def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
-    """Check the staged rows, and read from them what the report shows; ``late`` waits for `look_back`. Reads only."""
+def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Judged:
+    """Check the staged rows, and read from them what the report shows; the last waits for `look_back`. Reads only."""
     context, table, facts = job.context, staged.table, job.fact_table
-    warehouse, settings = context.warehouse, context.settings
-    limits, dimensions = context.pipeline.gate_limits, context.pipeline.breakdown
+    warehouse, pipeline = context.warehouse, context.pipeline
+    limits, dimensions = pipeline.gate_limits, pipeline.breakdown
     with job.clock.measure("audit"):
         measuring = background(
             lambda: (
@@ -136,16 +146,21 @@ def judge(job: Job, staged: Staged, late: Callable[[], pd.DataFrame]) -> Judged:
         ]
         preview = read_examples(table, warehouse, context.pipeline.personal)
         tonight, before = measuring()
-        others, late_rows = looking(), late()
+        others, earlier = looking(), looked_back()
         checks += [check_one_night(others, job.event_types), check_moved(others)]
         # Part of a night, or several, cannot be compared with whole nights.
-        checks += judge_history(before, tonight, limits, dimensions) if job.is_one_night and not job.limited else []
-        checks += [check_late(late_rows, settings.lookback_nights, limits)] if settings.lookback_nights else []
+        checks += (
+            judge_history(before, tonight, limits, pipeline.settling, dimensions)
+            if job.is_one_night and not job.limited
+            else []
+        )
+        nights = context.settings.lookback_nights
+        checks += [check_late(earlier.late, nights, limits, earlier.settling)] if nights else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
             tonight=tonight,
             before=before,
-            late=late_rows,
+            late=earlier.late,
             preview=preview,
             riskiest=read_riskiest(table, warehouse, context.pipeline.shown_columns),
             staged=count_warehouse(table, job.window, job.names, warehouse),

@@ -15,7 +15,6 @@ DESIGN = [
     "EVENT_CONFIG",
     "Pipeline",
     "RISK_WEIGHTS",
-    "GateLimits",
     "Window",
     "coalesce_columns",
     "concatenate",
@@ -29,6 +28,7 @@ DESIGN = [
 MORE = [
     "Context",
     "Databases",
+    "GateLimits",
     "RunResult",
     "SENTINEL",
     "Settings",

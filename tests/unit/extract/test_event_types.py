@@ -179,13 +179,13 @@ def test_the_same_expression_is_read_under_its_label(expression: Any, text: str)
     [
         pytest.param(
             {"filter": []},
-            "SEEN.filter: not a key of an entry; expected model, timestamp, key, columns, joins, filters; "
-            "did you mean 'filters'?",
+            "SEEN.filter: not a key of an entry; expected model, timestamp, key, columns, joins, filters, "
+            "changes_later; did you mean 'filters'?",
             id="unknown key with a suggestion",
         ),
         pytest.param(
             {"zzz": 1},
-            "SEEN.zzz: not a key of an entry; expected model, timestamp, key, columns, joins, filters",
+            "SEEN.zzz: not a key of an entry; expected model, timestamp, key, columns, joins, filters, changes_later",
             id="unknown key like nothing",
         ),
         pytest.param(
@@ -377,7 +377,7 @@ def test_all_problems_of_an_entry_are_reported_at_once() -> None:
         "  SEEN.columns: missing; every entry names model, columns",
         "  SEEN.joins: expected a list, found <class 'sentinel_etl.config.source_models.Patrol'>",
         "  SEEN.filters: expected columns or expressions, found True",
-        "  SEEN.colums: not a key of an entry; expected model, timestamp, key, columns, joins, filters; "
+        "  SEEN.colums: not a key of an entry; expected model, timestamp, key, columns, joins, filters, changes_later; "
         "did you mean 'columns'?",
     ]
 
