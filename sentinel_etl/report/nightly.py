@@ -160,7 +160,8 @@ def events_page(result: RunResult, rows: pd.DataFrame, zone: ZoneInfo) -> Page:
     for name in table.columns.intersection([dimensions.station, dimensions.place]):
         table[name] = write_key(table[name])
     for name in table.columns.intersection([dimensions.latitude, dimensions.longitude]):
-        table[name] = pd.to_numeric(table[name], errors="coerce").astype("Float64").round(4).astype("string")
+        degrees = [None if pd.isna(value) else f"{round(float(value), 4)}" for value in table[name]]
+        table[name] = pd.array(degrees, dtype="string")
     if "risk_reasons" in table.columns:
         table["risk_reasons"] = table["risk_reasons"].map(lambda reasons: "; ".join(reasons) or "none")
     table.index = pd.Index(table.pop("event_id"), name=None)

@@ -86,7 +86,8 @@ class Projection:
 # What the views call their own columns: a dimension of the same name could not be told from them.
 WORDS = frozenset(
     {
-        *("asked_at", "asked_us", "change", "cut_nights", "events", "folded", "last_event", "nights", "nights_active"),
+        *("asked_at", "asked_us", "change", "cut_nights", "events", "folded", "last_event", "nights"),
+        *("mean_latitude", "mean_longitude", "nights_active"),
         *("officers", "patrols", "risk", "risk_points", "risk_week_before", "risks", "shift_date", "week"),
     }
 )
