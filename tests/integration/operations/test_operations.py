@@ -32,7 +32,12 @@ from sentinel_etl.warehouse.tables import ETL_RUNS, create_table
 from sentinel_etl.window import Window
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-PLACES = {"@HOME@": "/srv/sentinel", "@USER@": "sentinel", "@MAIL@": "oncall@example.org"}
+PLACES = {
+    "@HOME@": "/srv/sentinel",
+    "@USER@": "sentinel",
+    "@MAIL@": "oncall@example.org",
+    "@ZONE@": "Asia/Kolkata",
+}
 CRON = shutil.which("cron", path="/usr/sbin:/usr/bin")
 
 NIGHT = Window(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), datetime(2026, 11, 22, 0, 30, tzinfo=UTC))
@@ -182,6 +187,19 @@ def test_the_crontab_is_one_that_cron_takes(tmp_path: Path) -> None:
     if shutil.which("crontab"):
         checked = subprocess.run(["crontab", "-n", str(path)], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("name", ["crontab", "sentinel-etl.timer"])
+def test_what_starts_the_run_names_the_teams_zone_and_no_other(name: str) -> None:
+    text = fill_in(name, {**PLACES, "@ZONE@": "America/New_York"})
+    assert re.search(r"^(CRON_TZ=|OnCalendar=.* )America/New_York$", text, flags=re.MULTILINE)
+    assert "Kolkata" not in text
+
+
+def test_the_crontab_says_how_the_hour_in_the_servers_zone_is_found() -> None:
+    (command,) = re.findall(r"^#  +(date .+)$", fill_in("crontab", PLACES), flags=re.MULTILINE)
+    asked = subprocess.run(["sh", "-c", command], env={**os.environ, "TZ": "UTC"}, capture_output=True, text=True)
+    assert (asked.stdout, asked.stderr) == ("30 0\n", "")
 
 
 def read_unit(name: str) -> ConfigParser:
