@@ -32,7 +32,7 @@ from sentinel_etl.notebook.parameters import check_parameters, notebook_paramete
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run.run_window import new_run_id
-from sentinel_etl.settings import Settings, choose_window, load_settings
+from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
@@ -150,7 +150,7 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
             str(plan.part),
             parameters=dict(plan.parameters),
             # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
-            resources={"metadata": {"path": str(source.parent)}},
+            resources={"metadata": {"path": str(kernel_folder(source, settings))}},
             progress_bar=progress,
             execution_timeout=settings.cell_timeout_seconds,
             config=KERNEL_CONFIG,
@@ -168,6 +168,11 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
             f"({settings.cell_timeout_seconds}); the last cell of the report is the one"
         )
     return None
+
+
+def kernel_folder(source: Path, settings: Settings) -> Path:
+    """Choose where the kernel runs: beside a notebook of the home; for one of the package in the home itself."""
+    return source.parent if source.is_relative_to(settings.notebooks_dir) else project_home()
 
 
 def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:

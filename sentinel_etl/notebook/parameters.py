@@ -12,20 +12,38 @@ from pydantic import TypeAdapter, ValidationError
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import Settings
 
-__all__ = ["check_parameters", "notebook_parameters", "notebook_path"]
+__all__ = ["check_parameters", "notebook_parameters", "notebook_path", "packaged_notebooks"]
 
 
 PARAMETER_TYPES: dict[str, Any] = {"bool": bool, "float": float, "int": int, "list[str]": list[str], "str": str}
 
 
 def notebook_path(name: str, settings: Settings) -> Path:
-    path = settings.notebooks_dir / f"{name.removesuffix('.ipynb')}.ipynb"
-    if not path.is_file():
-        there = sorted(notebook.stem for notebook in settings.notebooks_dir.glob("*.ipynb"))
+    """Find a notebook in the home's folder, or else among those of the package.
+
+    Raises:
+        ConfigurationError: neither has it.
+    """
+    file = f"{name.removesuffix('.ipynb')}.ipynb"
+    own, packaged = settings.notebooks_dir, packaged_notebooks()
+    found = next((folder / file for folder in (own, packaged) if (folder / file).is_file()), None)
+    if found is None:
         raise ConfigurationError(
-            f"expected a notebook among {', '.join(there) or 'none'} in {settings.notebooks_dir}; found {name!r}"
+            f"expected a notebook among {names_in(own)} in {own}, or {names_in(packaged)} of the package; "
+            f"found {name!r}"
         )
-    return path
+    return found
+
+
+def names_in(folder: Path) -> str:
+    return ", ".join(sorted(notebook.stem for notebook in folder.glob("*.ipynb"))) or "none"
+
+
+def packaged_notebooks() -> Path:
+    """Find the notebooks that an installed package brings, or those of the checkout that it stands in."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "notebooks"
+    return installed if installed.is_dir() else package.parent / "notebooks"
 
 
 def notebook_parameters(path: Path) -> dict[str, dict[str, Any]]:
