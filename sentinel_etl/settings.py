@@ -30,15 +30,26 @@ PiiPolicy = Literal["keep", "hash", "drop"]
 
 
 def project_home() -> Path:
-    """Find the folder that holds ``notebooks/``, ``runs/``, ``.env`` and ``.sentinel/``.
+    """Find the folder that holds ``.env``, the pipeline's module, ``notebooks/``, ``runs/`` and ``.sentinel/``.
 
-    ``SENTINEL_HOME`` where it is set; else the checkout this package stands in; else the
-    working directory. It never depends on where cron happens to start the command.
+    ``SENTINEL_HOME`` where it is set; else the working directory where its ``.env`` has settings of ours; else
+    the checkout this package stands in; else the working directory. Where cron happens to start the command
+    there is none of ours, so it does not depend on that.
     """
     if named := os.environ.get("SENTINEL_HOME"):
         return Path(named).expanduser().resolve()
     checkout = Path(__file__).resolve().parents[1]
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    if has_settings(Path(".env")) or not (checkout / "pyproject.toml").is_file():
+        return Path.cwd()
+    return checkout
+
+
+def has_settings(file: Path) -> bool:
+    """Tell whether a ``.env`` names one of our settings, or cannot be read, which who reads it next tells."""
+    try:
+        return file.is_file() and PREFIX in file.read_text(encoding="utf-8", errors="replace").upper()
+    except OSError:
+        return True
 
 
 class PlainDotEnv(DotEnvSettingsSource):
@@ -141,7 +152,10 @@ class Settings(BaseSettings):
     runs_dir: Path = Field(
         Path("runs"), description="where executed notebooks are archived; relative to the home folder"
     )
-    notebooks_dir: Path = Field(Path("notebooks"), description="where the notebooks are; relative to the home folder")
+    notebooks_dir: Path = Field(
+        Path("notebooks"),
+        description="where your notebooks are, relative to the home folder; the package has those that are not there",
+    )
     state_dir: Path = Field(
         Path(".sentinel"), description="where the local stack keeps its state; relative to the home folder"
     )

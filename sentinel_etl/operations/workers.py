@@ -17,7 +17,7 @@ from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.files import write_atomically
 from sentinel_etl.notebook.parameters import notebook_path
 from sentinel_etl.operations.groups import Group, GroupResult, run_group
-from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.settings import Settings, load_settings, project_home
 
 __all__ = ["Work", "dask_workers", "local_workers"]
 
@@ -65,8 +65,10 @@ def run_away(
 ) -> tuple[GroupResult, dict[str, str]]:
     """Run a group on a machine that has the package and the two URLs, and nothing else of ours.
 
-    The notebook and the driver's settings come along, and the reports go home: {path below runs/: text}.
+    The notebook and the driver's settings come along, and the reports go home: {path below runs/: text}. A pipeline's
+    module is each machine's own, like the URLs: installed, or in the home folder, which the kernel is told.
     """
+    environment = {**environment, "SENTINEL_HOME": str(project_home())}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     choose_allocator()

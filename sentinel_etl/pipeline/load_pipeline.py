@@ -11,8 +11,9 @@ from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, E
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS, read_risk_weights
 from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.pipeline.home_modules import offer_home_modules
 from sentinel_etl.pipeline.pipeline import Pipeline
-from sentinel_etl.settings import Settings
+from sentinel_etl.settings import Settings, project_home
 from sentinel_etl.warehouse.ddl import cluster_of
 
 __all__ = ["SENTINEL", "load_pipeline"]
@@ -60,10 +61,11 @@ def load_pipeline(settings: Settings) -> Pipeline:
 def import_attribute(name: str) -> object:
     """Import ``module:attribute``; a module that fails by itself is told apart from one that is not there."""
     module, _, attribute = name.partition(":")
+    offer_home_modules(module)
     try:
         found = find_spec(module)
         if found is None:
-            raise ModuleNotFoundError(f"No module named {module!r}")
+            raise ModuleNotFoundError(f"No module named {module!r}, neither in {project_home()} nor installed")
     except (ImportError, ValueError) as error:
         raise ConfigurationError(f"SENTINEL_PIPELINE: expected module:attribute, found {name!r}: {error}") from error
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -26,4 +27,5 @@ def run_sql(text: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path.cwd()))  # as the interpreter has the folder that it starts in
     {"pycon": run_pycon, "sql": run_sql}[sys.argv[1]](sys.stdin.read())

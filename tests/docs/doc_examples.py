@@ -91,9 +91,8 @@ def open_session() -> Iterator[Session]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
         environment |= {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]]),
-            "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(home)]),
+            "PYTHONPATH": str(CHECKOUT),
             "SENTINEL_HOME": str(home),
-            "SENTINEL_NOTEBOOKS_DIR": str(CHECKOUT / "notebooks"),
             "SENTINEL_NOW": NOW,
         }
         session = Session(home, environment)

@@ -245,6 +245,34 @@ def test_without_a_named_home_the_checkout_is_home(monkeypatch: pytest.MonkeyPat
     assert project_home() == (checkout if (checkout / "notebooks").is_dir() else tmp_path)
 
 
+def test_a_working_directory_whose_env_file_has_our_settings_is_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SENTINEL_HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("export sentinel_timezone=America/New_York\n", encoding="utf-8")
+    assert project_home() == tmp_path
+    assert load_settings().timezone == "America/New_York"
+
+
+def test_a_working_directory_whose_env_file_is_another_programs_is_not_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SENTINEL_HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("DJANGO_SECRET=x\n", encoding="utf-8")
+    checkout = Path(sentinel_etl.__file__).parents[1]
+    assert project_home() == (checkout if (checkout / "notebooks").is_dir() else tmp_path)
+
+
+def test_a_named_home_goes_before_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / ".env").write_text("SENTINEL_TIMEZONE=America/New_York\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    assert project_home() == tmp_path
+
+
 @pytest.mark.parametrize("show", [repr, str], ids=["repr", "str"])
 def test_a_password_is_never_shown(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTINEL_SOURCE_URL", SOURCE_URL)

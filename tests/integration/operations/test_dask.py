@@ -188,6 +188,20 @@ def test_the_driver_s_settings_hold_on_the_workers(cluster: Cluster, tmp_path: P
     assert [day for (day,) in found] == ["2026-11-30"]
 
 
+def test_workers_take_the_pipeline_of_their_own_home(cluster: Cluster, tmp_path: Path) -> None:
+    for home in (tmp_path, *cluster.worker_homes):
+        (home / "pipeline_of_dask.py").write_text(
+            "from dataclasses import replace\nfrom sentinel_etl import SENTINEL\n"
+            "ONLY = replace(SENTINEL, event_config={'REMARK': SENTINEL.event_config['REMARK']})\n",
+            encoding="utf-8",
+        )
+    night = ("--from", "2026-11-30", "--to", "2026-11-30")
+    code, groups, said = cluster.backfill(tmp_path, *night, SENTINEL_PIPELINE="pipeline_of_dask:ONLY")
+    assert (code, said, len(groups)) == (0, "", 1)
+    found = run_statement(cluster.databases.warehouse, "SELECT DISTINCT event_type FROM patrol_events")
+    assert [kind for (kind,) in found] == ["REMARK"]
+
+
 def test_a_scheduler_that_is_not_there_is_one_sentence_and_exit_code_2(databases: Databases, tmp_path: Path) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     night = ("--from", "2026-11-21", "--to", "2026-11-21")
