@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import click
 
 from sentinel_etl.arrow import choose_allocator
+from sentinel_etl.cli.init import init
 from sentinel_etl.cli.inspect import check, plan, query, status
 from sentinel_etl.cli.local import local
 from sentinel_etl.cli.run import backfill, demo, reconcile, run
@@ -45,7 +46,23 @@ def cli(context: click.Context, verbose: bool) -> None:
     context.ensure_object(Options).verbose = verbose
 
 
-for command in (run, demo, backfill, plan, check, suggest, status, reconcile, query, undo, diff, local, runs, schema):
+for command in (
+    init,
+    run,
+    demo,
+    backfill,
+    plan,
+    check,
+    suggest,
+    status,
+    reconcile,
+    query,
+    undo,
+    diff,
+    local,
+    runs,
+    schema,
+):
     cli.add_command(command)
 
 
