@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def try_project(context: click.Context, folder: Path) -> None:
     """Check the project and run last night without publishing, as its own commands would."""
     for name in SAID_BY_THE_PROJECT:
         os.environ.pop(name, None)
-    shown = display_path(folder)
+    shown = shlex.quote(display_path(folder))
     try:
         context.invoke(check)
         context.invoke(run, dry_run=True)

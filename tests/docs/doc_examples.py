@@ -20,6 +20,8 @@ from pathlib import Path
 
 from doc_pages import CHECKOUT, FENCE, PAGES, name_page, read, read_prompted
 
+from sentinel_etl.local.stack import start_stack
+
 NOW = "2026-11-22T06:10:00+05:30"
 CHILD = Path(__file__).with_name("doc_example_child.py")
 PRINTING = ("console", "pycon")
@@ -52,9 +54,15 @@ class Session:
             self.expect_success()
         # `make demo` would first make an environment; what it runs then is this.
         script = command.replace("make demo", "sentinel-etl demo")
-        done = self.start(["sh", "-c", f"(exit {self.exit_code}); {script}"])
+        urls = self.stack_urls() if command.startswith("sentinel-etl init") else {}
+        done = self.start(["sh", "-c", f"(exit {self.exit_code}); {script}"], **urls)
         self.exit_code, self.printed = done.returncode, done.stdout
         return self.clean(done.stdout)
+
+    def stack_urls(self) -> dict[str, str]:
+        """Name the local stack's databases, as a user has those that run elsewhere in the environment."""
+        stack = start_stack(self.home / ".sentinel")
+        return {"SENTINEL_SOURCE_URL": stack.source_url, "SENTINEL_WAREHOUSE_URL": stack.warehouse_url}
 
     def expect_success(self) -> None:
         if self.exit_code:
@@ -66,11 +74,11 @@ class Session:
             raise RuntimeError(f"{body}\nexited {done.returncode}:\n{done.stdout}")
         return self.clean(done.stdout)
 
-    def start(self, command: list[str], given: str = "") -> subprocess.CompletedProcess[str]:
+    def start(self, command: list[str], given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self.home,
-            env=self.environment,
+            env={**self.environment, **settings},
             input=given,
             text=True,
             stdout=subprocess.PIPE,
@@ -92,9 +100,10 @@ def open_session() -> Iterator[Session]:
         environment |= {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]]),
             "PYTHONPATH": str(CHECKOUT),
-            "SENTINEL_HOME": str(home),
             "SENTINEL_NOW": NOW,
         }
+        # It makes the folder a home, as a user's URLs would.
+        (home / ".env").write_text(f"SENTINEL_NOW={NOW}\n", encoding="utf-8")
         session = Session(home, environment)
         try:
             yield session

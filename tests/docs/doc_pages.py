@@ -12,6 +12,7 @@ REFERENCE = CHECKOUT / "docs" / "reference.md"
 # In the order in which their examples run; the last change the source.
 PAGES = [
     README,
+    CHECKOUT / "docs" / "fifty_lines.md",
     CHECKOUT / "docs" / "your_database.md",
     CHECKOUT / "docs" / "analysis.md",
     CHECKOUT / "docs" / "operations.md",

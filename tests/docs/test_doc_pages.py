@@ -63,6 +63,7 @@ def test_shown_command_parses(page: Path, line: str) -> None:
         words.pop(0)
     program, *arguments = words
     check = {
+        "cd": lambda words: check_sentinel_etl(words[words.index("&&") + 2 :]),
         "echo": lambda _: None,
         "make": check_make,
         "openssl": lambda _: None,
