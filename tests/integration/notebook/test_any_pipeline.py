@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.settings import Settings
-from sentinel_etl.warehouse.query import run_statement
 
 NOTEBOOKS = ("data_quality", "hotspot_risk", "risk_explorer", "add_an_event_type")
 
