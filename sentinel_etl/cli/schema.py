@@ -1,4 +1,4 @@
-"""``sentinel-etl schema``: the warehouse's tables against the code, and the additions that mend them."""
+"""``sentinel-etl schema``: the warehouse's tables against the code, and what mends them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from sentinel_etl.cli.options import as_json
 from sentinel_etl.context import open_context
+from sentinel_etl.operations.recreate import recreate_tables
 from sentinel_etl.operations.schema import SchemaChange, apply_schema, diff_schema, raise_for_refused
 
 __all__ = ["schema"]
@@ -40,6 +41,20 @@ def apply(as_json: bool) -> None:
     raise_for_refused(changes, applied=True)
 
 
+@schema.command()
+def recreate() -> None:
+    """Drop the fact table and the rejected table, where they are empty and differ, and make them anew.
+
+    Exit 2 where there are rows, or kept states hold some.
+    """
+    with open_context() as context:
+        for name in recreate_tables(context):
+            click.echo(f"made anew: {name}")
+        changes = diff_schema(context.pipeline, context.warehouse)
+    print_changes(changes, as_json=False)
+    raise_for_refused(changes, applied=False)
+
+
 def print_changes(changes: Sequence[SchemaChange], as_json: bool, *, applied: bool = False) -> None:
     if as_json:
         click.echo(json.dumps([change.as_dict() for change in changes]))
@@ -48,5 +63,7 @@ def print_changes(changes: Sequence[SchemaChange], as_json: bool, *, applied: bo
         click.echo(change.describe(applied=applied))
         for statement in change.statements:
             click.echo(f"  {statement}")
+        if change.remedy:
+            click.echo(f"  {change.remedy}")
     if not changes:
         click.echo("the tables are as the code has them")

@@ -9,26 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Column, Engine
+from sqlalchemy import Column, Engine, MetaData
 
+from sentinel_etl.config.fact_table import PARTITION_KEYS
 from sentinel_etl.context import Context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.publish.by_partition import DURABLE_REPLACE
 from sentinel_etl.source.locks import hold_locks, table_lock
-from sentinel_etl.warehouse.catalog import can_exchange, describe_columns, read_sorting_key
+from sentinel_etl.warehouse.catalog import (
+    can_exchange,
+    describe_columns,
+    has_table,
+    list_tables,
+    read_partition_key,
+    read_sorting_key,
+)
 from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import build_ledger, build_rejected, normal_type
+from sentinel_etl.warehouse.rows import count_all
+from sentinel_etl.warehouse.tables import BEFORE_MARK, build_ledger, build_rejected, normal_type
 from sentinel_etl.warehouse.types import is_nullable, server_type
 
-__all__ = ["SchemaChange", "apply_schema", "check_warehouse", "diff_schema", "raise_for_refused"]
+__all__ = [
+    "SchemaChange",
+    "apply_schema",
+    "changes_of",
+    "check_warehouse",
+    "diff_schema",
+    "kept_tables",
+    "raise_for_refused",
+]
+
+RECREATE = "The table is empty: `sentinel-etl schema recreate` drops it and makes it as the code has it"
 
 
 def check_warehouse(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
@@ -39,7 +58,12 @@ def check_warehouse(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
     """
     mend = "; `sentinel-etl schema apply` adds it"
     changes = diff_schema(pipeline, warehouse)
-    found = [Difference(change.table, True, change.message + ("" if change.refused else mend)) for change in changes]
+    found = [
+        Difference(change.table, True, change.message + (f". {change.remedy}" if change.remedy else ""))
+        if change.refused
+        else Difference(change.table, True, change.message + mend)
+        for change in changes
+    ]
     return found + check_switches(pipeline.fact_table, warehouse)
 
 
@@ -60,18 +84,27 @@ MISSING = " is missing"
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """One difference of a table from its definition; ``statements`` mend it, none where it is refused."""
+    """One difference of a table from its definition; ``statements`` mend it, none where it is refused.
+
+    ``remedy``  what mends a table that is empty all the same
+    """
 
     table: str
     message: str
     statements: tuple[str, ...] = ()
+    remedy: str = ""
 
     @property
     def refused(self) -> bool:
         return not self.statements
 
     def as_dict(self) -> dict[str, Any]:
-        return {"table": self.table, "message": self.message, "statements": list(self.statements)}
+        return {
+            "table": self.table,
+            "message": self.message,
+            "statements": list(self.statements),
+            "remedy": self.remedy,
+        }
 
     def describe(self, *, applied: bool = False) -> str:
         """Write it as one line; ``applied``: what could be added has been."""
@@ -92,7 +125,37 @@ def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
         WarehouseUnreachable: the server does not answer.
     """
     tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster_of(pipeline.fact_table))]
-    return [change for table in tables for change in changes_of(table, warehouse)]
+    facts, *others = ([*changes_of(table, warehouse)] for table in tables)
+    facts += unknown_partition(pipeline.fact_table, warehouse)
+    changes = [change for found in (facts, *others) for change in found]
+    empty = list_empty(pipeline.fact_table, warehouse) if any(change.refused for change in changes) else ()
+    return [replace(each, remedy=RECREATE) if each.refused and each.table in empty else each for each in changes]
+
+
+def unknown_partition(fact_table: Table, warehouse: Engine) -> list[SchemaChange]:
+    """Tell of a partition key that stops a run; of those that do not, what stands in the warehouse counts."""
+    key = read_partition_key(warehouse, storage_name(fact_table))
+    if key in PARTITION_KEYS.values() or not has_table(warehouse, fact_table.name):
+        return []
+    known = ", ".join(PARTITION_KEYS.values())
+    message = f"is partitioned by {key or 'nothing'}, expected one of {known}; rows are not partitioned anew"
+    return [SchemaChange(fact_table.name, message)]
+
+
+def list_empty(fact_table: Table, warehouse: Engine) -> set[str]:
+    """Name those of the fact and the rejected table that hold no rows, nor do their kept states."""
+    return {
+        table.name
+        for table in (fact_table, build_rejected(fact_table))
+        if has_table(warehouse, table.name)
+        and not any(count_all(one, warehouse) for one in (table, *kept_tables(table, warehouse)))
+    }
+
+
+def kept_tables(table: Table, warehouse: Engine) -> list[Table]:
+    """List the states of a table that are kept to go back to."""
+    names = [name for _, name in list_tables(warehouse, [table.name + BEFORE_MARK])]
+    return [Table(name, MetaData(), clickhouse_cluster=cluster_of(table)) for name in names]
 
 
 def changes_of(table: Table, warehouse: Engine) -> list[SchemaChange]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from sqlalchemy import Connection
+from clickhouse_sqlalchemy import Table
+from sqlalchemy import Connection, Engine
 
 from sentinel_etl.errors import SentinelError
 from sentinel_etl.ledger.ledger import read_runs, runs_of
@@ -26,11 +28,11 @@ from sentinel_etl.source.locks import (
     withdrawal_lock,
 )
 from sentinel_etl.warehouse.catalog import has_table
-from sentinel_etl.warehouse.provision import drop_tables, prepare_tables
+from sentinel_etl.warehouse.provision import drop_fact_table, prepare_tables
 from sentinel_etl.warehouse.rows import count_all
-from sentinel_etl.warehouse.tables import ETL_RUNS
+from sentinel_etl.warehouse.tables import ETL_RUNS, drop_staging
 
-__all__ = ["keep_tables", "withdraw_unused"]
+__all__ = ["has_living_run", "keep_tables", "withdraw_unused"]
 
 
 @contextmanager
@@ -66,18 +68,28 @@ def drop_unused(job: Job) -> None:
     with hold_locks(context.source, names, session_name(job.run_id), 0) as locks:
         sweep_staging(job.fact_table, context.source, context.warehouse)
         if is_unused(job, locks.connection):
-            drop_tables(context.warehouse, job.fact_table)
+            drop_fact_table(context.warehouse, job.fact_table)
+            drop_staging(job.rejected_table, context.warehouse)
 
 
 def is_unused(job: Job, connection: Connection) -> bool:
     warehouse = job.context.warehouse
-    if has_table(warehouse, ETL_RUNS.name):
-        runs = read_runs(warehouse, runs_of(job.fact_table))
-        running = [run_lock(run["run_id"]) for run in runs if run["state"] is RunState.RUNNING]
-        if held_names(connection, running) or any(run["switched_at"] for run in runs):
-            return False
+    if has_living_run(job.fact_table, warehouse, connection):
+        return False
+    if any(run["switched_at"] for run in list_runs(job.fact_table, warehouse)):
+        return False
     there = [table for table in (job.fact_table, job.rejected_table) if has_table(warehouse, table.name)]
     return not any(count_all(table, warehouse) for table in there)
+
+
+def has_living_run(fact_table: Table, warehouse: Engine, connection: Connection) -> bool:
+    """Tell whether a run of the fact table is at work: the ledger has it as running, and it holds its own lock."""
+    running = [run["run_id"] for run in list_runs(fact_table, warehouse) if run["state"] is RunState.RUNNING]
+    return bool(held_names(connection, map(run_lock, running)))
+
+
+def list_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, Any]]:
+    return read_runs(warehouse, runs_of(fact_table)) if has_table(warehouse, ETL_RUNS.name) else []
 
 
 def keep_tables(job: Job, locks: SessionLocks) -> None:

@@ -28,7 +28,7 @@ from sentinel_etl.warehouse.tables import build_ledger, build_rejected, create_t
 from sentinel_etl.warehouse.views import Terms, readable_views, view_statement
 from sentinel_etl.window import CITY_ZONE
 
-__all__ = ["add_projections", "create_views", "drop_tables", "prepare_fact_table", "prepare_tables"]
+__all__ = ["add_projections", "create_views", "drop_fact_table", "prepare_fact_table", "prepare_tables"]
 
 
 # The release that brought parameterized views; `presentation` needs none.
@@ -166,10 +166,11 @@ def look_up(warehouse: Engine, names: Sequence[str]) -> dict[str, Standing]:
     return {str(name): Standing(*map(str, rest)) for name, *rest in rows}
 
 
-def drop_tables(warehouse: Engine, fact_table: Table) -> None:
-    """Drop the fact table with its views, and the rejected table, where they are there; the ledger stays.
+def drop_fact_table(warehouse: Engine, fact_table: Table) -> None:
+    """Drop the fact table with its views, where they are there.
 
-    Whether anything is in them is the caller's to ask. An interruption leaves some of them; running it again is safe.
+    Whether anything is in it is the caller's to ask. An interruption leaves the table without some of its views, which
+    the next run makes; running it again is safe.
 
     Raises:
         WarehouseUnreachable: the server does not answer.
@@ -178,6 +179,5 @@ def drop_tables(warehouse: Engine, fact_table: Table) -> None:
     names = readable_views(fact_table)
     standing = look_up(warehouse, names) if names else {}
     views = [drop_view(name, fact_table) for name, found in standing.items() if found.is_view_of(name, fact_table)]
-    tables = [statement for table in (fact_table, build_rejected(fact_table)) for statement in drop_statements(table)]
-    for statement in (*views, *tables):
+    for statement in (*views, *drop_statements(fact_table)):
         run_statement(warehouse, statement, repeatable=True)

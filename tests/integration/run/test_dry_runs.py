@@ -24,7 +24,7 @@ from sentinel_etl.run.result import RunResult
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.source.locks import hold_locks, run_lock, table_lock
-from sentinel_etl.warehouse.provision import drop_tables, prepare_tables
+from sentinel_etl.warehouse.provision import drop_fact_table, prepare_tables
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import CITY_ZONE, Window
 
@@ -133,7 +133,7 @@ def test_a_run_whose_tables_were_dropped_before_it_was_seen_makes_them_again(
 ) -> None:
     @contextmanager
     def drop_first(job: Job) -> Iterator[HeldLocks]:
-        drop_tables(databases.warehouse, FACTS)
+        drop_fact_table(databases.warehouse, FACTS)
         with hold_partitions(job) as locks:
             yield locks
 
