@@ -95,6 +95,7 @@ NAMED = pipeline(
 )
 UNWEIGHED = pipeline(fact_table("unweighed_events", ward(), *scores()), ["ward_id"])
 UNSCORED = pipeline(fact_table("unscored_events", ward()), ["ward_id"], dimensions=Dimensions(station="ward_id"))
+WITH_STATION = fact_table("station_events", Column("station_id", types.Nullable(types.String)))
 BARE = pipeline(fact_table("bare_events", Column("details_json", types.Nullable(types.String))), ["urgency"])
 
 

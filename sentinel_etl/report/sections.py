@@ -43,7 +43,7 @@ def needs(*names: str, optional: Sequence[str] = ()) -> Callable[[Section], Sect
     return declare
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LeftOut(Page):
     """The line in the place of what there is nothing to show for; what is made of it is left out, too.
 
@@ -156,10 +156,12 @@ class Sections:
 def without_optional(
     draw: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Put None in the place of what is left out, where the function can do without it."""
+    """Put None in the place of what is left out, where the function can do without it; not in the place of all."""
     if not (optional := getattr(draw, "optional", ())):
         return given, named
     bound = signature(draw).bind(*given, **named)
+    if all(isinstance(each, LeftOut) for each in bound.arguments.values()):
+        return given, named
     lacking = {name: None for name in optional if isinstance(bound.arguments.get(name), LeftOut)}
     bound.arguments.update(lacking)
     return bound.args, bound.kwargs

@@ -13,8 +13,11 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.settings import Settings
+<<<<<<< HEAD
 
 NOTEBOOKS = ("data_quality", "hotspot_risk", "risk_explorer", "add_an_event_type")
+=======
+>>>>>>> b72f051 (Say in the docs which columns a report needs, and what a page that fails means)
 
 
 @pytest.fixture
@@ -55,27 +58,73 @@ def load(pipeline: str) -> None:
     assert "FAILED" not in done.stdout
 
 
-@pytest.mark.parametrize("pipeline", ["NAMED", "UNWEIGHED", "UNSCORED", "BARE"])
-def test_explore(pipeline: str, clinic: Settings) -> None:
-    load(pipeline)
-    for notebook in ("etl_nightly", *NOTEBOOKS):
-        print("=====", pipeline, notebook)
-        try:
-            print(show(pipeline, notebook, clinic))
-        except AssertionError as e:
-            print("FAIL", str(e)[:1500])
-    out = Path("/tmp/pages") / pipeline
-    out.mkdir(parents=True, exist_ok=True)
-    import shutil
+def test_a_pipeline_s_own_dimensions_are_followed_to_the_last_page(clinic: Settings) -> None:
+    load("NAMED")
+    nightly = show("NAMED", "etl_nightly", clinic)
+    assert nightly.startswith("PUBLISHED\n")
+    assert "By ward\n" in nightly
+    assert "<b>C</b>      36" in nightly
+    places = show("NAMED", "hotspot_risk", clinic)
+    assert "Kind of bed WINDOW leads with " in places
+    assert "left out" not in places
+    explorer = show("NAMED", "risk_explorer", clinic)
+    assert "By nurse's load" in explorer
+    assert "urgency = RED      10.0   20.0" in explorer
+    assert "ADMISSION     360  2026-11-19  2026-11-21" in explorer
+    assert "left out" not in explorer
 
-    for page in clinic.runs_dir.glob("*/*.html"):
-        shutil.copy(page, out / (page.name.split("_2026")[0] + ".html"))
+
+def test_a_fact_table_without_scores_or_dimensions_has_a_line_in_their_place(clinic: Settings) -> None:
+    load("BARE")
+    nightly = show("BARE", "etl_nightly", clinic)
+    assert nightly.startswith("PUBLISHED\n")
+    assert nightly.count("bare_events has no column base_risk_score") == 1
+    assert "By station: left out, bare_events has no columns station_id, base_risk_score; a pipeline may" in nightly
+    assert "Rank places: left out, bare_events has no columns hotspot_id" in show("BARE", "hotspot_risk", clinic)
+    assert "ADMISSION     360  2026-11-19  2026-11-21" in show("BARE", "risk_explorer", clinic)
 
 
-def test_explore_empty(clinic: Settings) -> None:
-    for notebook in NOTEBOOKS:
-        print("=====", "EMPTY", notebook)
-        try:
-            print(show("NAMED", notebook, clinic))
-        except AssertionError as e:
-            print("FAIL", str(e)[:1500])
+def test_a_pipeline_without_weights_has_nothing_to_change_and_opens(clinic: Settings) -> None:
+    load("UNWEIGHED")
+    shown = show("UNWEIGHED", "risk_explorer", clinic)
+    assert "What if the weights were others: the pipeline has none" in shown
+    assert "By station: left out, unweighed_events has no column station_id; a pipeline may name its own" in shown
+    assert "ADMISSION_COPY     120     120          0" in show("UNWEIGHED", "add_an_event_type", clinic)
+
+
+def test_every_notebook_opens_on_an_empty_warehouse(clinic: Settings) -> None:
+    quality = show("NAMED", "data_quality", clinic)
+    assert "2026-11-21  ADMISSION     120          0        -120" in quality
+    assert "What is unknown: left out, no night of named_events is loaded" in quality
+    assert "left out, no table that is read has a column received_at" in quality
+    for notebook in ("hotspot_risk", "risk_explorer"):
+        assert "expected a published run of named_events" in show("NAMED", notebook, clinic)
+    assert "ADMISSION_COPY     120     120          0" in show("NAMED", "add_an_event_type", clinic)
+
+
+def test_a_page_that_breaks_off_takes_no_verdict_back(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure that fails is named, and the rest is drawn; a cell that fails ends the page, and not the run."""
+    folder = environment.runs_dir.parent / "notebooks"
+    folder.mkdir()
+    notebook = nbformat.read(environment.notebooks_dir / "etl_nightly.ipynb", as_version=4)
+    sources = {"box": "section(report.risk_box_figure, result, result)", "audit": "{}['no such key']"}
+    for cell in notebook.cells:
+        cell.source = sources.get(cell.id, cell.source)
+    nbformat.write(notebook, folder / "etl_nightly.ipynb")
+    monkeypatch.setenv("SENTINEL_NOTEBOOKS_DIR", str(folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "sentinel_etl", "backfill", "--from", "2026-11-21", "--to", "2026-11-21"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "PUBLISHED" in done.stdout
+    assert "FAILED" not in done.stdout
+    assert "Risk box figure: not drawn, " in done.stderr
+    assert "KeyError: 'no such key'. The run's verdict stands: PUBLISHED" in done.stderr
+    (report,) = environment.runs_dir.glob("2026-11-21/*.ipynb")
+    shown = report.with_suffix(".html").read_text(encoding="utf-8")
+    assert "PUBLISHED, but its report broke off" in shown
+    assert "Risk box figure: not drawn, " in shown
+    assert 'alt="Figure: By station"' in shown
