@@ -13,11 +13,6 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.settings import Settings
-<<<<<<< HEAD
-
-NOTEBOOKS = ("data_quality", "hotspot_risk", "risk_explorer", "add_an_event_type")
-=======
->>>>>>> b72f051 (Say in the docs which columns a report needs, and what a page that fails means)
 
 
 @pytest.fixture
