@@ -170,10 +170,13 @@ def events_page(result: RunResult, rows: pd.DataFrame, zone: ZoneInfo) -> Page:
 
 def write_key(values: pd.Series) -> pd.Series:
     """Write what tells places apart: a number without thousands and decimals, whatever else there is as it stands."""
-    whole = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if whole and not (values.dropna() % 1 != 0).any():
-        values = values.astype("Int64") if values.isna().any() or values.dtype.kind == "f" else values
-    return values.astype("string")
+    texts = [None if pd.isna(value) else write_value(value) for value in values]
+    return pd.Series(pd.array(texts, dtype="string"), index=values.index)
+
+
+def write_value(value: object) -> str:
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return f"{value:.0f}" if whole else str(value)
 
 
 def timings_table(result: RunResult) -> Page:

@@ -74,6 +74,7 @@ def test_stored_outputs_hold_no_error_warning_path_or_address(path: Path) -> Non
             assert output.get("name") != "stderr"
             texts = [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
             shown = "".join("".join(text) for text in [*texts, output.get("text", "")])
+            assert "not drawn" not in shown, cell["id"]
             assert not re.search(r"/(root|home|tmp|Users|work)/|127\.0\.0\.1|localhost|password", shown), cell["id"]
 
 

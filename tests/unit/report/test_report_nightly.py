@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_reading import cells_of, flagged_rows_of, rows_of
@@ -125,3 +126,17 @@ def test_a_plan_shows_each_statement_folded_and_as_text() -> None:
     assert "remarks.created_at &gt;= &#x27;2026-11-21 00:30:00+00:00&#x27;" in page._repr_html_()
     assert [line for line in repr(page).splitlines() if line.startswith("--")] == ["-- REMARK", "-- SUSPICIOUS_VEHICLE"]
     assert "vehicle_checks.suspicious_activity IS true" in repr(page)
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        pytest.param(pd.array([3, None], "int64[pyarrow]"), ["3", "–"], id="whole numbers of Arrow's"),
+        pytest.param([7.0, np.nan], ["7", "–"], id="whole numbers with gaps"),
+        pytest.param(pd.array(["Ågren", None], "string[pyarrow]"), ["Ågren", "–"], id="texts"),
+        pytest.param([1.5, 20.0], ["1.5", "20"], id="fractions"),
+    ],
+)
+def test_a_place_is_shown_as_it_is_whatever_its_type(keys: object, shown: list[str]) -> None:
+    page = report.preview_table(replace(RESULT, preview=RESULT.preview.assign(station_id=keys)), KOLKATA)
+    assert [cells_of(page, name)[1] for name in ("GEOFENCE:9", "STRANGER_ENCOUNTER:4")] == shown
