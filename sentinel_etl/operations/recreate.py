@@ -15,6 +15,7 @@ from sentinel_etl.warehouse.ddl import storage_name
 from sentinel_etl.warehouse.provision import drop_fact_table, prepare_tables
 from sentinel_etl.warehouse.rows import count_all
 from sentinel_etl.warehouse.tables import build_rejected, drop_staging
+from sentinel_etl.wording import plural
 
 __all__ = ["recreate_tables"]
 
@@ -80,14 +81,14 @@ def require_unused(tables: list[Table], facts: Table, session: SessionLocks, war
     for table in tables:
         if rows := count_all(table, warehouse):
             raise SchemaMismatch(
-                f"expected {table.name} to be empty, to make it anew; found {rows:,} rows, which would be lost. Load "
+                f"expected {table.name} to be empty, to make it anew; found {rows:,} {plural(rows, 'row')}, which would be lost. Load "
                 "into a table of another name, or put the code right",
                 stage="schema",
             )
         for kept in kept_tables(table, warehouse):
             if rows := count_all(kept, warehouse):
                 raise SchemaMismatch(
-                    f"expected no kept state of {table.name} to hold rows, to make it anew; found {rows:,} rows in "
+                    f"expected no kept state of {table.name} to hold rows, to make it anew; found {rows:,} {plural(rows, 'row')} in "
                     f"{kept.name}, which `sentinel-etl undo` could need. Drop that table, if nothing is to be undone",
                     stage="schema",
                 )

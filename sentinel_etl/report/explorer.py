@@ -272,16 +272,12 @@ def officer_load_figure(officer_nights: pd.DataFrame, dimensions: Dimensions = C
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0), width_ratios=(5, 6))
         edges = np.arange(loads["events"].min(), loads["events"].max() + 2) - 0.5
         left.hist(loads["events"], bins=edges, color=SCORED)
-        left.set(xlabel=f"events that {article(word)} reports in a night", ylabel=f"{word}s' nights")
+        left.set(xlabel=f"events that one {word} reports in a night", ylabel=f"{word}s' nights")
         draw_boxes(right, groups, names)
         right.set(xlabel="events in the night", ylabel="risk points in the night")
         for axis in (left, right):
             axis.grid(axis="y")
     return finish_figure(figure)
-
-
-def article(word: str) -> str:
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
 
 def draw_boxes(axis: Axes, groups: Sequence[Floats], names: Sequence[str]) -> None:

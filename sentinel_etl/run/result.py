@@ -21,8 +21,9 @@ from sentinel_etl.ledger.presence import NightRows
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
+from sentinel_etl.run.judge import Judged
 from sentinel_etl.run.provenance import config_hash
-from sentinel_etl.run.stages import Judged, Published, Reconciled
+from sentinel_etl.run.stages import Published, Reconciled
 from sentinel_etl.window import Window
 
 __all__ = ["RunResult", "make_result"]

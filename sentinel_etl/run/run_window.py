@@ -17,17 +17,10 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.held_locks import hold_partitions
 from sentinel_etl.run.job import Job
+from sentinel_etl.run.judge import judge, look_back
 from sentinel_etl.run.provenance import name_versions
 from sentinel_etl.run.result import RunResult, make_result
-from sentinel_etl.run.stages import (
-    clear_staging,
-    judge,
-    look_back,
-    publish,
-    reconcile,
-    recount,
-    set_apart,
-)
+from sentinel_etl.run.stages import clear_staging, publish, reconcile, recount, set_apart
 from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.run.unused_tables import withdraw_unused
 from sentinel_etl.settings import Settings

@@ -17,7 +17,7 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.extract import stream
 from sentinel_etl.pipeline import SENTINEL, Pipeline
 from sentinel_etl.publish import by_exchange, publish_window, switch, versions
-from sentinel_etl.run import fill_staging, held_locks, stages
+from sentinel_etl.run import fill_staging, held_locks, judge, stages
 from sentinel_etl.run import run_window as run
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -126,7 +126,7 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "rows taken out": after(publish_window, "set_apart"),
     "amid extraction": amid(stream, "throttle", item=1),
     "amid load": amid(fill_staging, "load_stream"),
-    "rows staged": before(stages, "audit_staging"),
+    "rows staged": before(judge, "audit_staging"),
     "audit passed": before(stages, "publish_window"),
     "table awaited": before(held_locks, "table_lock"),
     "clone made": before(by_exchange, "check_clone"),

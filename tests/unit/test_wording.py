@@ -78,7 +78,7 @@ NEVER_ONE = {
     "{band} events",
     "{gate.limit:g} times",
     "{ratio:.1f} times",
-    "{article(word)} reports",
+    "{word} reports",
 }
 
 

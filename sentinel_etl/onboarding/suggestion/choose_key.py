@@ -8,6 +8,7 @@ from sentinel_etl.onboarding.live.live_table import LiveColumn, LiveTable
 from sentinel_etl.onboarding.live.personal import singular, words_of
 from sentinel_etl.onboarding.suggestion.choose_time import EventTime
 from sentinel_etl.source.sql import DIALECT
+from sentinel_etl.wording import plural
 
 __all__ = ["choose_key"]
 
@@ -30,7 +31,7 @@ def choose_key(live: LiveTable, time: EventTime) -> tuple[tuple[str, ...], str]:
     for name in guesses(live, time):
         if live.sampled and live.columns[name].statistics.distinct == live.sampled:
             return (name,), (
-                f"warn: no unique key that is never NULL: {name}, which differs in each of {live.sampled:,} rows, is "
+                f"warn: no unique key that is never NULL: {name}, which differs in each of {live.sampled:,} {plural(live.sampled, 'row')}, is "
                 f"taken. Keep it unique: {unique_remedy(live, name)}"
             )
     named = [name for name in guesses(live, time) if name.lower() in ("id", "uuid", "key")]

@@ -12,6 +12,7 @@ from sentinel_etl.onboarding.suggestion.entry_text import merge_imports
 from sentinel_etl.onboarding.suggestion.suggestion import Suggestion
 from sentinel_etl.onboarding.suggestion.write_tables import write_tables
 from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
 
 __all__ = ["as_dict", "write_page"]
 
@@ -45,7 +46,7 @@ def consequences(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> Iter
 def what_would_load(suggestion: Suggestion, window: str) -> str:
     if (night := suggestion.last_night) is None:
         return f"the rows of {window} could not be counted: too slow, or not allowed"
-    return f"a dry run of {window} would load {night.loaded:,} rows, and reject {night.rejected:,}"
+    return f"a dry run of {window} would load {night.loaded:,} {plural(night.loaded, 'row')}, and reject {night.rejected:,}"
 
 
 def as_dict(suggestion: Suggestion, window: Window) -> dict[str, Any]:

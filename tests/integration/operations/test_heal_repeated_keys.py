@@ -15,7 +15,7 @@ from sentinel_etl.audit.other_nights import OtherNights
 from sentinel_etl.cli.main import cli
 from sentinel_etl.databases import Databases
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.run import stages
+from sentinel_etl.run import judge
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.query import run_statement
@@ -36,7 +36,7 @@ def robbed(databases: Databases, environment: Settings, monkeypatch: pytest.Monk
     monkeypatch.setenv("SENTINEL_LOOKBACK_NIGHTS", "0")
     put_payments(databases.source, THIRD, [101, 105])
     with monkeypatch.context() as before:
-        before.setattr(stages, "find_other_nights", lambda *_: OtherNights())
+        before.setattr(judge, "find_other_nights", lambda *_: OtherNights())
         for night in (SECOND, THIRD):
             window = Window.night(night)
             assert run_window(

@@ -1,0 +1,187 @@
+"""Judges staged rows: the audit's checks, against the source, the nights before and what readers see now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+from clickhouse_sqlalchemy import Table
+
+from sentinel_etl.audit.changes.changes import Changes
+from sentinel_etl.audit.changes.rerun import find_rerun_changes
+from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.evidence import attach_evidence
+from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
+from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.night_gates import check_moved, check_one_night
+from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
+from sentinel_etl.audit.preview import read_examples, read_riskiest
+from sentinel_etl.audit.scene import Scene
+from sentinel_etl.audit.staged import audit_staging
+from sentinel_etl.audit.window_gates import check_accepted, check_ranges
+from sentinel_etl.ledger.nights import loaded_nights, nights_before
+from sentinel_etl.ledger.states import RunState
+from sentinel_etl.ledger.versions import last_switch
+from sentinel_etl.reconcile.compare import find_settling_nights
+from sentinel_etl.reconcile.counts import count_warehouse, find_late_rows
+from sentinel_etl.run.fill_staging import Staged
+from sentinel_etl.run.job import Job
+from sentinel_etl.threads import background
+
+__all__ = ["Judged", "judge", "look_back"]
+
+
+@dataclass(frozen=True)
+class LookedBack:
+    """What has changed in earlier nights since they were loaded: `RunResult.late`, and what was meant to."""
+
+    late: pd.DataFrame
+    settling: pd.DataFrame
+
+
+def look_back(job: Job) -> LookedBack:
+    """Compare the earlier nights that are loaded again; none where the run is limited to some types."""
+    context = job.context
+    limit = context.settings.statement_timeout_seconds
+    before = [] if job.limited else nights_before(job.first_night, context.settings.lookback_nights)
+    nights = loaded_nights(before, context.pipeline, context.warehouse)
+    given = (nights, context.pipeline, context.reader, context.warehouse, limit)
+    return LookedBack(find_late_rows(*given), find_settling_nights(*given))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the audit made of the staged rows: its checks, and what the report shows of them.
+
+    ``staged``   event type → rows in staging
+    ``others``   the staged events that stand outside of the window, as of the switch that was the last at ``looked_at``
+    ``changes``  against what readers see; None: they see nothing of the window
+    """
+
+    checks: tuple[Check, ...]
+    tonight: Measures
+    before: Measures
+    late: pd.DataFrame
+    preview: pd.DataFrame
+    riskiest: pd.DataFrame
+    staged: Mapping[str, int]
+    others: OtherNights
+    looked_at: datetime | None
+    changes: Changes | None
+
+    @property
+    def blocked(self) -> list[Check]:
+        return [check for check in self.checks if check.blocks]
+
+    @property
+    def warned(self) -> list[Check]:
+        return [check for check in self.checks if not check.passed and not check.blocks]
+
+    @property
+    def verdict(self) -> RunState:
+        """What becomes of the run if it is to publish."""
+        if self.blocked:
+            return RunState.NOT_PUBLISHED
+        return RunState.PUBLISHED_WITH_WARNINGS if self.warned else RunState.PUBLISHED
+
+
+def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Judged:
+    """Check the staged rows, and read from them what the report shows; the last waits for `look_back`. Reads only."""
+    context, table, facts = job.context, staged.table, job.fact_table
+    warehouse, pipeline = context.warehouse, context.pipeline
+    limits, dimensions = pipeline.gate_limits, pipeline.breakdown
+    with job.clock.measure("audit"):
+        measuring = background(
+            lambda: (
+                measure_rows(table, warehouse, dimensions=dimensions),
+                measure_before(job.first_night, facts, warehouse, dimensions=dimensions),
+            )
+        )
+        looked_at = last_switch(facts, warehouse)
+        looking = background(lambda: look_elsewhere(job, table))
+        comparing = background(
+            lambda: find_rerun_changes(table, job.window, job.event_types, looking(), context.pipeline, warehouse)
+        )
+        source, rejected = staged.extracted.counts, staged.rejected
+        checks = [
+            check_accepted(rejected.in_window, rejected.counts, source, limits),
+            *audit_staging(
+                table,
+                facts,
+                job.window,
+                source,
+                rejected.in_window,
+                staged.nulls,
+                warehouse,
+                job.max_shrink,
+                job.allow_shrink,
+            ),
+            check_ranges(staged.outside, facts, context.pipeline.bounds),
+        ]
+        preview = read_examples(table, warehouse, context.pipeline.personal)
+        tonight, before = measuring()
+        others, earlier = looking(), looked_back()
+        checks += [check_one_night(others, job.event_types), check_moved(others)]
+        # Part of a night, or several, cannot be compared with whole nights.
+        checks += (
+            judge_history(before, tonight, limits, pipeline.settling, dimensions)
+            if job.is_one_night and not job.limited
+            else []
+        )
+        nights = context.settings.lookback_nights
+        checks += [check_late(earlier.late, nights, limits, earlier.settling)] if nights else []
+        return Judged(
+            checks=tuple(explain(job, staged, checks)),
+            tonight=tonight,
+            before=before,
+            late=earlier.late,
+            preview=preview,
+            riskiest=read_riskiest(table, warehouse, context.pipeline.shown_columns),
+            staged=count_warehouse(table, job.window, job.names, warehouse),
+            others=others,
+            looked_at=looked_at,
+            changes=comparing(),
+        )
+
+
+def look_elsewhere(job: Job, staging: Table) -> OtherNights:
+    """Find the staged events that stand outside of the window: the rows of other nights that publishing would take."""
+    context = job.context
+    return find_other_nights(
+        staging,
+        job.fact_table,
+        job.window,
+        job.event_types,
+        context.pipeline.zone,
+        context.reader,
+        context.warehouse,
+        context.settings.statement_timeout_seconds,
+    )
+
+
+def explain(job: Job, staged: Staged, checks: list[Check]) -> list[Check]:
+    """Give the failed checks their first rows and the query that shows more."""
+    types = job.names if job.limited else []
+    past_from = str(job.first_night - timedelta(days=HISTORY_NIGHTS))
+    refused, pipeline = staged.rejected.staging, job.context.pipeline
+    now, published = (
+        Scene(
+            rows,
+            job.fact_table,
+            job.window,
+            types,
+            str(job.first_night),
+            past_from,
+            rejected,
+            pipeline.shown_columns,
+            pipeline.breakdown,
+            job.is_one_night,
+        )
+        for rows, rejected in (
+            (staged.table, refused),
+            (job.fact_table, None if refused is None else job.rejected_table),
+        )
+    )
+    return attach_evidence(checks, now, published, job.context.warehouse, dry_run=job.dry_run)
