@@ -81,14 +81,15 @@ def require_unused(tables: list[Table], facts: Table, session: SessionLocks, war
     for table in tables:
         if rows := count_all(table, warehouse):
             raise SchemaMismatch(
-                f"expected {table.name} to be empty, to make it anew; found {rows:,} {plural(rows, 'row')}, which would be lost. Load "
-                "into a table of another name, or put the code right",
+                f"expected {table.name} to be empty, to make it anew; found {rows:,} {plural(rows, 'row')}, which "
+                "would be lost. Load into a table of another name, or put the code right",
                 stage="schema",
             )
         for kept in kept_tables(table, warehouse):
             if rows := count_all(kept, warehouse):
                 raise SchemaMismatch(
-                    f"expected no kept state of {table.name} to hold rows, to make it anew; found {rows:,} {plural(rows, 'row')} in "
-                    f"{kept.name}, which `sentinel-etl undo` could need. Drop that table, if nothing is to be undone",
+                    f"expected no kept state of {table.name} to hold rows, to make it anew; found {rows:,} "
+                    f"{plural(rows, 'row')} in {kept.name}, which `sentinel-etl undo` could need. Drop "
+                    "that table, if nothing is to be undone",
                     stage="schema",
                 )

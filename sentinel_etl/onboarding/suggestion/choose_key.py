@@ -31,7 +31,8 @@ def choose_key(live: LiveTable, time: EventTime) -> tuple[tuple[str, ...], str]:
     for name in guesses(live, time):
         if live.sampled and live.columns[name].statistics.distinct == live.sampled:
             return (name,), (
-                f"warn: no unique key that is never NULL: {name}, which differs in each of {live.sampled:,} {plural(live.sampled, 'row')}, is "
+                f"warn: no unique key that is never NULL: {name}, which differs in each of "
+                f"{live.sampled:,} {plural(live.sampled, 'row')}, is "
                 f"taken. Keep it unique: {unique_remedy(live, name)}"
             )
     named = [name for name in guesses(live, time) if name.lower() in ("id", "uuid", "key")]

@@ -46,7 +46,8 @@ def consequences(suggestion: Suggestion, window: Window, zone: ZoneInfo) -> Iter
 def what_would_load(suggestion: Suggestion, window: str) -> str:
     if (night := suggestion.last_night) is None:
         return f"the rows of {window} could not be counted: too slow, or not allowed"
-    return f"a dry run of {window} would load {night.loaded:,} {plural(night.loaded, 'row')}, and reject {night.rejected:,}"
+    rows = f"{night.loaded:,} {plural(night.loaded, 'row')}"
+    return f"a dry run of {window} would load {rows}, and reject {night.rejected:,}"
 
 
 def as_dict(suggestion: Suggestion, window: Window) -> dict[str, Any]:

@@ -32,10 +32,10 @@ RETYPED = "ALTER TABLE patrol_events MODIFY COLUMN accuracy Nullable(Float32)"
 ROW = "INSERT INTO patrol_events (event_id, shift_date) VALUES ('REMARK:1', '2026-11-21')"
 KEPT = "CREATE TABLE patrol_events__before_r1 AS patrol_events"
 FULL = [
-    pytest.param(ROW, "expected patrol_events to be empty, to make it anew; found 1 rows, which", id="rows"),
+    pytest.param(ROW, "expected patrol_events to be empty, to make it anew; found 1 row, which", id="rows"),
     pytest.param(
         f"{KEPT}; {ROW.replace('patrol_events', 'patrol_events__before_r1')}",
-        "found 1 rows in patrol_events__before_r1, which `sentinel-etl undo` could need",
+        "found 1 row in patrol_events__before_r1, which `sentinel-etl undo` could need",
         id="rows in a kept state",
     ),
 ]
