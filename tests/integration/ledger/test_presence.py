@@ -101,7 +101,7 @@ def test_status_tells_of_losses_and_of_what_kept_states_hold(
     assert lines[0] == "night 2026-11-21: in"
     assert "night 2026-11-20: LOST, its last run left" in lines[-2]
     assert "`sentinel-etl backfill --missing-only` loads it again" in lines[-2]
-    assert lines[-1].startswith("kept states to go back to: 1, which alone hold ")
+    assert lines[-1].startswith("kept states to go back to: 1, which alone holds ")
     answer = json.loads(CliRunner().invoke(cli, ["status", "--nights", "3", "--json"]).output)
     assert [one["night"] for one in answer["lost"]] == ["2026-11-20"]
     assert answer["kept_versions"] == 1
