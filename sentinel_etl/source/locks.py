@@ -33,12 +33,14 @@ __all__ = [
 # https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-APPLICATION-NAME
 SESSION_NAME_BYTES = 63
 
-# The advisory locks that somebody holds. The two halves of a 64-bit key stand apart in this view.
+# The advisory locks that somebody holds. The two halves of a 64-bit key stand apart in this view, which shows the
+# whole server's, although each database has its own.
 # https://www.postgresql.org/docs/current/view-pg-locks.html
 HELD_LOCKS = (
     text(
         "SELECT pid, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks "
-        "WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        "WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
     .columns(column("pid", Integer), column("key", BigInteger))
     .subquery("held")

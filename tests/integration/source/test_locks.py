@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
+from given_servers import drop_source
 from sqlalchemy import Engine, text
 
+from sentinel_etl.errors import WindowLocked
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.locks import held_names, hold_locks, run_lock, session_name, try_lock
 
@@ -41,6 +44,21 @@ def test_of_names_those_are_told_whose_locks_somebody_holds(source_engine: Engin
             assert held_names(other, iter(names[:1])) == {names[0]}
             assert held_names(other, []) == set()
         assert held_names(other, names) == set()
+
+
+def test_a_lock_of_another_database_of_the_server_is_neither_held_here_nor_its_holder_named(
+    source_engine: Engine, make_source: Callable[[str | None], Engine]
+) -> None:
+    elsewhere = make_source(None)
+    with hold_locks(elsewhere, ["a"], "a stranger", 0), connect_source(source_engine) as other:
+        assert held_names(other, ["a"]) == set()
+        with (
+            hold_locks(source_engine, ["a"], "the holder", 0),
+            pytest.raises(WindowLocked, match=r"; the holder \(since "),
+            hold_locks(source_engine, ["a"], "who waits", 0),
+        ):
+            pass
+    drop_source(elsewhere)
 
 
 @pytest.mark.parametrize(
