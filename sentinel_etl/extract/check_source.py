@@ -205,7 +205,7 @@ def declared_type(kind: Any) -> str:
         return declared_type(kind.item_type).removesuffix("[]") + "[]"
     if isinstance(kind, Enum) and kind.native_enum:
         return "enum"
-    name = str(kind.compile(dialect=DIALECT)).lower()
+    name = str(kind.compile(dialect=DIALECT)).lower().partition(" collate ")[0]
     return {"float": "double precision"}.get(name, name)
 
 

@@ -6,7 +6,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Engine, MetaData, Table, inspect
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    inspect,
+)
 from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SAWarning
 
@@ -79,12 +88,33 @@ class Reader:
         return self.with_statistics(replace(live, foreign_keys=tuple(self.read_foreign_keys(relation, live))))
 
     def reflect(self, name: str, schema: str | None) -> Table:
+        """Reflect a table's columns and unique keys.
+
+        Its foreign keys are read by themselves: SQLAlchemy's Table cannot have one to a column with a point in its
+        name.
+        """
+        key = f"{schema}.{name}" if schema else name
+        if (known := self.metadata.tables.get(key)) is not None:
+            return known
         with warnings.catch_warnings():
             # Of a type that SQLAlchemy does not know; it becomes NullType, and is left out by name.
             warnings.simplefilter("ignore", SAWarning)
-            return Table(
-                name, self.metadata, schema=schema, autoload_with=self.connection, resolve_fks=False, quote_schema=None
-            )
+            columns = [
+                Column(each["name"], each["type"], nullable=each["nullable"], autoincrement=False)
+                for each in self.inspector.get_columns(name, schema)
+            ]
+            primary = self.inspector.get_pk_constraint(name, schema)["constrained_columns"]
+            unique = [each["column_names"] for each in self.inspector.get_unique_constraints(name, schema)]
+            indexes = self.inspector.get_indexes(name, schema)
+        unique += [
+            [str(column) for column in each["column_names"]]
+            for each in indexes
+            if each["unique"]
+            and None not in each["column_names"]
+            and "postgresql_where" not in each.get("dialect_options", {})
+        ]
+        keys = [PrimaryKeyConstraint(*primary), *(UniqueConstraint(*each) for each in unique)]
+        return Table(name, self.metadata, *columns, *keys, schema=schema)
 
     def read_columns(self, relation: Relation, table: Table) -> dict[str, LiveColumn]:
         found = {}

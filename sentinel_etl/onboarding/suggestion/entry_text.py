@@ -46,6 +46,8 @@ class EntryParts:
         if self.joins:
             entry["joins"] = [join.value for join in self.joins]
         entry["columns"] = [column.value for column in self.columns]
+        if self.changes_later:
+            entry["changes_later"] = [column.value for column in self.changes_later]
         return entry
 
 
@@ -65,7 +67,7 @@ def write_entry(parts: EntryParts) -> str:
         lines.append(f'    # "filters": [{", ".join(each.text for each, _ in parts.filters)}],  # leaves out {reasons}')
     lines += ['    "columns": [', *(f"        {column.text}," for column in parts.columns), "    ],"]
     if parts.changes_later:
-        lines.append(f'    # "changes_later": [{", ".join(each.text for each in parts.changes_later)}],')
+        lines.append(f'    "changes_later": [{", ".join(each.text for each in parts.changes_later)}],')
     return "\n".join([*lines, "},"])
 
 

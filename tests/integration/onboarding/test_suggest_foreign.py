@@ -128,7 +128,7 @@ def test_an_entry_reaches_over_a_table_of_references_and_leaves_people_alone(for
         "        film.c.rental_rate,",
         "        film.c.special_features,",
         "    ],",
-        '    # "changes_later": [rental.c.return_date],',
+        '    "changes_later": [rental.c.return_date],',
         "},",
     ]
     assert "not joined: customer (about people: first_name, last_name, email)" in tried.notes
