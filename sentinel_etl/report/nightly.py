@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sentinel_etl.audit.checks import failures_first
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.extract.statements import select_events
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
@@ -87,7 +88,12 @@ def nulls_table(result: RunResult, most: int = 8) -> Page:
     """The columns whose share of NULLs has changed most against the nights before, by event type.
 
     Flagged are the columns that the gate warns of.
+
+    Raises:
+        NothingThere: there are no nights before.
     """
+    if result.before.nulls.empty:
+        raise NothingThere("What is unknown: left out, there are no nights before to compare with")
     both = null_changes(result)[:most]
     table = pd.DataFrame(
         {

@@ -16,6 +16,7 @@ from matplotlib.ticker import NullLocator
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import RISK_GATES, shifted
 from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.report.figure_style import (
     BEFORE,
     INK,
@@ -173,10 +174,15 @@ def varied(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> list[str]:
     """List the event types or stations that have more than one score, those with the most events of them.
 
     The others have no shape to draw.
+
+    Raises:
+        NothingThere: none has.
     """
     both = pd.concat([scores, before])
     variety = both.groupby(by)["base_risk_score"].nunique()
     names = variety[variety > 1].index
+    if names.empty:
+        raise NothingThere("Figures of the scores: left out, no group of events has more than one score")
     some = set(busiest(both[both[by].isin(names)], by, MOST_PANELS))
     return [str(name) for name in names if name in some]
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from report_reading import cells_of, rows_of
 
 from sentinel_etl import report
+from sentinel_etl.errors import NothingThere
 
 
 def scores(*rows: tuple[str, float, int]) -> pd.DataFrame:
@@ -79,11 +80,17 @@ def test_a_risk_figure_is_drawn_without_nights_before(draw: Any, up: str) -> Non
 
 
 @pytest.mark.parametrize(("draw", "up"), FIGURES)
-@pytest.mark.parametrize("before", [BEFORE, NOTHING], ids=["after usual nights", "at the very first"])
-def test_a_risk_figure_is_drawn_for_a_window_without_events(draw: Any, up: str, before: pd.DataFrame) -> None:
-    figure = draw(NOTHING, before)
+def test_a_risk_figure_is_drawn_for_a_window_without_events(draw: Any, up: str) -> None:
+    figure = draw(NOTHING, BEFORE)
     assert figure.get_supylabel() == up
     figure.canvas.draw()
+
+
+@pytest.mark.parametrize("draw", [report.risk_box_figure, report.risk_histogram_figure, report.risk_ecdf_figure])
+@pytest.mark.parametrize("scores", [NOTHING, TONIGHT.assign(base_risk_score=0.0)], ids=["no events", "one score"])
+def test_a_figure_of_nothing_is_not_drawn(draw: Any, scores: pd.DataFrame) -> None:
+    with pytest.raises(NothingThere, match="no group of events has more than one score"):
+        draw(scores, NOTHING)
 
 
 def steps_of(figure: Figure, panel: int, label: str) -> list[float]:
