@@ -47,7 +47,7 @@ def recreate_tables(context: Context) -> list[str]:
                 drop_fact_table(warehouse, facts)
             else:
                 drop_staging(table, warehouse)
-        prepare_tables(warehouse, facts, context.pipeline.zone)
+        prepare_tables(warehouse, facts, context.pipeline.zone, context.pipeline.breakdown)
     return [table.name for table in differing]
 
 

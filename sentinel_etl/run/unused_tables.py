@@ -103,4 +103,4 @@ def keep_tables(job: Job, locks: SessionLocks) -> None:
     tables = (job.fact_table, job.rejected_table)
     if held_names(locks.connection, [lock]) or not all(has_table(context.warehouse, table.name) for table in tables):
         with locks.hold([lock]):
-            prepare_tables(context.warehouse, job.fact_table, context.pipeline.zone)
+            prepare_tables(context.warehouse, job.fact_table, context.pipeline.zone, context.pipeline.breakdown)
