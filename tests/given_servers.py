@@ -36,6 +36,7 @@ __all__ = [
     "given_or",
     "maintenance",
     "new_name",
+    "passwords_of",
 ]
 
 SOURCE, WAREHOUSE = "SENTINEL_TEST_SOURCE_URL", "SENTINEL_TEST_WAREHOUSE_URL"
@@ -69,10 +70,13 @@ def given_or(stack: LocalStack | None) -> LocalStack:
 
 
 def drop_source(engine: Engine) -> None:
-    """Drop a test's PostgreSQL database from a given server; the local stack's goes with its folder."""
+    """Drop a test's PostgreSQL database from a given server; the local stack's goes with its folder.
+
+    A session of another role that is just ending may be in the way. The end of the run then drops it.
+    """
     engine.dispose()
     if GIVEN_SOURCE is not None:
-        with maintenance(GIVEN_SOURCE) as run:
+        with suppress(SQLAlchemyError), maintenance(GIVEN_SOURCE) as run:
             run(f"DROP DATABASE IF EXISTS {engine.url.database} WITH (FORCE)")
 
 
@@ -81,6 +85,11 @@ def drop_warehouse(engine: Engine) -> None:
     if GIVEN_WAREHOUSE is not None:
         run_statement(engine, f"DROP DATABASE IF EXISTS {engine.url.database}")
     engine.dispose()
+
+
+def passwords_of(*engines: Engine) -> tuple[str, ...]:
+    """List the passwords that a text can be searched for; a short one that is given may be a word of any text."""
+    return tuple(str(engine.url.password) for engine in engines if len(engine.url.password or "") >= 12)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from given_servers import passwords_of
 from sqlalchemy import Engine, make_url
 
 from sentinel_etl.errors import WindowError
@@ -125,7 +126,7 @@ class Bench:
         environment = dict(self.environment)
         for name, value in settings.items():
             if value == "wrong password":
-                url = make_url(environment[name]).set(password="hidden-word")
+                url = make_url(environment[name]).set(username="sentinel", password="hidden-word")
                 value = url.render_as_string(hide_password=False)
             environment[name] = value
         return subprocess.run(
@@ -159,7 +160,7 @@ def bench(
         "SENTINEL_SOURCE_URL": urls[0],
         "SENTINEL_WAREHOUSE_URL": urls[1],
     }
-    yield Bench(warehouse, environment, (str(source.url.password), str(warehouse.url.password), "hidden-word"))
+    yield Bench(warehouse, environment, (*passwords_of(source, warehouse), "hidden-word"))
     source.dispose()
     warehouse.dispose()
 

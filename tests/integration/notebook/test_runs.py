@@ -17,6 +17,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from given_servers import passwords_of
 from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
@@ -247,8 +248,7 @@ def test_a_report_holds_no_password_and_nothing_of_where_it_ran(
     reports = [path for path in (scene.settings.runs_dir / "2026-11-21").iterdir() if path.suffix == suffix]
     assert len(reports) >= 2
     private = [
-        str(scene.source.url.password),
-        str(scene.warehouse.url.password),
+        *passwords_of(scene.source, scene.warehouse),
         f"{Path.home()}/",
         f"{CHECKOUT}/",
         f"{scene.settings.runs_dir.parent}/",
