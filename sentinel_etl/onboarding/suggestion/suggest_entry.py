@@ -66,8 +66,8 @@ def suggest_entry(
     whole = [name for name, kind in entries.items() if not kind.filters]
     draft = draft_entry(live, name_models(live, models), destination, whole[0] if len(whole) == 1 else "")
     late = late_columns(draft, source)
-    changing = (draft.parts.model.column(name) for name in late)
-    parts = replace(draft.parts, changes_later=tuple(each for each in changing if each is not None))
+    changing = tuple(each.written for each in draft.mapped.readings if each.column.name in late)
+    parts = replace(draft.parts, changes_later=changing)
     kind = parse_event_config({parts.name: parts.values()}, destination.common)[parts.name]
     unfilled = unfilled_columns(fact_table, {*kind.labels}, pipeline) if fact_table is not None else []
     notes = [
