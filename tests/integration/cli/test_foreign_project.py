@@ -46,7 +46,7 @@ SET search_path TO "Opera House";
 UPDATE "Order" SET "discount %" = 12.5 WHERE "No." = 200;
 UPDATE "Order Line" SET "table" = 'moved' WHERE "No." = 200 AND "line" = 1;
 UPDATE happening SET mood = 'quiet' WHERE "Id" = md5('2')::uuid;
-UPDATE scan SET gate = '10.0.0.1' WHERE "scanId" = 400;
+UPDATE scan SET gate = '2001:db8::7:7' WHERE "scanId" = 400;
 UPDATE "complaint book" SET "text" = 'louder' WHERE n = 15;
 UPDATE "every type" SET {} WHERE "smallint" = 20;
 RESET search_path;
@@ -181,7 +181,9 @@ def test_each_night_has_the_rows_that_the_source_has_by_hand(project: Project, n
 
 
 def test_the_edits_are_told_of_and_then_loaded(project: Project) -> None:
-    assert "6 changed" in project.done["reconcile after edits"].stdout
+    told = project.done["reconcile after edits"].stdout
+    edited = ["COMPLAINT", "EVERY_TYPE", "ORDER", "ORDER_LINE", "REHEARSAL", "SCAN"]
+    assert sorted(line.split()[1] for line in told.splitlines() if line.endswith("differ")) == edited
     assert "0 changed" in project.done["reconcile after healing"].stdout
     [(moved, discount)] = run_statement(
         project.warehouse,
@@ -192,10 +194,12 @@ def test_the_edits_are_told_of_and_then_loaded(project: Project) -> None:
     assert (int(moved), float(discount)) == (1, 12.5)
 
 
-def test_the_pages_name_no_column_of_the_sample_city(project: Project) -> None:
+def test_the_pages_name_a_column_of_the_sample_city_only_to_say_that_it_is_not_there(project: Project) -> None:
     pages = [*project.home.glob("runs/**/*.html")]
     assert (project.home / "runs" / "index.html") in pages
     assert len(pages) > len(NOTEBOOKS)
-    for page in pages:
-        words = page.read_text(encoding="utf-8")
+    # The tutorial shows the sample city's entry, and tries a copy of the pipeline's own.
+    for page in [page for page in pages if not page.name.startswith("add_an_event_type")]:
+        lines = [line for line in page.read_text(encoding="utf-8").splitlines() if "has no column" not in line]
+        words = "\n".join(lines)
         assert [word for word in ("hotspot_id", "officer_id", "patrol_events", "KeyError") if word in words] == [], page
