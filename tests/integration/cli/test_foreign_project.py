@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,11 +32,15 @@ COMMANDS = {
     "edits": "",
     "reconcile after edits": "reconcile",
     "heal": "reconcile --heal",
+    "undo": "undo",
+    "heal again": "reconcile --heal",
     "reconcile after healing": "reconcile",
     "diff": "diff",
     "status": "status",
     "schema diff": "schema diff",
     "runs": "runs list",
+    "query": 'query "SELECT count() FROM `House Events`"',
+    "suggest": """suggest '"Opera House".scan'""",
 }
 # These find something, and say so by their exit code.
 EXIT_CODES = {"reconcile after edits": 5}
@@ -108,7 +113,7 @@ def project(
     (home / ".env").chmod(0o600)
     for name, command in COMMANDS.items():
         if command:
-            project.done[name] = project.run(*command.split())
+            project.done[name] = project.run(*shlex.split(command))
         else:
             project.execute(EDITS.format(", ".join(edits_of_every_type())))
     with ThreadPoolExecutor(2) as pool:
