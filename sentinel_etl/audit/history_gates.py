@@ -18,9 +18,8 @@ from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.pipeline.settling import Settling
-from sentinel_etl.type_mapping.fact_types import fact_type
 from sentinel_etl.warehouse.key_columns import readable
-from sentinel_etl.warehouse.types import server_type
+from sentinel_etl.warehouse.types import column_type
 from sentinel_etl.wording import plural
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
@@ -173,7 +172,7 @@ def riskiest_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
 
 def riskiest_of_stations(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     station = scene.rows.c[scene.dimensions.station]
-    if fact_type(server_type(station)).kind == "integer":
+    if column_type(station).kind == "integer":
         return scene.select_riskiest(station.in_([int(subject) for subject in subjects]))
     return scene.select_riskiest(func.toString(station, type_=String).in_(subjects))
 

@@ -10,9 +10,9 @@ from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, String, func
 
 from sentinel_etl.config.dimensions import ROLES, Dimensions
-from sentinel_etl.type_mapping.fact_types import COMPARABLE, FactType, fact_type
+from sentinel_etl.type_mapping.fact_types import COMPARABLE, FactType
 from sentinel_etl.warehouse.names import DIALECT, as_sent
-from sentinel_etl.warehouse.types import server_type
+from sentinel_etl.warehouse.types import column_type
 
 __all__ = ["KeyColumn", "key_columns", "readable"]
 
@@ -60,12 +60,12 @@ class KeyColumn:
 def key_columns(table: Table, dimensions: Dimensions) -> Mapping[str, KeyColumn | None]:
     """Give role → column; None where the table has none."""
     found = dimensions.found_in(table.columns)
-    types = {role: fact_type(server_type(table.c[name])) for role, name in found.items()}
+    types = {role: column_type(table.c[name]) for role, name in found.items()}
     return {role: KeyColumn(found[role], types[role]) if role in found else None for role in ROLES}
 
 
 def readable(column: Any) -> ColumnElement[Any]:
     """Select a column so that a person can read what comes back: an Enum's word, and not its number."""
-    if fact_type(server_type(column)).kind in UNREADABLE:
+    if column_type(column).kind in UNREADABLE:
         return func.toString(column, type_=String).label(column.name)
     return column  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from sqlalchemy.types import UserDefinedType
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.type_mapping.fact_types import FactType, fact_type
 
-__all__ = ["JSON", "FixedString", "arrow_schema", "fact_types", "is_nullable", "server_type"]
+__all__ = ["JSON", "FixedString", "arrow_schema", "column_type", "fact_types", "is_nullable", "server_type"]
 
 
 class FixedString(UserDefinedType[str], ClickHouseTypeEngine):  # type: ignore[misc]
