@@ -14,7 +14,6 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from sqlalchemy import Engine
-from traitlets.config import Config
 
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases, open_databases
@@ -25,6 +24,7 @@ from sentinel_etl.ledger.ledger import attach_report, read_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
 from sentinel_etl.notebook.index import refresh_index
+from sentinel_etl.notebook.kernel import run_kernel
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import post_verdict
 from sentinel_etl.notebook.page import archive_notebook, failed_sections
@@ -40,17 +40,6 @@ __all__ = ["run_notebook"]
 
 
 log = logging.getLogger(__name__)
-
-
-# What passes between this process and the kernel is encrypted: other users share the loopback. Its
-# shutdown begins with an interrupt (jupyter_client's KernelManager.shutdown_kernel), of which a kernel
-# that has not quite finished its last message logs an error: nothing that a user can act on.
-KERNEL_CONFIG = Config(
-    {
-        "KernelManager": {"transport_encryption": "required"},
-        "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -145,16 +134,17 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
     """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
     source = plan.source
     try:
-        papermill.execute_notebook(
-            str(source),
-            str(plan.part),
-            parameters=dict(plan.parameters),
-            # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
-            resources={"metadata": {"path": str(kernel_folder(source, settings))}},
-            progress_bar=progress,
-            execution_timeout=settings.cell_timeout_seconds,
-            config=KERNEL_CONFIG,
-        )
+        with run_kernel() as config:
+            papermill.execute_notebook(
+                str(source),
+                str(plan.part),
+                parameters=dict(plan.parameters),
+                # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
+                resources={"metadata": {"path": str(kernel_folder(source, settings))}},
+                progress_bar=progress,
+                execution_timeout=settings.cell_timeout_seconds,
+                config=config,
+            )
     except PapermillExecutionError as error:
         return as_sentinel_error(error)
     except DeadKernelError:
@@ -162,6 +152,8 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
             f"{source.name}: the kernel died, most often for want of memory; the last cell of the report is "
             "where. Lower SENTINEL_BATCH_ROWS, or run a shorter window"
         )
+    except RuntimeError as error:
+        return NotebookFailed(f"{source.name}: the kernel did not start: {error}. What it wrote last stands above")
     except CellTimeoutError:
         return NotebookFailed(
             f"{source.name}: a cell ran longer than SENTINEL_CELL_TIMEOUT_SECONDS "

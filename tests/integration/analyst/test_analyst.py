@@ -32,7 +32,6 @@ from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnre
 from sentinel_etl.ledger.ledger import RunRecord, record_run
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.load.load import load_data
-from sentinel_etl.notebook.execute import KERNEL_CONFIG
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
@@ -331,7 +330,7 @@ asking.start()
 @pytest.fixture
 def kernel(environment: Settings) -> Iterator[BlockingKernelClient]:
     """A live kernel, as JupyterLab starts one, over the test's databases."""
-    manager = KernelManager(kernel_name="python3", config=KERNEL_CONFIG)
+    manager = KernelManager(kernel_name="python3", transport_encryption="required")
     manager.start_kernel()
     client = manager.blocking_client()
     client.start_channels()

@@ -1,0 +1,72 @@
+"""The kernel that a headless run starts: this interpreter's own, encrypted, its last words kept apart."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Int, default
+from traitlets.config import Config
+
+__all__ = ["run_kernel"]
+
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 4_000
+
+
+class RunKernel(AsyncKernelManager):
+    """A kernel of this interpreter, whatever kernelspecs the user has, as JupyterLab of `make lab` has it."""
+
+    stderr = Int(help="the file that takes what the process writes past its notebook").tag(config=True)
+
+    @default("kernel_spec_manager")
+    def _own_kernel_alone(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[], parent=self)
+
+    async def start_kernel(self, **arguments: Any) -> None:
+        await super().start_kernel(stderr=self.stderr, **arguments)
+
+
+@contextmanager
+def run_kernel() -> Iterator[Config]:
+    """Lend the settings of papermill's kernel; where it dies or does not start, log what it wrote last.
+
+    What passes between this process and the kernel is encrypted: other users share the loopback.
+
+    What a cell prints or raises is in the notebook. Past it a kernel writes as it starts and as it ends: why it could
+    not start, which is told, and what its libraries say of an end that harmed nothing, which is not. Two are known:
+    jupyter_client's shutdown begins with an interrupt, of which a kernel that has not quite finished its last message
+    logs an error; and libzmq may abort over a socket that another thread has closed (zeromq/libzmq#3715).
+
+    Raises:
+        RuntimeError: the kernel died or did not start, as jupyter_client and nbclient say it.
+    """
+    with tempfile.TemporaryFile() as errors:
+        try:
+            yield Config(
+                {
+                    "NotebookClient": {
+                        "kernel_manager_class": RunKernel,
+                        "extra_arguments": ["--log-level=CRITICAL"],
+                    },
+                    "RunKernel": {"stderr": errors.fileno(), "transport_encryption": "required"},
+                }
+            )
+        except RuntimeError:
+            words = last_words(errors)
+            if words:
+                log.warning("the kernel's last words: %s", words)
+            raise
+
+
+def last_words(errors: IO[bytes]) -> str:
+    """Read the end of what a kernel wrote past its notebook."""
+    errors.seek(max(0, errors.seek(0, 2) - LAST_WORDS))
+    return errors.read().decode(errors="replace").strip()
