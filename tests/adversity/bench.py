@@ -141,6 +141,10 @@ class Bench:
     def expected(self, nights: Collection[date] = ()) -> dict[date, State]:
         return expected_states(self.source, nights or NIGHTS)
 
+    def drop_warehouse(self) -> None:
+        """Drop the warehouse: each one that is there makes the endpoint's next start slower."""
+        run_statement(self.warehouse, f"DROP DATABASE {self.warehouse.url.database} SYNC")
+
     def state(self) -> State:
         [(rows, checksum)] = run_statement(self.warehouse, READ_STATE)
         return State(int(rows), int(checksum))

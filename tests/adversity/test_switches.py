@@ -92,3 +92,4 @@ def test_a_restart_right_after_a_publish_shows_no_doubled_and_no_missing_row(
         found = bench.state()
         count(publish_restarts=1, mismatches=int(found != expected))
         assert found == expected
+        bench.drop_warehouse()
