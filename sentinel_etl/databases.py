@@ -53,12 +53,7 @@ def open_databases(settings: Settings | None = None) -> Databases:
         reader = open_source_at(replica.get_secret_value(), settings, "SENTINEL_SOURCE_REPLICA_URL")
     return Databases(
         open_source_at(source, settings),
-        open_warehouse(
-            warehouse,
-            settings.connect_timeout_seconds,
-            answer_seconds=settings.statement_timeout_seconds,
-            retry_seconds=settings.retry_seconds,
-        ),
+        open_warehouse_at(warehouse, settings),
         reader,
     )
 
@@ -66,7 +61,7 @@ def open_databases(settings: Settings | None = None) -> Databases:
 @contextmanager
 def opened_warehouse(settings: Settings) -> Iterator[Engine]:
     """Open the warehouse alone: what it holds is read when the source is down, too."""
-    engine = open_warehouse(warehouse_url(settings), settings.connect_timeout_seconds)
+    engine = open_warehouse_at(warehouse_url(settings), settings)
     try:
         yield engine
     finally:
@@ -100,6 +95,15 @@ def database_urls(settings: Settings) -> tuple[str, str]:
     return (
         source.get_secret_value() if source else stack.source_url,
         warehouse.get_secret_value() if warehouse else stack.warehouse_url,
+    )
+
+
+def open_warehouse_at(url: str, settings: Settings) -> Engine:
+    return open_warehouse(
+        url,
+        settings.connect_timeout_seconds,
+        answer_seconds=settings.statement_timeout_seconds,
+        retry_seconds=settings.retry_seconds,
     )
 
 

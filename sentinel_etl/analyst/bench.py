@@ -86,20 +86,30 @@ def lend_bench() -> Iterator[Bench]:
 
 
 def query_df(
-    sql: str | Select[Any], parameters: Mapping[str, Any] | None = None, *, as_of_run: str = ""
+    sql: str | Select[Any],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    as_of_run: str = "",
+    read_only: bool = True,
 ) -> pd.DataFrame:
     """Run one SELECT in the configured warehouse and return its rows.
 
     ``%(name)s`` in the text is replaced by the parameter of that name, escaped; with parameters, a
     percent sign of one's own is written ``%%``. Arrow-backed over HTTP, plain over the native protocol.
-    ``as_of_run`` reads the fact table as that run has left it: see `as_of_run.query_as_of_run`.
+    ``as_of_run`` reads the fact table as that run has left it: see `as_of_run.query_as_of_run`. What would write is
+    refused, unless ``read_only`` is false: then any statement is run, and the types are plain over HTTP, too.
 
     Raises:
-        ConfigurationError: with ``as_of_run``: no such run, or its state is not kept any more.
+        ConfigurationError: the statement does not only read; with ``as_of_run``: no such run, its state is not kept
+            any more, or ``read_only`` is false.
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the statement.
     """
+    if as_of_run and not read_only:
+        raise ConfigurationError("as_of_run: expected a SELECT, which only reads; found read_only=False")
     with lend_bench() as bench:
+        if not read_only:
+            return query_warehouse(bench.warehouse, sql, parameters, read_only=False)
         return query_as_of_run(bench.warehouse, sql, as_of_run, bench.pipeline, parameters)
 
 

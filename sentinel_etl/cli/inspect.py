@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: ``plan``, ``check``, ``status``, ``query``."""
+"""The commands that look and change nothing: ``plan``, ``check``, ``status``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from sentinel_etl.cli.options import as_json, event_types, print_frame, window_end, window_hours
+from sentinel_etl.cli.options import as_json, event_types, window_end, window_hours
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_keys import check_keys
@@ -16,10 +16,9 @@ from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.status import read_status
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.settings import choose_window, load_settings
-from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.wording import plural
 
-__all__ = ["check", "plan", "query", "status"]
+__all__ = ["check", "plan", "status"]
 
 
 @click.command()
@@ -68,12 +67,3 @@ def status(nights: int, as_json: bool) -> None:
         report = read_status(context, nights)
     click.echo(json.dumps(report.as_dict()) if as_json else str(report))
     report.raise_if_missing()
-
-
-@click.command()
-@click.argument("sql")
-@as_json
-def query(sql: str, as_json: bool) -> None:
-    """Run one SELECT in the warehouse and print its rows."""
-    with open_context() as context:
-        print_frame(query_df(context.warehouse, sql), as_json)

@@ -12,8 +12,9 @@ import click
 
 from sentinel_etl.arrow import choose_allocator
 from sentinel_etl.cli.init import init
-from sentinel_etl.cli.inspect import check, plan, query, status
+from sentinel_etl.cli.inspect import check, plan, status
 from sentinel_etl.cli.local import local
+from sentinel_etl.cli.query import query
 from sentinel_etl.cli.run import backfill, demo, reconcile, run
 from sentinel_etl.cli.runs import runs
 from sentinel_etl.cli.schema import schema

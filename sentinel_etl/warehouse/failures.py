@@ -16,7 +16,15 @@ from urllib3.exceptions import HTTPError
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 from sentinel_etl.warehouse.address import authority
 
-__all__ = ["CONNECTION_ERRORS", "SETTING_CODES", "server_code", "warehouse_failed", "warehouse_may_recover"]
+__all__ = [
+    "CONNECTION_ERRORS",
+    "READONLY",
+    "SETTING_CODES",
+    "server_code",
+    "server_sentence",
+    "warehouse_failed",
+    "warehouse_may_recover",
+]
 
 
 # The server's own numbers of its errors; clickhouse_driver uses the first two for its own, too.
@@ -25,11 +33,14 @@ SOCKET_TIMEOUT = 209
 NETWORK_ERROR = 210
 ALL_CONNECTION_TRIES_FAILED = 279  # by the server, to its shards
 NOT_ENOUGH_SPACE = 243
-# Unknown database, unknown user, wrong password, password required, authentication failed.
-LOGIN_CODES = (81, 192, 193, 194, 516)
+UNKNOWN_DATABASE = 81
+# Unknown user, wrong password, password required, authentication failed.
+LOGIN_CODES = (192, 193, 194, 516)
+
+READONLY = 164
 
 # Unknown setting, and two that say that this user may not set it: readonly, or bounded to other values.
-SETTING_CODES = (115, 164, 452)
+SETTING_CODES = (115, READONLY, 452)
 
 # OpenSSL's words; a check that failed fails again.
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
@@ -53,7 +64,10 @@ TRANSPORT_ERRORS = (
 )
 
 
-def server_code(error: BaseException) -> int | None:
+REFUSED = "the warehouse refused a statement"
+
+
+def server_code(error: BaseException | None) -> int | None:
     """Give the server's number for an error; None where it was not the server that failed."""
     if not isinstance(error, DatabaseException | ClickHouseError):
         return None
@@ -83,22 +97,44 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     """Tell a broken or refused connection from a statement that the server refused."""
     message = " ".join(str(error).split())
     code = server_code(error)
-    if code is not None and code not in (*LOGIN_CODES, SOCKET_TIMEOUT, NETWORK_ERROR):
+    login = code in LOGIN_CODES or (code == UNKNOWN_DATABASE and names(message, engine.url.database))
+    if code is not None and not login and code not in (SOCKET_TIMEOUT, NETWORK_ERROR):
+        message = server_sentence(error)
         if code == NOT_ENOUGH_SPACE or DISK_FULL in message:
             message = f"its disk is full; free some space there, then run it again ({message})"
-        return SentinelError(f"the warehouse refused a statement: {message[:600]}")
+        return SentinelError(f"{REFUSED}: {message[:600]}")
     if UNTRUSTED in message:
         return WarehouseUnreachable(
             f"expected ClickHouse at {authority(engine.url)} to show a certificate that is trusted here; found: "
             f"{shorten_certificate_error(message)}. Name the file of its authority in SENTINEL_WAREHOUSE_URL, as "
             "?protocol=https&verify=/path/ca.pem over HTTP, as ?secure=True&ca_certs=/path/ca.pem over native"
         )
-    login = code in LOGIN_CODES
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
         f"expected ClickHouse at {authority(engine.url)}, database {engine.url.database}; found: "
         f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right"
     )
+
+
+def names(message: str, database: str | None) -> bool:
+    """Tell whether an unknown database is the URL's own, and not one that a statement names."""
+    return re.search(rf"(?<!\w){re.escape(database or 'default')}(?!\w)", message) is not None
+
+
+def server_sentence(error: BaseException) -> str:
+    """Give the server's sentence and its name for the error, without what stands around them for programs.
+
+    That is what the drivers and each server on the way put before it, all that a parser would have liked better,
+    the server's version and the address.
+    """
+    message = " ".join(str(error).split())
+    sentence = re.sub(r"\s*\(for url [^()]*\)$", "", message)
+    sentence = re.sub(r"\.? Stack trace: .*", "", sentence)
+    sentence = re.sub(r"^.*?\bCode: \d+\. DB::Exception: (?:Received from \S+ DB::Exception: )?", "", sentence)
+    sentence = re.sub(r" Expected one of: .*(?= \([A-Z_]+\))", "", sentence)
+    sentence = re.sub(r" \(version [^()]*(?:\([^()]*\))?\)\.?", "", sentence)
+    sentence = re.sub(r"( \([A-Z_]+\))\1+", r"\1", sentence).removeprefix(f"{REFUSED}: ")
+    return sentence.strip() or message
 
 
 def shorten_connection_error(message: str) -> str:

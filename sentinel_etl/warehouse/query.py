@@ -15,10 +15,19 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from sqlalchemy import Engine, Select, text
 
 from sentinel_etl.arrow import as_frame
+from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.warehouse.address import complete_port, is_secure, tls_verify
-from sentinel_etl.warehouse.failures import CONNECTION_ERRORS, warehouse_failed, warehouse_may_recover
+from sentinel_etl.warehouse.failures import (
+    CONNECTION_ERRORS,
+    READONLY,
+    server_code,
+    server_sentence,
+    warehouse_failed,
+    warehouse_may_recover,
+)
 from sentinel_etl.warehouse.names import PlainText, as_formatted, write_statement
+from sentinel_etl.warehouse.one_select import require_one_select
 from sentinel_etl.warehouse.session import only_settable, pinned_settings, settable_of
 
 __all__ = ["open_arrow_client", "query_df", "read_number", "run_statement"]
@@ -74,36 +83,70 @@ def query_df(
     statement: str | Select[Any],
     parameters: Mapping[str, Any] | None = None,
     hints: Mapping[str, str] | None = None,
+    *,
+    read_only: bool = True,
 ) -> pd.DataFrame:
     """Run a SELECT and return its rows as a frame: Arrow-backed over HTTP, plain over native.
 
     ``%(name)s`` in a text is replaced by the parameter of that name, escaped by the driver. ``hints`` are
-    settings that change no answer: left out over native, and where the server does not let this user set them.
-    Where the connection fails, the SELECT is tried again; over HTTP the server refuses here whatever would write.
+    settings that change no answer: left out where the server does not let this user set them. What would write is
+    refused, unless ``read_only`` is false: then any statement is run, once, and what gives no rows gives
+    an empty frame. Where the connection fails, a SELECT is tried again.
+
+    Arrow has no types of ClickHouse's own, so over HTTP a DateTime comes as its seconds, an Enum as its number, an
+    IPv4 as one, an IPv6 and an Int128 or wider as bytes: select ``toString(column)`` or ``toDateTime64(column, 0)``.
+    https://clickhouse.com/docs/interfaces/formats/Arrow#data-types-matching
 
     Raises:
+        ConfigurationError: the statement does not only read.
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the statement.
     """
     if not isinstance(statement, str):
         statement = write_statement(statement, engine.dialect)
         statement = as_formatted(statement) if parameters else statement
+    elif read_only:
+        require_one_select(statement)
+    over_http = engine.dialect.driver == "http"
+    settings = only_settable(engine, (READ_ONLY if read_only else {}) | dict(hints or {}))
 
     def read() -> pd.DataFrame:
-        if engine.dialect.driver == "http":
+        if over_http and read_only:
             with open_arrow_client(engine) as client:
-                settings = only_settable(engine, READ_ONLY | dict(hints or {}))
                 # Whether texts come as texts is the session's to set, and not this call's.
                 answer = client.query_arrow(statement, dict(parameters or {}), settings=settings)
                 return as_frame(with_texts(answer))
         whole = statement if parameters else as_formatted(statement)
         with engine.connect() as connection:
-            return pd.read_sql(whole, connection, params=dict(parameters or {}))
+            options = {} if over_http else {"settings": settings}
+            result = connection.exec_driver_sql(whole, dict(parameters or {}), execution_options=options)
+            return pd.DataFrame(list(result), columns=list(result.keys())) if result.returns_rows else pd.DataFrame()
 
     try:
-        return try_again(engine, warehouse_may_recover)(read)
+        if not read_only:
+            return read()
+        with refused_to_write():
+            return try_again(engine, warehouse_may_recover)(read)
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
+
+
+@contextmanager
+def refused_to_write() -> Iterator[None]:
+    """Turn the server's refusal to write for a reader into a fault of the statement.
+
+    Raises:
+        ConfigurationError: the block was refused so.
+    """
+    try:
+        yield
+    except (*CONNECTION_ERRORS, SentinelError) as error:
+        if server_code(error) == READONLY or server_code(error.__cause__) == READONLY:
+            raise ConfigurationError(
+                "expected one SELECT, found a statement that writes, or that sets what it may not: "
+                f"{server_sentence(error)}"
+            ) from error
+        raise
 
 
 def with_texts(answer: pa.Table) -> pa.Table:

@@ -94,7 +94,7 @@ def test_what_cannot_be_is_one_sentence_and_exit_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["paln"], ["plan", "--window-ned", "x"], ["plan", "--window-hours", "many"], ["query"]],
+    [["paln"], ["plan", "--window-ned", "x"], ["plan", "--window-hours", "many"], ["runs", "show"]],
     ids=["unknown command", "unknown option", "not a number", "missing argument"],
 )
 def test_wrong_usage_is_exit_2(

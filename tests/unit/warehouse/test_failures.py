@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
-from sentinel_etl.warehouse.failures import warehouse_failed, warehouse_may_recover
+from sentinel_etl.warehouse.failures import server_sentence, warehouse_failed, warehouse_may_recover
 
 ENGINE = create_engine("clickhouse+http://officer:word@host:8123/city")
 
@@ -45,7 +45,18 @@ CASES = [
     pytest.param(over_http("Code: 516. DB::Exception: …"), False, REFUSED_LOGIN, id="HTTP 516"),
     pytest.param(over_http("busy", status=503), False, "found: Orig exception: busy. ", id="HTTP without a number"),
     pytest.param(DatabaseException(ServerException("…", 60)), False, REFUSED_STATEMENT, id="native 60"),
-    pytest.param(DatabaseException(ServerException("…", 81)), False, REFUSED_LOGIN, id="native 81"),
+    pytest.param(
+        DatabaseException(ServerException("Database city does not exist", 81)),
+        False,
+        REFUSED_LOGIN,
+        id="native 81, the URL's database",
+    ),
+    pytest.param(
+        over_http("Code: 81. DB::Exception: Database cityhall does not exist. (UNKNOWN_DATABASE)"),
+        False,
+        f"{REFUSED_STATEMENT}Database cityhall does not exist. (UNKNOWN_DATABASE)",
+        id="HTTP 81, a statement's database",
+    ),
     pytest.param(DatabaseException(ServerException("…", 279)), True, REFUSED_STATEMENT, id="native 279"),
     pytest.param(
         DatabaseException(NetworkError("Connection refused (host:9000)")),
@@ -98,6 +109,49 @@ def test_an_error_of_ours_may_pass_as_its_cause_may() -> None:
     assert not warehouse_may_recover(caused(WarehouseUnreachable("…"), over_http("Code: 516. …")))
     assert not warehouse_may_recover(WarehouseUnreachable("expected ClickHouse 22.8 or newer; timed out"))
     assert not warehouse_may_recover(SentinelError("Connection refused"))
+
+
+UNKNOWN = "Unknown table expression identifier 'nowhere'. In scope SELECT * FROM nowhere. (UNKNOWN_TABLE)"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(
+            DatabaseError(
+                "Received ClickHouse exception, code: 60, server response: Code: 60. DB::Exception: "
+                f"{UNKNOWN} (version 26.9.2.1) (for url http://127.0.0.1:8123)",
+                code=60,
+            ),
+            UNKNOWN,
+            id="clickhouse-connect",
+        ),
+        pytest.param(
+            over_http(f"Code: 60. DB::Exception: {UNKNOWN} (version 24.8.4.13 (official build))\n"), UNKNOWN, id="HTTP"
+        ),
+        pytest.param(
+            DatabaseException(ServerException(f"DB::Exception: {UNKNOWN}. Stack trace:\n\n0. main() @ 0x1", 60)),
+            UNKNOWN,
+            id="native, with its stack",
+        ),
+        pytest.param(
+            over_http(
+                "Code: 62. DB::Exception: Syntax error: failed at position 1 (SELEC): SELEC 1. Expected one of: Query, "
+                "EXPLAIN, SELECT query. (SYNTAX_ERROR) (version 26.9.2.1)"
+            ),
+            "Syntax error: failed at position 1 (SELEC): SELEC 1. (SYNTAX_ERROR)",
+            id="what a parser expected",
+        ),
+        pytest.param(
+            over_http("Code: 164. DB::Exception: no. (READONLY) (version 26.9.2.1). (READONLY) (version 26.9.2.1)"),
+            "no. (READONLY)",
+            id="told twice",
+        ),
+        pytest.param(over_http("busy"), "Orig exception: busy", id="not the server's words"),
+    ],
+)
+def test_of_the_server_s_error_its_sentence_is_kept(error: Exception, sentence: str) -> None:
+    assert server_sentence(error) == sentence
 
 
 @pytest.mark.parametrize(
