@@ -44,7 +44,9 @@ def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None 
 
 
 def counts_table(result: RunResult) -> Page:
-    """Rows per event type: source, staged, published; a week before, the usual night, and the change.
+    """Rows per event type: source, staged, published (where the run published nothing: what the warehouse has).
+
+    A week before, the usual night, and the change.
 
     The median is that of the nights before, 28 at most; ``change`` is this window over it. Rejected rows
     have a column where there are any. Flagged are the types whose sides differ, and those that a failed
@@ -61,6 +63,8 @@ def counts_table(result: RunResult) -> Page:
     named = {subject for check in result.checks if not check.passed for subject in check.subjects}
     flagged = {*differing, *named.intersection(table.index)}
     table = pd.concat([table, table.sum().to_frame("total").T])
+    if not result.published:
+        table = table.rename(columns={"published": "in the warehouse"})
     past = spread_counts(result.before.counts, list(result.counts["event_type"]))
     if len(past):
         week_ago = result.window.shift_dates(result.zone)[0] - timedelta(days=7)

@@ -39,8 +39,8 @@ class RunResult:
 
     ``verdict``  PUBLISHED, PUBLISHED WITH WARNINGS, NOT PUBLISHED or DRY RUN; ``cause`` says why
     ``counts``   event_type, and rows (int64): source (in the snapshot), staged and rejected (together
-                 the source's), published, and source_now (when the run ended: more than source
-                 means late rows)
+                 the source's), published (in the fact table after the run, whichever run put them
+                 there), and source_now (when the run ended: more than source means late rows)
     ``timings``  phase → seconds busy; extract, transform and load overlap, total is wall time
     ``how``      how the fact table was switched
     ``nights``   night → its rows after the switch, and their digest: the window's, and those that an event has
@@ -108,6 +108,8 @@ class RunResult:
     def close_record(self, record: RunRecord) -> RunRecord:
         """Complete the ledger's record of this run."""
         sides = self.counts.set_index("event_type")
+        if not self.published:
+            sides = sides.assign(published=0)  # what is there is another run's
         return replace(
             record,
             state=self.verdict,

@@ -70,10 +70,10 @@ def test_only_a_published_verdict_is_published(verdict: str, published: bool) ->
 
 def test_a_closed_record_says_what_the_run_did() -> None:
     record = RunRecord("20261122t003000_abc123", "patrol_events", WINDOW, ("REMARK", "GEOFENCE"))
-    closed = replace(RESULT, verdict=RunState.NOT_PUBLISHED, cause="no").close_record(record)
+    closed = replace(RESULT, verdict=RunState.PUBLISHED_WITH_WARNINGS, cause="no").close_record(record)
     assert closed == replace(
         record,
-        state=RunState.NOT_PUBLISHED,
+        state=RunState.PUBLISHED_WITH_WARNINGS,
         cause="no",
         source_rows=5,
         published_rows=4,
@@ -112,6 +112,14 @@ def test_a_closed_record_says_what_the_run_did() -> None:
         nights={"2026-11-21": (4, "17")},
     )
     assert (record.state, record.counts) == ("RUNNING", {})
+
+
+@pytest.mark.parametrize("verdict", ["NOT PUBLISHED", "DRY RUN"])
+def test_a_record_of_a_run_that_published_nothing_says_none_whatever_is_there(verdict: str) -> None:
+    record = RunRecord("r", "patrol_events", WINDOW, ("REMARK",))
+    closed = replace(RESULT, verdict=RunState(verdict)).close_record(record)
+    assert (closed.source_rows, closed.published_rows) == (5, 0)
+    assert {kind: sides["published"] for kind, sides in closed.counts.items()} == {"REMARK": 0, "GEOFENCE": 0}
 
 
 def test_what_a_closed_record_holds_can_be_written_as_json() -> None:
