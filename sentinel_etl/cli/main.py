@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -72,6 +73,7 @@ def main() -> None:
     os.environ.setdefault("SENTINEL_HOME", str(project_home()))  # a kernel runs elsewhere
     choose_allocator(for_children=True)
     leave_out_iri_grammar()
+    print_whatever_the_terminal()
     configure_logging()
     options = Options()
     try:
@@ -98,6 +100,13 @@ def leave_out_iri_grammar() -> None:
     ``sys.modules`` cannot be imported (https://docs.python.org/3/reference/import.html#the-module-cache).
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def print_whatever_the_terminal() -> None:
+    """Write by its code what the terminal's encoding has no letter for, such as an arrow: no message fails for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class PlainFormatter(logging.Formatter):

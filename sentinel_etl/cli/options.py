@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import pandas as pd
 
-__all__ = ["as_json", "display_path", "event_types", "print_frame", "window_end", "window_hours"]
+__all__ = ["as_json", "beside_the_verdict", "display_path", "event_types", "print_frame", "window_end", "window_hours"]
+
+log = logging.getLogger(__name__)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
 window_end = click.option(
@@ -28,6 +34,19 @@ def print_frame(frame: pd.DataFrame, as_json: bool) -> None:
         click.echo(frame.to_json(orient="records", date_format="iso", default_handler=str))
     else:
         click.echo(frame.to_string(index=False) if len(frame) else "no rows")
+
+
+@contextmanager
+def beside_the_verdict() -> Iterator[None]:
+    """Let what cannot be printed after the work is done be a warning: the exit code tells of the work."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # a pipe into `head` has what it wants
+            log.warning("what was done could not be printed: %s. The exit code tells of it", error.strerror or error)
+        # What the stream still holds would fail once more as the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def display_path(path: Path) -> str:

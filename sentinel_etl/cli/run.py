@@ -14,7 +14,7 @@ import yaml
 from tqdm import tqdm
 
 from sentinel_etl.audit.changes.changes import Changes
-from sentinel_etl.cli.options import as_json, display_path, event_types, print_frame, window_end
+from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.settings import Settings, load_settings
@@ -61,7 +61,9 @@ def run(
     }
     given |= {name: value for name, value in options.items() if value}
     settings = load_settings()
-    print_run(run_notebook(notebook, given, settings, progress=sys.stderr.isatty()), settings, as_json)
+    done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty())
+    with beside_the_verdict():
+        print_run(done, settings, as_json)
 
 
 @click.command()
@@ -71,7 +73,9 @@ def demo(as_json: bool) -> None:
     from sentinel_etl.operations.demo import run_demo
 
     settings = load_settings()
-    print_run(run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True)), settings, as_json)
+    done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True))
+    with beside_the_verdict():
+        print_run(done, settings, as_json)
 
 
 @click.command()
@@ -108,7 +112,8 @@ def backfill(
                 parameters={"allow_shrink": allow_shrink},
                 progress=lambda result: bar.update(result.group.nights),
             )
-    print_frame(backfill_table(groups, results), as_json)
+    with beside_the_verdict():
+        print_frame(backfill_table(groups, results), as_json)
     raise_for_groups(groups, results)
 
 
@@ -123,7 +128,8 @@ def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
 
     with open_context() as context:
         found = reconcile_nights(context, days, heal=heal, allow_shrink=allow_shrink)
-    click.echo(json.dumps(found.as_dict()) if as_json else str(found))
+    with beside_the_verdict():
+        click.echo(json.dumps(found.as_dict()) if as_json else str(found))
     found.raise_for_differences()
 
 
@@ -157,5 +163,5 @@ def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
         click.echo(counts.to_string())
     if changes:
         click.echo(f"changes {changes.describe()}")
-    click.echo(f"report  {report}")
-    click.echo(f"page    {page}")
+    for name, path in (("report", done.report), ("page", done.page)):
+        click.echo(f"{name:<8}{display_path(path) if path.exists() else 'not written'}")

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from sentinel_etl.cli.options import as_json
+from sentinel_etl.cli.options import as_json, beside_the_verdict
 from sentinel_etl.context import open_context
 
 __all__ = ["diff", "undo"]
@@ -22,7 +22,8 @@ def undo(run_id: str, discard_later: bool, as_json: bool) -> None:
 
     with open_context() as context:
         done = undo_run(context, run_id, discard_later)
-    click.echo(json.dumps(done.as_dict()) if as_json else str(done))
+    with beside_the_verdict():
+        click.echo(json.dumps(done.as_dict()) if as_json else str(done))
 
 
 @click.command()

@@ -59,6 +59,10 @@ class Plan:
     began: datetime
 
     @property
+    def page(self) -> Path:
+        return self.report.with_suffix(".html")
+
+    @property
     def part(self) -> Path:
         """Where it is executed, until it is done."""
         return self.report.with_name(f".{self.report.stem}.part.ipynb")
@@ -89,27 +93,23 @@ def run_notebook(
     settings = context.settings if context else settings or load_settings()
     pipeline = context.pipeline if context else load_pipeline(settings)
     plan = plan_run(name, dict(parameters or {}), pipeline, settings)
-    try:
-        failure = execute_plan(plan, settings, progress)
-    except OSError as error:
-        raise report_not_written(plan.part, error) from error
+    failure = execute_plan(plan, settings, progress)
     with databases_after(settings, context) as databases:
-        verdict = judge_end(plan, failure, databases, settings)
-        failure = settle(plan, failure, databases)
-        try:
-            page = archive_notebook(plan.part, plan.report, plan.source, verdict)
-        except OSError as error:
-            raise report_not_written(plan.report, error) from error
+        unwritten = archive_plan(plan, failure, databases, settings)
+        if failure and unwritten:
+            log.warning("%s", unwritten)
+        failure = settle(plan, failure or unwritten, databases)
         record = note_report(plan, databases, settings)
-        for line in failed_sections(plan.report):
+        for line in failed_sections(plan.report) if plan.report.exists() else ():
             log.warning("a section of the report is missing: %s", line)
         if record and databases:
             refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
-    done = NotebookRun(plan.run_id, plan.window, plan.report, page, record)
+    done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
     if settings.notify_url is not None:
         post_verdict(settings.notify_url.get_secret_value(), done, failure)
     if failure is not None:
-        failure.add_note(f"report of the failed run: {plan.report}")
+        if plan.report.exists():
+            failure.add_note(f"report of the failed run: {plan.report}")
         raise failure
     return done
 
@@ -152,6 +152,8 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
             f"{source.name}: the kernel died, most often for want of memory; the last cell of the report is "
             "where. Lower SENTINEL_BATCH_ROWS, or run a shorter window"
         )
+    except OSError as error:
+        return report_not_written(plan.part, error)
     except RuntimeError as error:
         return NotebookFailed(f"{source.name}: the kernel did not start: {error}. What it wrote last stands above")
     except CellTimeoutError:
@@ -187,6 +189,20 @@ def databases_after(settings: Settings, context: Context | None) -> Iterator[Dat
         return
     with closing(databases):
         yield databases
+
+
+def archive_plan(
+    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
+) -> SentinelError | None:
+    """Archive the executed notebook and its page; return what hindered it, such as a full disk or a broken template."""
+    try:
+        verdict = judge_end(plan, failure, databases, settings)
+        archive_notebook(plan.part, plan.report, plan.source, verdict)
+    except OSError as error:
+        return report_not_written(plan.report, error)
+    except Exception as error:  # noqa: BLE001 - a template may raise anything, and takes nothing back
+        return NotebookFailed(f"{plan.page.name}: expected to draw the page, found: {type(error).__name__}: {error}")
+    return None
 
 
 def judge_end(
@@ -229,11 +245,12 @@ def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:
 
 
 def note_report(plan: Plan, databases: Databases | None, settings: Settings) -> Mapping[str, Any]:
-    """Write the report's path to the run's ledger row, if the run came far enough to have one; return the row."""
+    """Write the report's path, where there is one, to the run's ledger row, if it has one; return the row."""
     if databases is None:
         return {}  # the database that failed the run cannot take the note either; the report says so
     try:
-        attach_report(plan.run_id, report_path(plan.report, settings), databases.warehouse)
+        if plan.report.exists():
+            attach_report(plan.run_id, report_path(plan.report, settings), databases.warehouse)
     except SentinelError:
         return {}
     return read_record(plan.run_id, databases.warehouse)

@@ -31,7 +31,11 @@ SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
 
 
 def archive_notebook(part: Path, report: Path, source: Path, verdict: Page | None = None) -> Path:
-    """Move the executed notebook into place and write its page beside it; ``verdict`` goes to its top."""
+    """Move the executed notebook into place and write its page beside it; ``verdict`` goes to its top.
+
+    Raises:
+        OSError: one of them cannot be written. Without the page the notebook may stand there already.
+    """
     notebook = nbformat.read(part, as_version=4)
     # papermill opens a notebook that failed with notes of its own; ours comes instead.
     notebook.cells = [cell for cell in notebook.cells if ERROR_MARKER_TAG not in cell.metadata.get("tags", ())]
