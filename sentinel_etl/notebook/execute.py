@@ -31,7 +31,7 @@ from sentinel_etl.notebook.page import archive_notebook, failed_sections
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
-from sentinel_etl.run.run_window import new_run_id
+from sentinel_etl.run.run_window import check_run_id, new_run_id
 from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
@@ -121,7 +121,7 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     known = notebook_parameters(source)
     window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
     pipeline.select_event_types(given.get("event_types"))
-    run_id = str(given.get("run_id") or new_run_id())
+    run_id = check_run_id(str(given.get("run_id") or new_run_id()))
     settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
     given |= {key: value for key, value in settled.items() if key in known}
     folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from sentinel_etl.context import Context, completed_context
+from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_source import require_source
 from sentinel_etl.ledger.ledger import RunRecord, record_run, with_switch
 from sentinel_etl.ledger.states import RunState
@@ -29,12 +31,25 @@ from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.tables import create_staging
 from sentinel_etl.window import Window, check_calendar
 
-__all__ = ["execute", "new_run_id", "run_window"]
+__all__ = ["check_run_id", "execute", "new_run_id", "run_window"]
 
 
 def new_run_id(now: datetime | None = None) -> str:
     """Make a run id: its start in UTC and a random tail, safe in names of tables and files."""
     return f"{now or datetime.now(UTC):%Y%m%dt%H%M%S}_{secrets.token_hex(3)}"
+
+
+def check_run_id(run_id: str) -> str:
+    """Refuse a name that could not stand in the names of tables and files.
+
+    Raises:
+        ConfigurationError: it has other characters than letters, digits and ``_``, or more than 64.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", run_id, re.ASCII):
+        raise ConfigurationError(
+            f"run_id: expected up to 64 letters, digits and _, found {run_id[:80]!r}. Leave it out for a new one"
+        )
+    return run_id
 
 
 def run_window(
@@ -85,7 +100,7 @@ def make_job(
     run_id: str | None,
 ) -> Job:
     chosen = context.pipeline.select_event_types(list(event_types or ()))
-    return Job(run_id or new_run_id(), window, chosen, context, dry_run, allow_shrink)
+    return Job(check_run_id(run_id or new_run_id()), window, chosen, context, dry_run, allow_shrink)
 
 
 def run_recorded(job: Job) -> RunResult:
