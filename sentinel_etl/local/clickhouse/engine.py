@@ -64,7 +64,8 @@ class Engine:
     """The one embedded engine of this process.
 
     ``data`` is a directory of its own, made if absent: ``engine/`` holds the tables, the rest is
-    rewritten at each start. All methods block; any thread may call them.
+    rewritten at each start. :meth:`prepare` comes first, then :meth:`open`, which loads the engine.
+    All methods block; any thread may call them.
 
     A ``kill -9`` at any instant leaves every finished statement in place: a MergeTree part is
     renamed into the table before the statement returns, and opening the directory again drops
@@ -77,6 +78,9 @@ class Engine:
         self.allow = frozenset(allow)
         self.pipes = self.data / "pipes"
         self.spool = self.data / "spool"
+        self.temporary = self.data / "tmp"
+        self.tables = self.data / "engine"
+        self.config = self.data / "config" / "config.xml"
         self.version = ""
         self.timezone = ""
         # The kernel's lock (flock(2)): it ends with the process. Whichever thread closes the engine gives it back.
@@ -92,19 +96,23 @@ class Engine:
                 f"data directory: {self.data} has {sorted(found)} in it, which chdb reads as options"
             )
 
-    def open(self) -> None:
-        """Open the data directory and make the database where it is absent.
+    def prepare(self) -> None:
+        """Take the data directory and make the folders in it.
 
         Raises:
-            DataDirectoryInUse: another process has it open. Nothing was changed.
+            DataDirectoryInUse: another process has it. Nothing was changed.
         """
         self.data.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        for scratch in (self.pipes, self.spool):
+        for scratch in (self.pipes, self.spool, self.temporary):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(mode=0o700)
-        config = write_engine_config(self.data / "config", self.allow)
-        self._keeper = self._connect(f"?config-file={config}")
+        self.tables.mkdir(exist_ok=True)
+        write_engine_config(self.config, self.allow)
+
+    def open(self) -> None:
+        """Load the engine over the prepared directory, and make the database where it is absent."""
+        self._keeper = self._connect(f"?config-file={self.config}")
         # The engine's own `default` database lies over the file system, so ours is another one.
         self._ask(f"CREATE DATABASE IF NOT EXISTS {quote_name(self.database)} ENGINE = Atomic")
         self.version, self.timezone = self._ask("SELECT version(), timezone()").rstrip("\n").split("\t")
@@ -135,7 +143,7 @@ class Engine:
         from chdb.state.sqlitelike import Connection
 
         try:
-            return Connection(f"{self.data / 'engine'}{options}")
+            return Connection(f"{self.tables}{options}")
         except RuntimeError as error:
             raise StatementFailed.raised_by_engine(error) from None
 

@@ -111,7 +111,9 @@ _STATUSES: dict[int, int] = {
     Code.CANNOT_SCHEDULE_TASK: 503,
 }
 
-_CODE_PREFIX = re.compile(r"Code: (\d+)\. DB::Exception: ")
+_CODE_PREFIX = re.compile(r"Code: (\d+)\. DB::(?:Errno)?Exception: ")
+# How the engine tells what the kernel has refused: errno 13 is EACCES.
+_REFUSED_BY_KERNEL = "errno: 13, strerror: Permission denied"
 _VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*\)\s*$")
 
 
@@ -133,7 +135,7 @@ class StatementFailed(SentinelError):
         while prefix := _CODE_PREFIX.search(text):
             code, text = int(prefix.group(1)), text[prefix.end() :]
             if not _CODE_PREFIX.match(text):
-                return cls(code, text)
+                return cls(Code.ACCESS_DENIED if _REFUSED_BY_KERNEL in text else code, text)
         return cls(Code.STD_EXCEPTION, text)
 
     @property

@@ -55,14 +55,14 @@ def _users_xml(allow: frozenset[str]) -> str:
     )
 
 
-def write_engine_config(folder: Path, allow: frozenset[str]) -> Path:
-    """Write the engine's configuration and users into ``folder``; returns the former's path.
+def write_engine_config(config: Path, allow: frozenset[str]) -> None:
+    """Write the engine's configuration, and its users beside it.
 
     ``table_engines_require_grant`` makes the engine check the right to a table engine at CREATE.
     """
+    folder = config.parent
     folder.mkdir(exist_ok=True)
     (folder / "users.xml").write_text(_users_xml(allow), encoding="utf-8")
-    config = folder / "config.xml"
     config.write_text(
         f"<clickhouse><users_config>{escape(str(folder / 'users.xml'))}</users_config>"
         f"<user_scripts_path>{escape(str(folder / 'no-scripts'))}/</user_scripts_path>"
@@ -70,4 +70,3 @@ def write_engine_config(folder: Path, allow: frozenset[str]) -> Path:
         "</access_control_improvements></clickhouse>",
         encoding="utf-8",
     )
-    return config

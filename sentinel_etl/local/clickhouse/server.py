@@ -34,6 +34,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.local.clickhouse.confinement import confine, limit_process, wipe_environment
 from sentinel_etl.local.clickhouse.endpoint import Endpoint
 from sentinel_etl.local.clickhouse.engine import Engine
 from sentinel_etl.local.clickhouse.requests import RequestLimits
@@ -99,11 +100,12 @@ def serve(
     database: str = "sentinel",
     allow: Iterable[str] = (),
 ) -> None:
-    """Serve a data directory on 127.0.0.1 until SIGTERM or SIGINT.
+    """Serve a data directory on 127.0.0.1 until SIGTERM or SIGINT, in a process of its own.
 
-    ``port`` 0 takes a free one; the line ``listening on 127.0.0.1:PORT`` on stdout says which. What
-    an interruption leaves is said at :class:`~sentinel_etl.local.clickhouse.engine.Engine`; starting again
-    on the same directory is safe.
+    The process is confined for good: it reaches no other files, makes no sockets, starts no programs.
+    ``port`` 0 takes a free one; the line ``listening on 127.0.0.1:PORT`` on stdout says which, the next
+    one what the kernel confines. What an interruption leaves is said at
+    :class:`~sentinel_etl.local.clickhouse.engine.Engine`; starting again on the same directory is safe.
 
     Raises:
         DataDirectoryInUse: another process serves the directory.
@@ -115,6 +117,11 @@ def serve(
     with _bound_socket(port) as listener:
         engine = Engine(data, database, allow)
         try:
+            engine.prepare()
+            limit_process()
+            wipe_environment(engine.allow)
+            own = [engine.temporary, engine.tables, engine.pipes, engine.spool]
+            confinement = confine(own, [engine.config.parent], engine.allow)
             engine.open()
             config = uvicorn.Config(
                 create_app(engine, user, password, limits),
@@ -128,7 +135,7 @@ def serve(
                 timeout_graceful_shutdown=limits.grace_s,
             )
             # A line for who starts this process: with port 0, nothing else says which port it is.
-            print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+            print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", confinement, sep="\n", flush=True)
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             engine.close()

@@ -1,0 +1,152 @@
+"""What the kernel keeps the local warehouse's process from, whatever a statement looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+SECRET = "what nobody may read"
+PASSWORD = "pass word"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A folder that the server has no business in: a file to read, and room to write."""
+
+    folder: Path
+
+    @property
+    def secret(self) -> Path:
+        return self.folder / "secret.tsv"
+
+    @property
+    def loot(self) -> Path:
+        return self.folder / "loot"
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str], list[str]]]:
+    """Run a server; gives a client, the process and the lines that it began with."""
+    command = [sys.executable, "-m", "sentinel_etl.local.clickhouse.server", "--data", str(folder), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--user", "officer", *options],
+        env={**os.environ, "SENTINEL_LOCAL_PASSWORD": PASSWORD},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline().strip() for _ in range(2)]
+    transport = httpx.HTTPTransport(retries=5)
+    address = f"http://{said[0].removeprefix('listening on ')}"
+    try:
+        with httpx.Client(base_url=address, auth=("officer", PASSWORD), timeout=60, transport=transport) as http:
+            yield http, process, said
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, subprocess.Popen[str], list[str]]]:
+    with serving(tmp_path_factory.mktemp("warehouse")) as one:
+        if "files and network" not in one[2][1]:
+            pytest.skip(f"this kernel does not confine: {one[2][1]}")
+        yield one
+
+
+@pytest.fixture
+def http(server: tuple[httpx.Client, subprocess.Popen[str], list[str]]) -> httpx.Client:
+    return server[0]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Outside:
+    place = Outside(tmp_path / "outside")
+    place.folder.mkdir()
+    place.secret.write_text(f"{SECRET}\n")
+    return place
+
+
+READS = {
+    "the function applied to each column": "SELECT * APPLY(file) FROM (SELECT '{secret}' AS p)",
+    "the function as an argument": "SELECT arrayMap(file, ['{secret}'])",
+    "the function as an argument of a fold": "SELECT arrayFold((a, p) -> concat(a, file(p)), ['{secret}'], '')",
+    "the data of VALUES": "INSERT INTO texts VALUES (file('{secret}'))",
+    "the data of VALUES, as an argument": "INSERT INTO texts VALUES (arrayMap(file, ['{secret}'])[1])",
+    "a statement in a text": "SELECT * FROM eval('SELECT * FROM file(''{secret}'', LineAsString)')",
+    "the name of a table": "SELECT * FROM eval('SELECT * FROM `default`.`{secret}`')",
+}
+
+
+@pytest.mark.parametrize("way", READS)
+def test_no_way_of_writing_a_statement_reads_a_file_outside(http: httpx.Client, outside: Outside, way: str) -> None:
+    assert http.post("/", content="CREATE TABLE IF NOT EXISTS texts (t String) ENGINE = Memory").status_code == 200
+    answer = http.post("/", content=READS[way].format(secret=outside.secret))
+    assert answer.status_code != 200
+    assert SECRET not in answer.text
+    assert http.post("/", content=f"SELECT count() FROM texts WHERE t LIKE '%{SECRET}%'").text == "0\n"
+
+
+def test_a_refusal_of_the_kernel_is_told_as_access_denied(http: httpx.Client, outside: Outside) -> None:
+    answer = http.post("/", content=f"SELECT * APPLY(file) FROM (SELECT '{outside.secret}' AS p)")
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "497")
+    assert f"Cannot open file {outside.secret}" in answer.text
+
+
+def test_the_password_in_the_environment_of_the_process_is_not_read(http: httpx.Client) -> None:
+    for own in ("/proc/self/environ", "/proc/thread-self/environ"):
+        assert PASSWORD not in http.post("/", content=f"SELECT arrayMap(file, ['{own}'])").text
+
+
+def test_every_thread_of_the_server_is_filtered_and_gains_no_privileges(
+    server: tuple[httpx.Client, subprocess.Popen[str], list[str]],
+) -> None:
+    _, process, _ = server
+    for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
+        lines = status.read_text().splitlines()
+        assert {"NoNewPrivs:\t1", "Seccomp:\t2"} <= set(lines)
+
+
+def test_files_that_the_process_may_have_open_are_limited_and_it_leaves_no_core(
+    server: tuple[httpx.Client, subprocess.Popen[str], list[str]],
+) -> None:
+    limits = Path(f"/proc/{server[1].pid}/limits").read_text().splitlines()
+    values = {line[:26].strip(): line[26:].split()[:2] for line in limits}
+    assert 0 < int(values["Max open files"][1]) <= 65_536
+    assert values["Max core file size"] == ["0", "0"]
+
+
+def test_the_warehouse_works_within_its_folder_as_before(http: httpx.Client) -> None:
+    def run(sql: str) -> str:
+        answer = http.post("/", content=sql)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    run("CREATE TABLE fact (id Int64, night Date) ENGINE = MergeTree PARTITION BY night ORDER BY id")
+    run("CREATE TABLE staging AS fact")
+    run("INSERT INTO staging SELECT number, '2026-11-21' FROM numbers(500000)")
+    run("ALTER TABLE fact ATTACH PARTITION ID '20261121' FROM staging")
+    run("OPTIMIZE TABLE fact FINAL")
+    run("EXCHANGE TABLES fact AND staging")
+    spilled = "SETTINGS max_bytes_before_external_sort = 1, max_block_size = 10000"
+    assert run(f"SELECT id FROM fact ORDER BY reverse(toString(id)) LIMIT 1 {spilled}") == "0\n"
+    assert run("SELECT toTimeZone(toDateTime('2026-11-21 00:00:00', 'UTC'), 'Asia/Kolkata')") == "2026-11-21 05:30:00\n"
+    run("DROP TABLE fact SYNC")
+    run("DROP TABLE staging SYNC")
+
+
+def test_what_is_allowed_by_name_is_left_open_and_no_more(outside: Outside, tmp_path: Path) -> None:
+    with serving(tmp_path / "files", "--allow", "file") as (http, _, said):
+        assert said[1] == "confined by the kernel: network; not confined by the kernel: files"
+        assert http.post("/", content=f"SELECT file('{outside.secret}')").text == f"{SECRET}\\n\n"
+    with serving(tmp_path / "network", "--allow", "url") as (http, _, said):
+        assert said[1] == "confined by the kernel: files; not confined by the kernel: network"
+        assert http.post("/", content=f"SELECT arrayMap(file, ['{outside.secret}'])").status_code == 403
