@@ -35,17 +35,22 @@ OPEN_FILES: Final = 65_536
 # makes such links.
 LEAST_LANDLOCK_ABI: Final = 2
 
+# Read to load the engine, and by the engine to name the functions of a failure's stack. Where it cannot, it
+# counts an error, as if it had found no room for a file.
+_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
+
 # What the engine asks of the machine: number of cores, limits of a container, local time, its own
 # threads. None of it holds anybody's data, once the environment is wiped, which is among the threads' files.
 _MACHINE: Final = (
     *("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup"),
     *("/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/dev/urandom"),
     *("/proc/self/maps", "/proc/self/task"),
+    *_LIBRARIES,
 )
 # What finding a host and trusting it takes besides, where something on the network is allowed.
 _NETWORK: Final = (
     *("/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services"),
-    *("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/lib", "/usr/lib64", "/lib", "/lib64"),
+    *("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates"),
 )
 
 # By machine: AUDIT_ARCH of linux/audit.h, and the numbers of seccomp(2) and socket(2).
@@ -135,7 +140,8 @@ def _restrict(own: list[Path], read: list[Path], files: bool, network: bool) -> 
         ) as ruleset:
             for folder in own:
                 ruleset.allow_path(folder, own_rights)
-            for path in [*read, *_import_folders(), *map(Path, _MACHINE if network else _MACHINE + _NETWORK)]:
+            machine = map(Path, _MACHINE if network else _MACHINE + _NETWORK)
+            for path in {*read, *_import_folders(), *_mapped_files(), *machine}:
                 with suppress(OSError):  # what is not there, or not ours to read, is not read
                     _keep_open(path)
                     ruleset.allow_path(path, reading if path.is_dir() else AccessFS.READ_FILE)
@@ -163,6 +169,12 @@ def _import_folders() -> set[Path]:
         spec = importlib.util.find_spec(name)
         folders |= {Path(spec.origin).parents[up]} if spec and spec.origin else set()
     return {folder for folder in folders if folder.is_dir()}
+
+
+def _mapped_files() -> set[Path]:
+    """Find the libraries and the interpreter that the process runs from, wherever they are installed."""
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return {Path(fields[5]) for line in lines if len(fields := line.split(maxsplit=5)) == 6 and fields[5][0] == "/"}
 
 
 class _Instruction(ctypes.Structure):

@@ -27,11 +27,14 @@ _RIGHTS = (
     "GRANT SYSTEM FLUSH, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM SYNC REPLICA ON *.*",
     "REVOKE BACKUP, CREATE DICTIONARY, CREATE FUNCTION, ACCESS MANAGEMENT, INTROSPECTION ON *.*",
     "REVOKE NAMED COLLECTION ADMIN ON *",
+    "REVOKE TABLE ENGINE ON *",
 )
-_REVOKED_ENGINES = """
-    ArrowFlight AzureBlobStorage AzureQueue DeltaLake DeltaLakeLocal Distributed ExternalDistributed File
-    Filesystem HDFS Hive Hudi Iceberg IcebergLocal IcebergS3 JDBC Kafka MongoDB MySQL NATS ODBC
-    PostgreSQL Python RabbitMQ Redis S3 S3Queue SQLite URL YTsaurus
+# Engines that keep their data in the warehouse's own folder, or nowhere. What a later version of the
+# engine adds is out until it is named here.
+_ENGINES = """
+    AggregatingMergeTree Buffer CoalescingMergeTree CollapsingMergeTree GenerateRandom Join Log MaterializedView
+    Memory Merge MergeTree Null ReplacingMergeTree Set StripeLog SummingMergeTree TinyLog
+    VersionedCollapsingMergeTree View
 """
 
 # These settings name files, which the embedded engine would read from anywhere.
@@ -39,7 +42,7 @@ _FROZEN_SETTINGS = ("format_schema", "format_template_resultset", "format_templa
 
 
 def _users_xml(allow: frozenset[str]) -> str:
-    rights = [*_RIGHTS, *(f"REVOKE TABLE ENGINE ON {engine}" for engine in _REVOKED_ENGINES.split())]
+    rights = [*_RIGHTS, *(f"GRANT TABLE ENGINE ON {engine}" for engine in _ENGINES.split())]
     for name in sorted(allow):
         source, engine = ALLOWABLE[name]
         rights += [f"GRANT READ, WRITE ON {source}", f"GRANT TABLE ENGINE ON {engine}"]
