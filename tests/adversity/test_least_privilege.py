@@ -74,7 +74,6 @@ import sys
 from functools import partial
 from sentinel_etl.local.clickhouse import rights, server
 rights._RIGHTS = tuple(sys.argv[1].split(";"))
-rights._REVOKED_ENGINES = ""
 server.RequestLimits = partial(server.RequestLimits, body_bytes=2_000_000, statement_bytes=1_000_000)
 sys.exit(server.main(sys.argv[2:]))
 """

@@ -71,7 +71,7 @@ class Endpoint:
                 scope["method"], headers, scope["query_string"], receive, self._limits
             )
             for table in request.job.tables:
-                read_statement(_latin(table.definition), self._engine.allow)
+                read_statement(_latin(table.definition), self._engine.reach)
             answer.close()
             encoding = choose_encoding(request.answer_encodings)
             answer = Answer(send, encoding, self._engine.spool, request.wait_end)
@@ -117,8 +117,8 @@ class Endpoint:
     async def _parsed(self, text: str) -> Statement:
         # A long statement is read in a thread: a megabyte of INSERT … SELECT takes a second.
         if len(text) < 65_536:
-            return read_statement(text, self._engine.allow)
-        return await self._run(read_statement, text, self._engine.allow)
+            return read_statement(text, self._engine.reach)
+        return await self._run(read_statement, text, self._engine.reach)
 
     async def _statement_text(self, request: QueryRequest, body: AsyncIterator[bytes]) -> tuple[str, InsertHead | None]:
         """Read the statement: the URL's part, a line break, the body, as ClickHouse joins them.
@@ -126,7 +126,7 @@ class Endpoint:
         Reading stops behind the head of an INSERT whose data follows.
         """
         text = _latin(request.sql + "\n" if request.sql else "")
-        head = read_insert_head(text, False, self._engine.allow) if text else None
+        head = read_insert_head(text, False, self._engine.reach) if text else None
         pieces = [text]
         size, may_insert = len(text), True
         if head is None:
@@ -140,11 +140,11 @@ class Endpoint:
                     )
                 if may_insert:
                     text = "".join(pieces)
-                    if head := read_insert_head(text, False, self._engine.allow):
+                    if head := read_insert_head(text, False, self._engine.reach):
                         return text, head
                     may_insert = size < _INSERT_HEAD_BYTES
             text = "".join(pieces)
-            head = read_insert_head(text, True, self._engine.allow) if may_insert else None
+            head = read_insert_head(text, True, self._engine.reach) if may_insert else None
         return text, head
 
     async def _insert(self, job: StatementJob, head: InsertHead, first: str, body: AsyncIterator[bytes]) -> Outcome:

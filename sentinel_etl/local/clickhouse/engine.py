@@ -36,7 +36,7 @@ from sentinel_etl.local.clickhouse.jobs import (
     settings_of,
     with_tables,
 )
-from sentinel_etl.local.clickhouse.rights import ALLOWABLE, write_engine_config
+from sentinel_etl.local.clickhouse.rights import ALLOWABLE, Reach, reach_of, write_engine_config
 
 __all__ = ["DataDirectoryInUse", "Engine"]
 
@@ -83,6 +83,7 @@ class Engine:
         self.config = self.data / "config" / "config.xml"
         self.version = ""
         self.timezone = ""
+        self.reach = Reach({}, frozenset())
         # The kernel's lock (flock(2)): it ends with the process. Whichever thread closes the engine gives it back.
         self._lock = FileLock(self.data / "lock", thread_local=False)
         self._keeper: Any = None
@@ -115,6 +116,7 @@ class Engine:
         self._keeper = self._connect(f"?config-file={self.config}")
         # The engine's own `default` database lies over the file system, so ours is another one.
         self._ask(f"CREATE DATABASE IF NOT EXISTS {quote_name(self.database)} ENGINE = Atomic")
+        self.reach = reach_of(self._ask("SELECT name FROM system.table_functions").split(), self.allow)
         self.version, self.timezone = self._ask("SELECT version(), timezone()").rstrip("\n").split("\t")
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "SessionKey",
     "StatementJob",
     "assignments",
+    "checked_format",
     "open_insert",
     "query",
     "quote_name",
@@ -27,6 +28,7 @@ __all__ = [
 
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_FORMAT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class ExternalTable:
         """Put a table together from the URL's ``name_structure`` or ``name_types`` and ``name_format``.
 
         Raises:
-            StatementFailed: BAD_ARGUMENTS where neither structure nor types are given.
+            StatementFailed: BAD_ARGUMENTS where neither structure nor types are given; UNKNOWN_FORMAT.
         """
         structure = words.get(f"{name}_structure", "")
         if types := words.get(f"{name}_types"):
@@ -62,7 +64,7 @@ class ExternalTable:
             raise StatementFailed(
                 Code.BAD_ARGUMENTS, f"Neither structure nor types are given for external table {name}."
             )
-        return cls(name, structure, words.get(f"{name}_format", "TabSeparated"), content)
+        return cls(name, structure, checked_format(words.get(f"{name}_format", "TabSeparated")), content)
 
     @property
     def definition(self) -> str:
@@ -195,6 +197,19 @@ def disk_failures(connection: Any) -> dict[int, int]:
 def checked(name: str) -> str:
     if not _SETTING_NAME.fullmatch(name):
         raise StatementFailed(Code.UNKNOWN_SETTING, f"Unknown setting '{name}'.")
+    return name
+
+
+def checked_format(name: str) -> str:
+    """Check that a format is a name, as each of system.formats is: it is written into statements.
+
+    Raises:
+        StatementFailed: UNKNOWN_FORMAT.
+    """
+    if not _FORMAT_NAME.fullmatch(name):
+        raise StatementFailed(
+            Code.UNKNOWN_FORMAT, f"Unknown format {name[:100]}: expected a name, such as JSONEachRow."
+        )
     return name
 
 

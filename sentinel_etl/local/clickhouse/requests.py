@@ -18,7 +18,7 @@ from starlette.types import Receive
 
 from sentinel_etl.local.clickhouse.bodies import BodyDecoder, parse_multipart
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import ExternalTable, SessionKey, StatementJob
+from sentinel_etl.local.clickhouse.jobs import ExternalTable, SessionKey, StatementJob, checked_format
 from sentinel_etl.wording import plural
 
 __all__ = ["ClientGone", "QueryRequest", "RequestLimits", "check_credentials", "receive_request"]
@@ -178,7 +178,7 @@ def _read_request(
     to refuse. GET and HEAD may only read.
 
     Raises:
-        StatementFailed: INVALID_SESSION_TIMEOUT, or NOT_IMPLEMENTED for ``compress=1`` and
+        StatementFailed: INVALID_SESSION_TIMEOUT, UNKNOWN_FORMAT, or NOT_IMPLEMENTED for ``compress=1`` and
             ``decompress=1``, the native protocol's framing, which this endpoint does not speak.
     """
     parameters = _parameters(query_string) | dict(form or {})
@@ -214,7 +214,9 @@ def _read_request(
     return QueryRequest(
         sql=parameters.get("query", ""),
         job=job,
-        default_format=(headers.get("x-clickhouse-format") or parameters.get("default_format") or "TabSeparated"),
+        default_format=checked_format(
+            headers.get("x-clickhouse-format") or parameters.get("default_format") or "TabSeparated"
+        ),
         answer_encodings=headers.get("accept-encoding", "") if compresses else "",
         wait_end=_flag(parameters, "wait_end_of_query"),
         tables=tables,

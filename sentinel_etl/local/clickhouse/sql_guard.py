@@ -1,12 +1,10 @@
-"""Reads SQL text far enough to serve it: its tokens, its shape, and what it must not reach.
+"""Reads SQL text far enough to serve it: its shape, and what it names.
 
-The engine's own access rights (:mod:`sentinel_etl.local.clickhouse.engine`) keep a statement from files
-and the network. Left to this module are the few things that the embedded engine does not check:
-``INTO OUTFILE``, ``FROM INFILE``, the scalar function ``file()`` and the names in
-:mod:`sentinel_etl.local.clickhouse.sql_denied`.
-
-Statements are held as Latin-1 text made from their bytes: one character is one byte, so that a
-position in the text is a position in the body, and binary data after an INSERT does no harm.
+What a statement reaches cannot be read off its text: the kernel
+(:mod:`sentinel_etl.local.clickhouse.confinement`) and the engine's access rights
+(:mod:`sentinel_etl.local.clickhouse.rights`) keep it in. What is refused here gets a plain sentence before the
+engine sees it; where the kernel cannot confine, it is the only guard of ``INTO OUTFILE``, ``FROM INFILE``, the
+function ``file()`` and of engines that the rights do not know.
 """
 
 from __future__ import annotations
@@ -15,50 +13,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.sql_denied import DENIED_ENGINES, DENIED_FUNCTIONS, DENIED_STATEMENTS
+from sentinel_etl.local.clickhouse.jobs import checked_format
+from sentinel_etl.local.clickhouse.rights import ALLOWABLE, Reach
+from sentinel_etl.local.clickhouse.sql_tokens import Token, tokens_of
 
-__all__ = ["InsertHead", "Statement", "Token", "kill_by_client_id", "read_insert_head", "read_statement", "tokens_of"]
+__all__ = ["InsertHead", "Statement", "kill_by_client_id", "read_insert_head", "read_statement"]
 
 
 _READING_VERBS = frozenset({"check", "desc", "describe", "exists", "explain", "set", "show", "use"})
 
-Kind = Literal["word", "quoted", "string", "symbol"]
+_MAKING_VERBS = ("attach", "create", "replace")
+_COPYING_VERBS = ("backup", "restore")
 
 _FILE_CLAUSES = (("into", "outfile"), ("from", "infile"))
-
-# After ClickHouse's src/Parsers/Lexer.cpp. A number keeps no dollar sign and a word does, because
-# there ``1$a$`` opens a here-document and ``x$a$`` does not.
-_TOKEN = re.compile(
-    r"""
-      (?P<blank>[ \t\n\r\f\v]+ | --[^\n]* | //[^\n]* | \#[ !][^\n]*)
-    | (?P<comment>/\*)
-    | (?P<string>'(?:[^'\\]|\\.|'')*' | [xXbB]'[^']*')
-    | (?P<quoted>"(?:[^"\\]|\\.|"")*" | `(?:[^`\\]|\\.|``)*`)
-    | (?P<number>[0-9][0-9A-Za-z_]*)
-    | (?P<word>[A-Za-z_][0-9A-Za-z_$]*)
-    | (?P<heredoc>\$[^$]*\$)
-    | (?P<symbol>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-_ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})|\\(.)|([\"`])\3", re.DOTALL)
-# The bytes of the typographic quotes, which ClickHouse reads as quotes.
-_TYPOGRAPHIC_QUOTES = ("\xe2\x80\x98", "\xe2\x80\x99", "\xe2\x80\x9c", "\xe2\x80\x9d")
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One significant token: ``text`` is lower case for a word, unquoted for a quoted identifier."""
-
-    kind: Kind
-    text: str
-    start: int
-    end: int
-
 
 _NOTHING = Token("symbol", "", 0, 0)
 
@@ -96,60 +65,6 @@ class InsertHead:
     data_start: int
 
 
-def _comment_end(text: str, start: int) -> int:
-    """Find the end of a block comment; they nest, as in the SQL standard and in ClickHouse."""
-    depth, position = 0, start
-    while edge := _COMMENT_EDGE.search(text, position):
-        depth += 1 if edge.group() == "/*" else -1
-        position = edge.end()
-        if depth == 0:
-            return position
-    return len(text)
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    # `fi\x6ce` is the name file: a letter may be written by its number.
-    code, plain, doubled = escape.groups()
-    return chr(int(code, 16)) if code else plain or doubled
-
-
-def tokens_of(text: str) -> Iterator[Token]:
-    """Walk through the significant tokens, as ClickHouse's lexer sees them.
-
-    A byte outside ASCII that stands outside quotes is passed over: it is one of the Unicode blanks
-    that ClickHouse skips, or an error that the engine reports.
-
-    Raises:
-        StatementFailed: SYNTAX_ERROR for typographic quotes, whose reading by the engine is not
-            mirrored here and would let a statement hide its words.
-    """
-    position = 0
-    while match := _TOKEN.match(text, position):
-        start, position, kind = match.start(), match.end(), match.lastgroup
-        found = match.group()
-        if kind == "blank":
-            continue
-        if kind == "comment":
-            position = _comment_end(text, start)
-        elif kind == "heredoc":
-            closing = text.find(found, position)
-            # ClickHouse reads a dollar sign that opens no here-document as a token of its own.
-            position = closing + len(found) if closing >= 0 else start + 1
-            yield Token("string" if closing >= 0 else "symbol", found, start, position)
-        elif kind == "quoted":
-            yield Token("quoted", _ESCAPED.sub(_unescaped, found[1:-1]), start, position)
-        elif kind == "string":
-            yield Token("string", found, start, position)
-        elif kind in ("word", "number"):
-            yield Token("word", found.lower(), start, position)
-        elif found < "\x80":
-            yield Token("symbol", found, start, position)
-        elif text.startswith(_TYPOGRAPHIC_QUOTES, start):
-            raise StatementFailed(
-                Code.SYNTAX_ERROR, "Syntax error: typographic quotes are not read here: use ' and \"."
-            )
-
-
 def _refuse(what: str, remedy: str = "") -> StatementFailed:
     return StatementFailed(
         Code.ACCESS_DENIED, f"{what} is refused by the local warehouse: it reaches outside it.{remedy}"
@@ -160,8 +75,8 @@ def _remedy(allowable: str | None) -> str:
     return f" Start it with --allow {allowable} to allow it." if allowable else ""
 
 
-def _check_reach(tokens: list[Token], allow: frozenset[str]) -> None:
-    if tokens[0].text in DENIED_STATEMENTS:
+def _check_reach(tokens: list[Token], reach: Reach) -> None:
+    if tokens[0].text in _COPYING_VERBS:
         raise _refuse(tokens[0].text.upper())
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else _NOTHING
@@ -173,12 +88,31 @@ def _check_reach(tokens: list[Token], allow: frozenset[str]) -> None:
         after = tokens[index + 1] if index + 1 < len(tokens) else _NOTHING
         # INSERT INTO file (a, b) and CREATE TABLE url (...) name a table, db.file(...) too.
         is_call = after.text == "(" and before.text not in ("into", "table", "exists", ".")
-        if is_call and DENIED_FUNCTIONS.get(name, name) not in allow and name in DENIED_FUNCTIONS:
-            raise _refuse(f"{name}()", _remedy(DENIED_FUNCTIONS[name]))
-        origin = tokens[index - 2] if before.text == "=" and index > 1 else before
-        is_engine = (origin.kind, origin.text) == ("word", "engine")
-        if is_engine and DENIED_ENGINES.get(name, name) not in allow and name in DENIED_ENGINES:
-            raise _refuse(f"ENGINE {name}", _remedy(DENIED_ENGINES[name]))
+        if is_call and name in reach.refused:
+            raise _refuse(f"{name}()", _remedy(reach.refused[name]))
+    if tokens[0].text in _MAKING_VERBS:
+        for name in _engines_named(tokens):
+            if name.lower() not in reach.engines:
+                allowed = (key for key, one in ALLOWABLE.items() if one.engine.lower() == name.lower())
+                raise _refuse(f"ENGINE {name}", _remedy(next(allowed, None)))
+
+
+def _engines_named(tokens: list[Token]) -> Iterator[str]:
+    """Find the engines that a statement gives to what it makes: before its AS SELECT, outside brackets."""
+    depth = 0
+    for index, token in enumerate(tokens[:-1]):
+        after = tokens[index + 1]
+        if token.kind == "symbol":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth or token.kind != "word":
+            continue
+        if token.text == "as" and after.text in ("(", "select", "with", "from", "values"):
+            return
+        # CREATE TABLE engine … names a table.
+        if token.text == "engine" and tokens[index - 1].text not in ("table", "database", "view", "exists", "to", "."):
+            found = tokens[index + 2] if after.text == "=" and index + 2 < len(tokens) else after
+            if found.kind in ("word", "quoted"):
+                yield found.text
 
 
 def _format_clause(tokens: list[Token]) -> int | None:
@@ -212,16 +146,21 @@ def _refuse_input(tokens: list[Token]) -> None:
             raise StatementFailed(Code.NOT_IMPLEMENTED, "input() is not supported by the local warehouse.")
 
 
-def read_statement(text: str, allow: frozenset[str] = frozenset()) -> Statement:
+def read_statement(text: str, reach: Reach) -> Statement:
     """Read one statement and check what it reaches for.
 
     ``streams`` tells a SELECT, whose result can be large, from the rest.
 
     Raises:
         StatementFailed: SYNTAX_ERROR for no statement or more than one, as ClickHouse's HTTP
-            interface does; ACCESS_DENIED for what the deny-lists name and ``allow`` does not.
+            interface does; ACCESS_DENIED for what is beyond its ``reach``;
+            UNKNOWN_FORMAT for a format that is no name.
     """
     tokens = list(tokens_of(text))
+    if tokens and tokens[-1].kind == "unclosed":
+        raise StatementFailed(
+            Code.SYNTAX_ERROR, f"Syntax error: failed at position {tokens[-1].start + 1}: a quote is not closed."
+        )
     _refuse_input(tokens)
     last = next((index for index, token in enumerate(tokens) if token.text == ";"), len(tokens))
     if any(token.text != ";" for token in tokens[last:]):
@@ -232,16 +171,16 @@ def read_statement(text: str, allow: frozenset[str] = frozenset()) -> Statement:
     tokens = tokens[:last]
     if not tokens:
         raise StatementFailed(Code.SYNTAX_ERROR, "Syntax error: failed at position 1 (end of query): Empty query.")
-    _check_reach(tokens, allow)
+    _check_reach(tokens, reach)
     text = text[: tokens[-1].end]
     whole = Statement(text, tokens[0].text, len(text), None, _streams(tokens))
     if (clause := _format_clause(tokens)) is None:
         return whole
-    return replace(whole, tail=tokens[clause].start, format=_as_written(text, tokens[clause + 1]))
+    return replace(whole, tail=tokens[clause].start, format=_format_named(text, tokens[clause + 1]))
 
 
-def _as_written(text: str, token: Token) -> str:
-    return token.text if token.kind == "quoted" else text[token.start : token.end]
+def _format_named(text: str, token: Token) -> str:
+    return checked_format(token.text if token.kind == "quoted" else text[token.start : token.end])
 
 
 def kill_by_client_id(statement: Statement) -> Statement:
@@ -249,14 +188,16 @@ def kill_by_client_id(statement: Statement) -> Statement:
 
     The engine makes query ids of its own; the client's stands in the setting ``log_comment``.
     """
-    text = statement.text
-    for token in reversed(list(tokens_of(text))):
+    pieces, position = [], 0
+    for token in tokens_of(statement.text):
         if token.kind in ("word", "quoted") and token.text.lower() == "query_id":
-            text = f"{text[: token.start]}Settings['log_comment']{text[token.end :]}"
+            pieces += [statement.text[position : token.start], "Settings['log_comment']"]
+            position = token.end
+    text = "".join([*pieces, statement.text[position:]])
     return replace(statement, text=text, tail=len(text))
 
 
-def read_insert_head(text: str, complete: bool, allow: frozenset[str] = frozenset()) -> InsertHead | None:
+def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | None:
     """Split ``INSERT INTO … FORMAT x`` or ``… VALUES`` from the data that follows it.
 
     ``None`` where the text is no such INSERT, or is not ``complete`` and ends before that is known.
@@ -280,14 +221,14 @@ def read_insert_head(text: str, complete: bool, allow: frozenset[str] = frozense
             if token.text in ("select", "with"):
                 return None
             if token.text == "values":
-                _check_reach([*seen, token], allow)
+                _check_reach([*seen, token], reach)
                 return InsertHead(text[: token.start], "Values", token.end)
         if seen and depth == 0 and (seen[-1].kind, seen[-1].text) == ("word", "format"):
             before = seen[-2].text if len(seen) > 1 else ""
             if token.kind in ("word", "quoted") and before not in ("into", "table", "function", "."):
-                _check_reach([*seen, token], allow)
+                _check_reach([*seen, token], reach)
                 data = re.compile(r"[ \t\f]*\r?\n?").match(text, token.end)
                 start = data.end() if data else token.end
-                return InsertHead(text[: seen[-1].start], _as_written(text, token), start)
+                return InsertHead(text[: seen[-1].start], _format_named(text, token), start)
         seen.append(token)
     return None

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
+from local_warehouse import PASSWORD, LocalWarehouse, serving
 
 SECRET = "what nobody may read"
-PASSWORD = "pass word"
 
 
 @dataclass(frozen=True)
@@ -32,39 +27,12 @@ class Outside:
         return self.folder / "loot"
 
 
-@contextlib.contextmanager
-def serving(folder: Path, *options: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str], list[str]]]:
-    """Run a server; gives a client, the process and the lines that it began with."""
-    command = [sys.executable, "-m", "sentinel_etl.local.clickhouse.server", "--data", str(folder), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--user", "officer", *options],
-        env={**os.environ, "SENTINEL_LOCAL_PASSWORD": PASSWORD},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = [process.stdout.readline().strip() for _ in range(2)]
-    transport = httpx.HTTPTransport(retries=5)
-    address = f"http://{said[0].removeprefix('listening on ')}"
-    try:
-        with httpx.Client(base_url=address, auth=("officer", PASSWORD), timeout=60, transport=transport) as http:
-            yield http, process, said
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, subprocess.Popen[str], list[str]]]:
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWarehouse]:
     with serving(tmp_path_factory.mktemp("warehouse")) as one:
-        if "files and network" not in one[2][1]:
-            pytest.skip(f"this kernel does not confine: {one[2][1]}")
+        if not one.confined:
+            pytest.skip(f"this kernel does not confine: {one.said[1]}")
         yield one
-
-
-@pytest.fixture
-def http(server: tuple[httpx.Client, subprocess.Popen[str], list[str]]) -> httpx.Client:
-    return server[0]
 
 
 @pytest.fixture
@@ -87,66 +55,60 @@ READS = {
 
 
 @pytest.mark.parametrize("way", READS)
-def test_no_way_of_writing_a_statement_reads_a_file_outside(http: httpx.Client, outside: Outside, way: str) -> None:
-    assert http.post("/", content="CREATE TABLE IF NOT EXISTS texts (t String) ENGINE = Memory").status_code == 200
-    answer = http.post("/", content=READS[way].format(secret=outside.secret))
+def test_no_way_of_writing_a_statement_reads_a_file_outside(
+    warehouse: LocalWarehouse, outside: Outside, way: str
+) -> None:
+    warehouse.run("CREATE TABLE IF NOT EXISTS texts (t String) ENGINE = Memory")
+    answer = warehouse.http.post("/", content=READS[way].format(secret=outside.secret))
     assert answer.status_code != 200
     assert SECRET not in answer.text
-    assert http.post("/", content=f"SELECT count() FROM texts WHERE t LIKE '%{SECRET}%'").text == "0\n"
+    assert warehouse.run(f"SELECT count() FROM texts WHERE t LIKE '%{SECRET}%'") == "0\n"
 
 
-def test_a_refusal_of_the_kernel_is_told_as_access_denied(http: httpx.Client, outside: Outside) -> None:
-    answer = http.post("/", content=f"SELECT * APPLY(file) FROM (SELECT '{outside.secret}' AS p)")
+def test_a_refusal_of_the_kernel_is_told_as_access_denied(warehouse: LocalWarehouse, outside: Outside) -> None:
+    answer = warehouse.http.post("/", content=f"SELECT * APPLY(file) FROM (SELECT '{outside.secret}' AS p)")
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "497")
     assert f"Cannot open file {outside.secret}" in answer.text
 
 
-def test_the_password_in_the_environment_of_the_process_is_not_read(http: httpx.Client) -> None:
+def test_the_password_in_the_environment_of_the_process_is_not_read(warehouse: LocalWarehouse) -> None:
     for own in ("/proc/self/environ", "/proc/thread-self/environ"):
-        assert PASSWORD not in http.post("/", content=f"SELECT arrayMap(file, ['{own}'])").text
+        assert PASSWORD not in warehouse.http.post("/", content=f"SELECT arrayMap(file, ['{own}'])").text
 
 
-def test_every_thread_of_the_server_is_filtered_and_gains_no_privileges(
-    server: tuple[httpx.Client, subprocess.Popen[str], list[str]],
-) -> None:
-    _, process, _ = server
-    for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
-        lines = status.read_text().splitlines()
-        assert {"NoNewPrivs:\t1", "Seccomp:\t2"} <= set(lines)
+def test_every_thread_of_the_server_is_filtered_and_gains_no_privileges(warehouse: LocalWarehouse) -> None:
+    for status in Path(f"/proc/{warehouse.process.pid}/task").glob("*/status"):
+        assert {"NoNewPrivs:\t1", "Seccomp:\t2"} <= set(status.read_text().splitlines())
 
 
-def test_files_that_the_process_may_have_open_are_limited_and_it_leaves_no_core(
-    server: tuple[httpx.Client, subprocess.Popen[str], list[str]],
-) -> None:
-    limits = Path(f"/proc/{server[1].pid}/limits").read_text().splitlines()
+def test_files_that_the_process_may_have_open_are_limited_and_it_leaves_no_core(warehouse: LocalWarehouse) -> None:
+    limits = Path(f"/proc/{warehouse.process.pid}/limits").read_text().splitlines()
     values = {line[:26].strip(): line[26:].split()[:2] for line in limits}
     assert 0 < int(values["Max open files"][1]) <= 65_536
     assert values["Max core file size"] == ["0", "0"]
 
 
-def test_the_warehouse_works_within_its_folder_as_before(http: httpx.Client) -> None:
-    def run(sql: str) -> str:
-        answer = http.post("/", content=sql)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    run("CREATE TABLE fact (id Int64, night Date) ENGINE = MergeTree PARTITION BY night ORDER BY id")
-    run("CREATE TABLE staging AS fact")
-    run("INSERT INTO staging SELECT number, '2026-11-21' FROM numbers(500000)")
-    run("ALTER TABLE fact ATTACH PARTITION ID '20261121' FROM staging")
-    run("OPTIMIZE TABLE fact FINAL")
-    run("EXCHANGE TABLES fact AND staging")
-    spilled = "SETTINGS max_bytes_before_external_sort = 1, max_block_size = 10000"
-    assert run(f"SELECT id FROM fact ORDER BY reverse(toString(id)) LIMIT 1 {spilled}") == "0\n"
-    assert run("SELECT toTimeZone(toDateTime('2026-11-21 00:00:00', 'UTC'), 'Asia/Kolkata')") == "2026-11-21 05:30:00\n"
-    run("DROP TABLE fact SYNC")
-    run("DROP TABLE staging SYNC")
+def test_the_warehouse_works_within_its_folder_as_before_and_counts_no_errors(tmp_path: Path) -> None:
+    with serving(tmp_path) as warehouse:
+        run = warehouse.run
+        run("CREATE TABLE fact (id Int64, night Date) ENGINE = MergeTree PARTITION BY night ORDER BY id")
+        run("CREATE TABLE staging AS fact")
+        run("INSERT INTO staging SELECT number, '2026-11-21' FROM numbers(500000)")
+        run("ALTER TABLE fact ATTACH PARTITION ID '20261121' FROM staging")
+        run("OPTIMIZE TABLE fact FINAL")
+        run("EXCHANGE TABLES fact AND staging")
+        spilled = "SETTINGS max_bytes_before_external_sort = 1, max_block_size = 10000"
+        assert run(f"SELECT id FROM staging ORDER BY reverse(toString(id)) LIMIT 1 {spilled}") == "0\n"
+        instant = "toDateTime('2026-11-21 00:00:00', 'UTC')"
+        assert run(f"SELECT toTimeZone({instant}, 'Asia/Kolkata')") == "2026-11-21 05:30:00\n"
+        assert warehouse.code("INSERT INTO fact FORMAT TSV\nno number\tno date\n") != 0
+        assert run("SELECT name, last_error_message FROM system.errors WHERE last_error_message LIKE '%denied%'") == ""
 
 
 def test_what_is_allowed_by_name_is_left_open_and_no_more(outside: Outside, tmp_path: Path) -> None:
-    with serving(tmp_path / "files", "--allow", "file") as (http, _, said):
-        assert said[1] == "confined by the kernel: network; not confined by the kernel: files"
-        assert http.post("/", content=f"SELECT file('{outside.secret}')").text == f"{SECRET}\\n\n"
-    with serving(tmp_path / "network", "--allow", "url") as (http, _, said):
-        assert said[1] == "confined by the kernel: files; not confined by the kernel: network"
-        assert http.post("/", content=f"SELECT arrayMap(file, ['{outside.secret}'])").status_code == 403
+    with serving(tmp_path / "files", "--allow", "file") as open_to:
+        assert open_to.said[1] == "confined by the kernel: network; not confined by the kernel: files"
+        assert open_to.run(f"SELECT file('{outside.secret}')") == f"{SECRET}\\n\n"
+    with serving(tmp_path / "network", "--allow", "url") as open_to:
+        assert open_to.said[1] == "confined by the kernel: files; not confined by the kernel: network"
+        assert open_to.code(f"SELECT arrayMap(file, ['{outside.secret}'])") == 497
