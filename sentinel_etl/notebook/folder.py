@@ -63,6 +63,6 @@ def report_path(report: Path, settings: Settings) -> str:
 def report_not_written(report: Path, error: OSError) -> SentinelError:
     """Make the error of a report whose disk filled up, or was lost, while it was written."""
     return SentinelError(
-        f"the report: expected to write {report}, found: {error.strerror or error}. Whether the night is in tells "
-        "`sentinel-etl status`; free some space, then run it again"
+        f"the report: expected to write {report}, found: {error.strerror or error}. Free some space there; "
+        "`sentinel-etl status` tells whether the night is in"
     )

@@ -85,11 +85,11 @@ def test_where_the_disk_fills_up_under_the_report_it_is_said_and_the_night_is_wh
     # Room for what is tried before, and not for the notebook and its page.
     with small_disk(tmp_path / "runs", "size=64k"):
         done = run_command(bench, tmp_path, PYTHONSTARTUP="", TMPDIR=str(tmp_path), **without_trying(tmp_path))
-    assert done.returncode == 1
+    # The exit code tells of the night: what had been published when the disk was full is in.
+    assert (done.returncode, bench.state()) in ((0, sum_states(bench.expected([LAST]))), (1, State()))
     assert "the report: expected to write" in done.stderr
     assert "No space left on device" in done.stderr
     assert "sentinel-etl status" in done.stderr
-    assert bench.state() in (State(), sum_states(bench.expected([LAST])))
     assert bench.run(NIGHT).published
     assert bench.state() == sum_states(bench.expected([LAST]))
 

@@ -151,9 +151,9 @@ class Endpoint:
         """Stream an INSERT's data into the engine: at most two pieces are held at a time.
 
         A body that breaks off, or a piece that does not parse, cancels the insert; what stays then
-        is said at :class:`~sentinel_etl.local.clickhouse.jobs.InsertStream`.
+        is said at :class:`~sentinel_etl.local.clickhouse.inserts.InsertStream`.
         """
-        stream = await self._run(self._engine.begin_insert, job, _utf8(head.sql), head.format)
+        stream = await self._run(self._engine.begin_insert, job, _utf8(head.target), _utf8(head.clauses), head.format)
         under_way: asyncio.Future[None] | None = None
         try:
             if first:

@@ -13,28 +13,27 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
+from sentinel_etl.local.clickhouse.inserts import InsertStream, with_tables
 from sentinel_etl.local.clickhouse.jobs import (
-    InsertStream,
     Outcome,
     SessionKey,
     StatementJob,
     assignments,
-    open_insert,
     query,
     quote_name,
     quote_string,
     settings_of,
-    with_tables,
 )
 from sentinel_etl.local.clickhouse.rights import ALLOWABLE, Reach, reach_of, write_engine_config
 
@@ -223,29 +222,36 @@ class Engine:
         Raises:
             StatementFailed: with the engine's code.
         """
-        with self.workspace(job) as connection, with_tables(connection, job.tables):
+        with self.workspace(job) as connection, with_tables(connection, job.tables, self._open_insert):
             return query(connection, sql, format_name, job.parameters)
 
-    def begin_insert(self, job: StatementJob, sql: str, format_name: str) -> InsertStream:
-        """Open an INSERT whose data follows in pieces.
+    def begin_insert(self, job: StatementJob, target: str, clauses: str, format_name: str) -> InsertStream:
+        """Open an INSERT whose data follows in pieces: ``target`` is what stands before its SETTINGS, ``clauses``.
 
-        Raises:
-            StatementFailed: with the engine's code.
+        What it meets before the first piece, such as a table that is not there, is raised with that.
         """
         stack = ExitStack()
         try:
             connection = stack.enter_context(self.workspace(job))
-            if job.parameters:
-                # send_insert takes no parameters, but reads those of the connection.
-                named = {f"param_{name}": value for name, value in job.parameters.items()}
-                query(connection, assignments(named))
-            return open_insert(connection, sql, format_name, stack)
+            return self._open_insert(connection, target, format_name, stack, clauses, job.parameters)
         except BaseException:
             stack.close()
             raise
 
+    def _open_insert(
+        self,
+        connection: Any,
+        target: str,
+        format_name: str,
+        stack: ExitStack,
+        clauses: str = "",
+        parameters: Mapping[str, str] | None = None,
+    ) -> InsertStream:
+        pipe = self.pipes / uuid4().hex
+        return InsertStream(connection, target, clauses, format_name, pipe, self.kill_reader, stack, parameters)
+
     def kill_reader(self, pipe_name: str) -> None:
-        """Cancel the SELECT that writes to a pipe; its name is in the statement's text."""
+        """Cancel the statement that uses a pipe, whose name is in its text."""
         named = f"position(query, {quote_string(pipe_name)}) > 0"
         self._ask(f"KILL QUERY WHERE {named} AND query NOT LIKE 'KILL%' ASYNC")
 

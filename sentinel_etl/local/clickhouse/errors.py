@@ -114,6 +114,9 @@ _STATUSES: dict[int, int] = {
 _CODE_PREFIX = re.compile(r"Code: (\d+)\. DB::(?:Errno)?Exception: ")
 # How the engine tells what the kernel has refused: errno 13 is EACCES.
 _REFUSED_BY_KERNEL = "errno: 13, strerror: Permission denied"
+# What the endpoint has put behind a client's statement; where a parser stumbles over it, the statement has ended.
+_OWN_CLAUSE = re.compile(r"(?:(?:INTO OUTFILE|FROM INFILE)\s+)?'[^']*/pipes/[0-9a-f]{32}'(?: APPEND)?")
+_OWN_WORD = re.compile(r"\((?:INTO|OUTFILE|FROM|INFILE)\)(?=(?: \(line \d+, col \d+\))?: end of query)")
 _VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*\)\s*$")
 
 
@@ -131,6 +134,7 @@ class StatementFailed(SentinelError):
     def raised_by_engine(cls, error: Exception) -> Self:
         """Read the code out of chdb's exception, which carries ClickHouse's text and nothing else."""
         text = _VERSION_SUFFIX.sub("", str(error))
+        text = _OWN_WORD.sub("(end of query)", _OWN_CLAUSE.sub("end of query", text))
         # chdb puts its own words before ClickHouse's text, and a setting's error names itself twice.
         while prefix := _CODE_PREFIX.search(text):
             code, text = int(prefix.group(1)), text[prefix.end() :]

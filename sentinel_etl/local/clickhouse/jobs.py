@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -12,18 +11,15 @@ from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 
 __all__ = [
     "ExternalTable",
-    "InsertStream",
     "Outcome",
     "SessionKey",
     "StatementJob",
     "assignments",
     "checked_format",
-    "open_insert",
     "query",
     "quote_name",
     "quote_string",
     "settings_of",
-    "with_tables",
 ]
 
 
@@ -117,83 +113,6 @@ def _as_sql(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-# ClickHouse's src/Common/ErrorCodes.cpp.
-DISK_ERRORS = (
-    "NOT_ENOUGH_SPACE",
-    "CANNOT_WRITE_TO_FILE_DESCRIPTOR",
-    "CANNOT_OPEN_FILE",
-    "CANNOT_CLOSE_FILE",
-    "CANNOT_FSYNC",
-    "CANNOT_CREATE_DIRECTORY",
-)
-
-
-class InsertStream:
-    """An open INSERT. It holds its connection until :meth:`finish` or :meth:`cancel`.
-
-    The engine writes a block whenever it has ``max_insert_block_size`` rows. An insert that is
-    cancelled, fails, or dies with the process keeps the blocks already written, as in ClickHouse;
-    the rest leaves nothing. An insert of one block is therefore all or nothing.
-    """
-
-    def __init__(self, inserter: Any, stack: ExitStack, connection: Any, failures: Mapping[int, int]) -> None:
-        self._inserter = inserter
-        self._stack = stack
-        self._connection = connection
-        self._failures = failures
-
-    def append(self, data: bytes) -> None:
-        try:
-            self._inserter.append(data)
-        except RuntimeError as error:
-            raise StatementFailed.raised_by_engine(error) from None
-
-    def finish(self) -> Outcome:
-        """Commit. When this returns, the rows are in the table and outlive the process."""
-        with self._stack:
-            try:
-                result = self._inserter.finish()
-            except RuntimeError as error:
-                raise StatementFailed.raised_by_engine(error) from None
-            for code, times in disk_failures(self._connection).items():
-                if times > self._failures.get(code, 0):
-                    raise StatementFailed(code, "No space left on the disk, or no writing to it: the rows are lost.")
-            return Outcome(
-                written_rows=result.rows_written,
-                written_bytes=result.bytes_written,
-                read_rows=result.rows_written,
-                read_bytes=result.bytes_written,
-                elapsed_s=result.elapsed,
-            )
-
-    def cancel(self) -> None:
-        with self._stack:
-            try:
-                self._inserter.cancel()
-            except RuntimeError as error:
-                raise StatementFailed.raised_by_engine(error) from None
-
-
-def open_insert(connection: Any, sql: str, format_name: str, stack: ExitStack) -> InsertStream:
-    failures = disk_failures(connection)
-    try:
-        return InsertStream(connection.send_insert(_as_sql(sql), format_name), stack, connection, failures)
-    except RuntimeError as error:
-        raise StatementFailed.raised_by_engine(error) from None
-
-
-def disk_failures(connection: Any) -> dict[int, int]:
-    """Count the engine's failures to write, by code.
-
-    chdb 4.4 ends a streamed insert as done, rows counted, where its last block found no space: the
-    engine's own count of errors tells. Another insert's failure meanwhile would be taken for this
-    one's, which is then said to have failed and may have been done.
-    """
-    names = ", ".join(quote_string(name) for name in DISK_ERRORS)
-    rows = query(connection, f"SELECT code, value FROM system.errors WHERE name IN ({names})").output
-    return {int(code): int(times) for code, times in (line.split(b"\t") for line in rows.splitlines())}
-
-
 def checked(name: str) -> str:
     if not _SETTING_NAME.fullmatch(name):
         raise StatementFailed(Code.UNKNOWN_SETTING, f"Unknown setting '{name}'.")
@@ -230,22 +149,6 @@ def assignments(settings: Mapping[str, str | None]) -> str:
         f"{checked(name)} = {'DEFAULT' if value is None else quote_string(value)}" for name, value in settings.items()
     )
     return f"SET {', '.join(pairs)}"
-
-
-@contextmanager
-def with_tables(connection: Any, tables: tuple[ExternalTable, ...]) -> Iterator[None]:
-    try:
-        for table in tables:
-            query(connection, table.definition)
-            sql = f"INSERT INTO {quote_name(table.name)}"
-            stream = open_insert(connection, sql, table.format, ExitStack())
-            stream.append(table.content)
-            stream.finish()
-        yield
-    finally:
-        for table in tables:
-            # A session's connection outlives the query; its external tables do not.
-            query(connection, f"DROP TEMPORARY TABLE IF EXISTS {quote_name(table.name)}")
 
 
 def query(

@@ -58,9 +58,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class InsertHead:
-    """An INSERT whose data follows: ``sql`` without FORMAT or VALUES, and where the data starts."""
+    """An INSERT whose data follows: its ``target``, its ``clauses`` (SETTINGS), and where the data starts."""
 
-    sql: str
+    target: str
+    clauses: str
     format: str
     data_start: int
 
@@ -222,13 +223,25 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
                 return None
             if token.text == "values":
                 _check_reach([*seen, token], reach)
-                return InsertHead(text[: token.start], "Values", token.end)
+                return _head(text, token, seen, "Values", token.end)
         if seen and depth == 0 and (seen[-1].kind, seen[-1].text) == ("word", "format"):
             before = seen[-2].text if len(seen) > 1 else ""
             if token.kind in ("word", "quoted") and before not in ("into", "table", "function", "."):
                 _check_reach([*seen, token], reach)
                 data = re.compile(r"[ \t\f]*\r?\n?").match(text, token.end)
                 start = data.end() if data else token.end
-                return InsertHead(text[: seen[-1].start], _format_named(text, token), start)
+                return _head(text, seen[-1], seen, _format_named(text, token), start)
         seen.append(token)
     return None
+
+
+def _head(text: str, end: Token, seen: list[Token], format_name: str, data_start: int) -> InsertHead:
+    """Part an INSERT's text before its FORMAT or VALUES where its SETTINGS begin."""
+    depth, begin = 0, end.start
+    for before, token in pairwise(seen):
+        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "symbol" else 0
+        named = before.text in ("into", "table", "function", ".")
+        if (token.kind, token.text, depth, named) == ("word", "settings", 0, False):
+            begin = token.start
+            break
+    return InsertHead(text[:begin], text[begin : end.start], format_name, data_start)
