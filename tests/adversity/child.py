@@ -130,7 +130,7 @@ POINTS: dict[str, Callable[[Stop], None]] = {
     "audit passed": before(stages, "publish_window"),
     "table awaited": before(held_locks, "table_lock"),
     "clone made": before(by_exchange, "check_clone"),
-    "switch ready": either(before(by_exchange, "exchange"), before(switch, "attach_statements")),
+    "switch ready": before(held_locks, "note_switch"),  # whichever way it is done, the locks are checked next
     "locks checked": either(before(by_exchange, "exchange_statement"), before(switch, "attach_statements")),
     "switch done": either(after(by_exchange, "exchange"), after(switch, "attach_staged")),
     "half kept": before(versions, "rename_statement"),

@@ -86,8 +86,9 @@ def edits(window: Window, seed: int) -> list[str]:
         f"DELETE FROM geofence_logs WHERE {few('geofence_logs', 2)}",
         "INSERT INTO geofence_logs (geofence_log_id, patrol_id, assigned_to_officer_id, hotspot_id, "
         "geofence_event_type, created_at) "
-        f"SELECT geofence_log_id % 1000000000 + {seed + 1} * 1000000000::bigint, patrol_id, assigned_to_officer_id, "
-        f"hotspot_id, 'DWELL', created_at FROM geofence_logs WHERE {few('geofence_logs', 3)}".replace("%", "%%"),
+        # A copy may be copied again: its id has nothing of the one that it is of.
+        f"SELECT 1000000000000000 + {seed} * 1000000::bigint + row_number() OVER (), patrol_id, "
+        f"assigned_to_officer_id, hotspot_id, 'DWELL', created_at FROM geofence_logs WHERE {few('geofence_logs', 3)}",
         f"UPDATE stranger_encounters SET created_at = '{start}'::timestamptz + "
         f"(stranger_encounter_id %% 1000) * ('{end}'::timestamptz - '{start}') / 1000 "
         f"WHERE {few('stranger_encounters', 3)}",
