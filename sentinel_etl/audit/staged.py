@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clickhouse_sqlalchemy import Table
@@ -39,17 +39,19 @@ def audit_staging(
     warehouse: Engine,
     max_shrink: float,
     allow_shrink: bool,
+    owned_types: Sequence[str] | None = None,
 ) -> list[Check]:
     """Check the staging table against the source's snapshot, the frames that were sent, and what is loaded.
 
     ``source_counts``: rows per event type, counted by the source in the same snapshot;
     ``rejected_counts``: those of them that were rejected, which must be all that staging lacks.
+    ``owned_types``: the event types whose loaded rows of the window go; None: all.
     ``sent_nulls``: NULLs per column in the frames that were loaded. Reads only.
     """
     event_types = list(source_counts)
     staged = measure_staging(staging, sent_nulls, warehouse)
     outside = count_rows(staging, ~rows_of_window(staging, window, event_types), warehouse)
-    before = count_rows(fact_table, rows_of_window(fact_table, window, event_types), warehouse)
+    before = count_rows(fact_table, rows_of_window(fact_table, window, owned_types), warehouse)
     checks = [
         check_counts(source_counts, staged.by_type, rejected_counts),
         check_keys(staged.rows, staged.keys),

@@ -25,6 +25,7 @@ from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
 __all__ = [
+    "STAGES_ONLY",
     "RunRecord",
     "attach_report",
     "kept_runs",
@@ -35,6 +36,10 @@ __all__ = [
     "set_state",
     "with_switch",
 ]
+
+
+# How a dry run switches the fact table, from its first row on: a run that has died says no more than that.
+STAGES_ONLY = "dry run"
 
 
 def kept_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:

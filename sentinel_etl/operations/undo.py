@@ -90,7 +90,8 @@ def undo_run(context: Context, run_id: str = "", discard_later: bool = False) ->
             go_back(version, facts, partitions, warehouse, turn)
             rejected = build_rejected(facts)
             nights = measure_nights(facts, nights_of(undone), warehouse)
-            restore_rejected(undone, rejected, warehouse, replace(turn, note=lambda how: None, keep_versions=0))
+            turn = replace(turn, note=lambda how: None, keep_versions=0)
+            restore_rejected(undone, rejected, context.pipeline.event_types, warehouse, turn)
         except BaseException as error:
             cause = str(error) or type(error).__name__
             record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse)

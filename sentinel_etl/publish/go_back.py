@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine, not_, select
@@ -65,20 +65,25 @@ def check_columns(version: Version, table: Table, warehouse: Engine) -> None:
         )
 
 
-def restore_rejected(undone: Sequence[Switch], rejected: Table, warehouse: Engine, turn: Turn) -> None:
+def restore_rejected(
+    undone: Sequence[Switch], rejected: Table, all_types: Collection[str], warehouse: Engine, turn: Turn
+) -> None:
     """Put back the rejected rows that stood before each of these runs; the newest run comes first.
+
+    A run of ``all_types`` had taken those of other types, too.
 
     Each run's rows are put back in one step. An interruption leaves some of the runs' rows as they were.
     """
     kept = set(kept_before(rejected, warehouse))
     for switch in undone:
+        types = None if set(all_types) <= set(switch.event_types) else switch.event_types
         staging = None
         if switch.run_id in kept:
             before = table_beside(rejected, BEFORE_MARK, switch.run_id)
             staging = create_staging(rejected, turn.run_id, warehouse)
-            owned = owned_rows(before, switch.window, switch.event_types)
+            owned = owned_rows(before, switch.window, types)
             names = [column.name for column in rejected.columns]
             run_statement(warehouse, staging.insert().from_select(names, select(before).where(owned)))
-        publish_rejected(staging, rejected, switch.window, switch.event_types, warehouse, turn)
+        publish_rejected(staging, rejected, switch.window, types, warehouse, turn)
         if staging is not None:
             drop_staging(staging, warehouse)

@@ -24,7 +24,7 @@ def publish_rejected(
     staging: Table | None,
     rejected: Table,
     window: Window,
-    event_types: Sequence[str],
+    event_types: Sequence[str] | None,
     warehouse: Engine,
     turn: Turn,
 ) -> None:
@@ -49,7 +49,8 @@ def publish_rejected(
         drop_staging(made, warehouse)
 
 
-def owned_rows(rejected: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:
-    """Build the condition that a run of the window and these event types owns a rejected row."""
-    nightless = and_(rejected.c.event_timestamp.is_(None), rejected.c.event_type.in_(list(event_types)))
+def owned_rows(rejected: Table, window: Window, event_types: Sequence[str] | None) -> ColumnElement[bool]:
+    """Build the condition that a run of the window and these event types owns a rejected row; None: all types."""
+    some = [] if event_types is None else [rejected.c.event_type.in_(list(event_types))]
+    nightless = and_(rejected.c.event_timestamp.is_(None), *some)
     return or_(func.ifNull(rows_of_window(rejected, window, event_types), literal_column("0")), nightless)

@@ -20,7 +20,7 @@ def publish_window(
     staging: Table,
     fact_table: Table,
     window: Window,
-    event_types: Sequence[str],
+    event_types: Sequence[str] | None,
     partitions: Sequence[str],
     moved: bool,
     warehouse: Engine,
@@ -29,8 +29,9 @@ def publish_window(
 ) -> str:
     """Make the staged rows the fact table's rows of the window, and return how: for the ledger.
 
-    Rows that left the source go with it. ``moved``: so do those of events that are staged now, wherever their
-    timestamp was before, in all the ``partitions``. ``rest``: what `set_window_apart` has made.
+    ``event_types``: as `rows_of_window` has them. Rows that left the source go with it. ``moved``: so do those of
+    events that are staged now, wherever their timestamp was before, in all the ``partitions``. ``rest``: what
+    `set_window_apart` has made.
 
     Readers see the old window or the new one, nothing between; on a cluster, partition by partition. An
     interruption leaves the one or the other; the same run again, with the same locks, ends in the same rows as one
@@ -48,7 +49,7 @@ def publish_window(
 def set_window_apart(
     fact_table: Table,
     window: Window,
-    event_types: Sequence[str],
+    event_types: Sequence[str] | None,
     partitions: Sequence[str],
     warehouse: Engine,
     run_id: str,

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.pipeline import Pipeline
@@ -61,6 +61,8 @@ def compare_fingerprints(
             read, stored = (side.get((str(night), name), NOTHING) for side in sides)
             same = read[:2] == stored[:2], read[2] == stored[2]
             rows.append((night, name, read[0], stored[0], *same, False, write_uncovered(compared.untold)))
+    for night, name, stored_rows in count_strangers(nights, pipeline, warehouse):
+        rows.append((night, name, 0, stored_rows, False, False, False, ""))
     types = {**LATE_COLUMNS, "keys": "bool", "content": "bool", "expected": "bool", "not_compared": "str"}
     table = pd.DataFrame(rows, columns=list(types)).astype(types)
     settling = pipeline.settling.columns
@@ -69,6 +71,15 @@ def compare_fingerprints(
         left, right = sum_nights([night], {name: columns[name].but(settling[name])}, *databases)
         table.loc[place, "expected"] = left == right
     return table
+
+
+def count_strangers(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine) -> list[tuple[date, str, int]]:
+    """Count the fact rows of event types that the configuration has no more: night, event type, rows."""
+    facts = pipeline.fact_table.c
+    night, unknown = func.toString(facts.shift_date), facts.event_type.not_in(list(pipeline.event_types))
+    counted = select(night, facts.event_type, func.count()).where(facts.shift_date.in_(list(nights)), unknown)
+    rows = run_statement(warehouse, counted.group_by(night, facts.event_type), repeatable=True) if nights else []
+    return sorted((date.fromisoformat(str(day)), str(kind), int(number)) for day, kind, number in rows)
 
 
 def find_settling_nights(

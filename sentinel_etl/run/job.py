@@ -12,7 +12,7 @@ from clickhouse_sqlalchemy import Table
 
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
-from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.ledger.ledger import STAGES_ONLY, RunRecord
 from sentinel_etl.run.provenance import config_hash
 from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.warehouse.tables import build_rejected
@@ -48,6 +48,14 @@ class Job:
         return len(self.event_types) < len(self.context.pipeline.event_types)
 
     @property
+    def owned_types(self) -> list[str] | None:
+        """The event types whose rows of the window are the run's: None, of every one, unless it is limited to some.
+
+        A fact table belongs to one pipeline, so a type that the configuration has no more is nobody else's.
+        """
+        return self.names if self.limited else None
+
+    @property
     def max_shrink(self) -> float:
         """The share of a loaded window's rows that may go: the setting's where it is given, or else the pipeline's."""
         settings, own = self.context.settings, self.context.pipeline.gate_limits.max_shrink
@@ -71,6 +79,7 @@ class Job:
             event_types=tuple(self.event_types),
             config_hash=config_hash(self.context.pipeline, self.window),
             code_version=version("sentinel-warehouse-etl"),
+            how=STAGES_ONLY if self.dry_run else "",
         )
 
     @property

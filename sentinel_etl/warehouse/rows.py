@@ -55,9 +55,13 @@ def hash_of(names: Sequence[str]) -> ColumnElement[int]:
     return func.cityHash64(func.tuple(*columns), type_=Integer)
 
 
-def rows_of_window(table: Table, window: Window, event_types: Sequence[str]) -> ColumnElement[bool]:
-    """Build the condition that a run of the window and these event types owns a row."""
-    return and_(in_time_window(table, window), table.c.event_type.in_(list(event_types)))
+def rows_of_window(table: Table, window: Window, event_types: Sequence[str] | None) -> ColumnElement[bool]:
+    """Build the condition that a run of the window and these event types owns a row.
+
+    None: a run of all the types, which owns every row of its window, also of types that the configuration has no more.
+    """
+    in_time = in_time_window(table, window)
+    return in_time if event_types is None else and_(in_time, table.c.event_type.in_(list(event_types)))
 
 
 def in_time_window(table: Table, window: Window) -> ColumnElement[bool]:
