@@ -11,7 +11,9 @@
     ├── WarehouseUnreachable        4   ClickHouse does not answer, or is too old
     ├── AuditFailed                 5   staged rows failed a blocking check; nothing published
     ├── WindowLocked                6   another run holds a partition of the window
-    └── NotebookFailed              7   the notebook failed outside the pipeline
+    ├── NotebookFailed              7   the notebook failed outside the pipeline
+    └── Stopped                   130   ended by Ctrl-C
+        └── Terminated            143   ended by SIGTERM, as systemd and containers stop a process
 
 Each message says what was expected, what was found and the next step to take.
 """
@@ -29,6 +31,8 @@ __all__ = [
     "SchemaMismatch",
     "SentinelError",
     "SourceUnreachable",
+    "Stopped",
+    "Terminated",
     "WarehouseUnreachable",
     "WindowError",
     "WindowLocked",
@@ -122,6 +126,18 @@ class NotebookFailed(SentinelError):
     """The notebook stopped for a reason outside the pipeline: a cell's own error, a dead kernel."""
 
     exit_code = 7
+
+
+class Stopped(SentinelError):
+    """Ctrl-C ended it before it was done."""
+
+    exit_code = 130
+
+
+class Terminated(Stopped):
+    """SIGTERM ended it before it was done."""
+
+    exit_code = 143
 
 
 def error_named(name: str) -> type[SentinelError] | None:

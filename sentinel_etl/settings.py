@@ -21,7 +21,7 @@ from pydantic_settings import (
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
-__all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home"]
+__all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home", "window_so_far"]
 
 
 PREFIX = "SENTINEL_"
@@ -209,6 +209,16 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"settings: expected .env in {project_home()} to be UTF-8, found {error}") from None
     except OSError as error:
         raise ConfigurationError(f"settings: expected to read .env in {project_home()}, found: {error}") from None
+
+
+def window_so_far(settings: Settings) -> Window:
+    """Make the window of the night that is under way: from the last 06:00 on the city's clocks to this minute.
+
+    Raises:
+        WindowError: the night has just begun.
+    """
+    now = (settings.now or datetime.now(UTC)).replace(second=0, microsecond=0)
+    return Window(Window.latest(now, settings.zone).end, now)
 
 
 def choose_window(window_end: str = "", window_hours: float = 24, settings: Settings | None = None) -> Window:

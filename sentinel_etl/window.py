@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 from sentinel_etl.errors import WindowError
 from sentinel_etl.wording import plural
 
-__all__ = ["CITY_ZONE", "FIRST_NIGHT", "LAST_NIGHT", "NIGHT_STARTS", "Window", "check_calendar", "parse_instant"]
+__all__ = [
+    "CITY_ZONE",
+    "FIRST_NIGHT",
+    "LAST_NIGHT",
+    "NIGHT_STARTS",
+    "Window",
+    "check_calendar",
+    "check_ended",
+    "parse_instant",
+]
 
 
 CITY_ZONE = ZoneInfo("Asia/Kolkata")
@@ -118,6 +127,20 @@ def shift_date_of(instant: datetime, zone: ZoneInfo = CITY_ZONE) -> date:
     """Tell the operational night of ``instant``: its local date, six hours earlier on the wall clock."""
     wall = instant.astimezone(zone).replace(tzinfo=None)
     return (wall - timedelta(hours=NIGHT_STARTS.hour)).date()
+
+
+def check_ended(window: Window, now: datetime, zone: ZoneInfo = CITY_ZONE) -> None:
+    """Refuse a window that has not ended yet: what is still to happen in it would count as loaded.
+
+    Raises:
+        WindowError: as it says.
+    """
+    if window.end > now:
+        raise WindowError(
+            f"window: expected an end that has passed, found {window.local(zone)}, and it is "
+            f"{now.astimezone(zone):%Y-%m-%d %H:%M}. Run it once it has ended; `sentinel-etl run --so-far` loads what "
+            "there is of the night under way"
+        )
 
 
 # The nights that the warehouse can hold: a Date goes from 1970-01-01 to 2149-06-06, and a night's events

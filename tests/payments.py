@@ -15,6 +15,7 @@ from sentinel_etl.window import Window
 FIRST, SECOND, THIRD = date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)
 NIGHTS = (FIRST, SECOND, THIRD)
 ROWS = 20
+AFTER = Window.night(THIRD).end
 
 PAYMENTS = Table(
     "payments",

@@ -13,6 +13,7 @@ from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.window import Window
 
 ALL_NIGHTS = Window(datetime(2026, 11, 29, 0, 30, tzinfo=UTC), datetime(2026, 12, 2, 0, 30, tzinfo=UTC))
+MORNING_AFTER = datetime(2026, 12, 2, 0, 40, tzinfo=UTC)  # 06:10 in the city
 
 
 def move_to_two_months(source: Engine) -> None:

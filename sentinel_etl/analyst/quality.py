@@ -19,6 +19,8 @@ from sentinel_etl.errors import NothingThere
 from sentinel_etl.extract.statements import night_of, select_events
 from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import NightCoverage, judge_nights
+from sentinel_etl.ledger.presence import count_nights as count_stored
+from sentinel_etl.ledger.standing import name_gone
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.source.snapshot import open_snapshot
@@ -50,11 +52,12 @@ def last_nights(nights: int, settings: Settings) -> Window:
 
 
 def read_coverage(window: Window, context: Context) -> list[NightCoverage]:
-    """Judge each night of the window by the ledger: published, warned, failed or missing."""
+    """Judge each night of the window by the ledger and the fact table's rows: see `judge_nights`."""
     zone = context.settings.zone
     nights = window.shift_dates(zone)
     archive = Archive(context.settings, context.pipeline, context.warehouse, context.source)
-    return judge_nights(nights, read_archive(archive, since=nights[0]), context.pipeline.event_types, zone)
+    gone = name_gone(nights, count_stored(context.pipeline.fact_table, context.warehouse), archive)
+    return judge_nights(nights, read_archive(archive, since=nights[0]), context.pipeline.event_types, zone, gone)
 
 
 def compare_counts(window: Window, pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:

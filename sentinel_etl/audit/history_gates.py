@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.types import column_type
 from sentinel_etl.wording import plural
 
-__all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "judge_history", "shifted"]
+__all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "check_settled", "judge_history", "shifted"]
 
 NULLS_P_VALUE = 0.001
 NIGHTS_OF_NULLS = 7
@@ -264,4 +264,21 @@ def check_late(
     return replace(check, observed=words)
 
 
-HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE)
+# Which rows of such a night stand twice, or nowhere, only a run of it can tell.
+ENDED = Gate(
+    "nights_settled",
+    "runs of earlier nights have ended",
+    Severity.WARN,
+    "earlier nights whose run died, or failed while it published, and has not been done again: none; asked where there "
+    "is one",
+)
+
+
+def check_settled(dead: Mapping[str, str]) -> Check:
+    """Judge the earlier nights whose run has died; in: night → what became of it."""
+    problems = {night: f"{night}: {cause}" for night, cause in dead.items()}
+    command = f"sentinel-etl backfill --from {min(dead)} --to {max(dead)} --missing-only"
+    return ENDED.check_problems(problems, f"no run of them to have died; to mend: {command}", "none has died")
+
+
+HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE, ENDED)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
+from typing import NoReturn
 
 import click
 
@@ -22,6 +24,7 @@ from sentinel_etl.cli.schema import schema
 from sentinel_etl.cli.suggest import suggest
 from sentinel_etl.cli.versions import diff, undo
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.notebook.interrupts import Termination, stopped_by
 from sentinel_etl.settings import project_home
 
 __all__ = ["cli", "main"]
@@ -43,7 +46,7 @@ def cli(context: click.Context, verbose: bool) -> None:
 
     Exit codes: 0 done; 1 unexpected; 2 usage or configuration; 3 source unreachable; 4 warehouse
     unreachable; 5 audit failed, nothing published; 6 another run holds the window; 7 notebook failed
-    elsewhere.
+    elsewhere; 130 ended by Ctrl-C; 143 ended by SIGTERM.
     """
     context.ensure_object(Options).verbose = verbose
 
@@ -75,21 +78,34 @@ def main() -> None:
     leave_out_iri_grammar()
     print_whatever_the_terminal()
     configure_logging()
+    before = signal.signal(signal.SIGTERM, terminate)
     options = Options()
     try:
         code = cli.main(standalone_mode=False, obj=options)
-    except click.exceptions.Abort:
-        sys.exit("stopped")
+    except click.exceptions.Abort as abort:
+        # click makes it of a KeyboardInterrupt, and of a question that is not answered.
+        if not isinstance(abort.__cause__, KeyboardInterrupt):
+            sys.exit("stopped")
+        stopped = stopped_by(abort.__cause__, "run it again")
+        fail(stopped, stopped.exit_code, options)
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigurationError.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        stopped = stopped_by(interrupt, "run it again")
+        fail(stopped, stopped.exit_code, options)
     except SentinelError as error:
         fail(error, error.exit_code, options)
     except Exception as error:  # noqa: BLE001 - the last resort, so that cron's mail is one sentence
         fail(error, SentinelError.exit_code, options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def terminate(signum: int, frame: object) -> NoReturn:
+    """End what is under way as Ctrl-C ends it."""
+    raise Termination
 
 
 def leave_out_iri_grammar() -> None:
@@ -125,7 +141,7 @@ def configure_logging() -> None:
     logger.propagate = False
 
 
-def fail(error: Exception, code: int, options: Options) -> None:
+def fail(error: Exception, code: int, options: Options) -> NoReturn:
     if options.verbose:
         traceback.print_exception(error)
     else:

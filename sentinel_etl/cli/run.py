@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.ledger.commands import hours_of
+from sentinel_etl.settings import Settings, load_settings, window_so_far
 
 # Notebooks and figures take two seconds to import: only the commands that need them wait for it.
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ __all__ = ["backfill", "demo", "reconcile", "run"]
 @click.command()
 @window_end
 @click.option("--window-hours", type=float, help="Length of the window.  [default: 24]")
+@click.option(
+    "--so-far", is_flag=True, help="The night under way, up to this minute; it stays open until it has ended."
+)
 @event_types
 @click.option("--dry-run", is_flag=True, help="Stage and audit, publish nothing.")
 @click.option("--allow-shrink", is_flag=True, help="Publish even if the window lost most of its rows.")
@@ -40,6 +44,7 @@ __all__ = ["backfill", "demo", "reconcile", "run"]
 def run(
     window_end: str,
     window_hours: float | None,
+    so_far: bool,
     event_types: Sequence[str],
     dry_run: bool,
     allow_shrink: bool,
@@ -61,9 +66,22 @@ def run(
     }
     given |= {name: value for name, value in options.items() if value}
     settings = load_settings()
+    if so_far:
+        given |= parameters_so_far(given, settings)
     done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty())
     with beside_the_verdict():
         print_run(done, settings, as_json)
+
+
+def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Write the window of the night under way as a notebook's parameters."""
+    if named := [name for name in ("window_end", "window_hours") if name in given]:
+        raise ConfigurationError(
+            f"--so-far: expected no other window, found {' and '.join(named)}; give one of the two"
+        )
+    window = window_so_far(settings)
+    end = window.end.astimezone(settings.zone).isoformat()
+    return {"window_end": end, "window_hours": hours_of(window, settings.zone)}
 
 
 @click.command()
@@ -98,6 +116,7 @@ def backfill(
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
     from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
 
+    stopped: list[KeyboardInterrupt] = []
     with open_context() as context:
         groups = plan_backfill(context, first.date(), last.date(), missing_only=missing_only)
         if not groups and not as_json:
@@ -111,10 +130,11 @@ def backfill(
                 dask=dask,
                 parameters={"allow_shrink": allow_shrink},
                 progress=lambda result: bar.update(result.group.nights),
+                stopped=stopped.append,
             )
     with beside_the_verdict():
         print_frame(backfill_table(groups, results), as_json)
-    raise_for_groups(groups, results)
+    raise_for_groups(groups, results, stopped)
 
 
 @click.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -15,13 +15,12 @@ from sqlalchemy import Engine
 from sentinel_etl.databases import opened_source, opened_warehouse
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.ledger.commands import NIGHTLY, redo_command
-from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.ledger import STAGES_ONLY, read_runs, runs_of
+from sentinel_etl.ledger.living import find_living
 from sentinel_etl.ledger.report_files import ReportFile, find_reports, find_suffix, night_folders
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.source.connection import connect_source
-from sentinel_etl.source.locks import held_names, run_lock, session_name, session_names
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS
@@ -36,6 +35,7 @@ class ArchivedRun:
 
     ``report``, ``page``  executed notebook and its page, relative to the runs folder; empty: gone
     ``redo``            the command that does it again
+    ``stages_only``     whether it was a dry run, however it ended
     """
 
     run_id: str
@@ -55,6 +55,7 @@ class ArchivedRun:
     checks: Sequence[Mapping[str, Any]] = ()
     config_hash: str = ""
     code_version: str = ""
+    stages_only: bool = False
     notebook: str = NIGHTLY
     report: str = ""
     page: str = ""
@@ -150,7 +151,10 @@ def read_archive(archive: Archive, since: date | None = None) -> list[ArchivedRu
     if has_table(archive.warehouse, ETL_RUNS.name):  # not before the first run comes so far
         rows = read_runs(archive.warehouse, runs_of(pipeline.fact_table), ETL_RUNS.c.window_end > instant(start))
     running = [row["run_id"] for row in rows if row["state"] is RunState.RUNNING]
-    living = find_living(running, archive) if running else set()
+    living: set[str] = set()
+    if running:
+        with suppress(SentinelError), lend_source(archive) as source:
+            living = find_living(running, source)
     files: dict[str, list[ReportFile]] = {}
     for night, folder in night_folders(settings.runs_dir):
         for file in find_reports(folder) if since is None or night >= since else ():
@@ -162,19 +166,8 @@ def read_archive(archive: Archive, since: date | None = None) -> list[ArchivedRu
     return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
 
 
-def find_living(run_ids: Collection[str], archive: Archive) -> set[str]:
-    """Tell which runs live: a run holds a lock in the source, and waits for it under its own name.
-
-    Where the source does not answer, no run lives: none can hold its lock.
-    """
-    at_hand = nullcontext(archive.source) if archive.source is not None else opened_source(archive.settings)
-    try:
-        with at_hand as source, connect_source(source) as connection:
-            held = held_names(connection, [run_lock(run_id) for run_id in run_ids])
-            sessions = session_names(connection)
-    except SentinelError:
-        return set()
-    return {run_id for run_id in run_ids if run_lock(run_id) in held or session_name(run_id) in sessions}
+def lend_source(archive: Archive) -> AbstractContextManager[Engine]:
+    return nullcontext(archive.source) if archive.source is not None else opened_source(archive.settings)
 
 
 def from_ledger(
@@ -189,6 +182,7 @@ def from_ledger(
     chosen = row["event_types"] if set(row["event_types"]) != set(event_types) else ()
     notebook = files[0].notebook if files else NIGHTLY
     dead = row["state"] is RunState.RUNNING and row["run_id"] not in living
+    stages_only = row["state"] is RunState.DRY_RUN or row["how"] == STAGES_ONLY
     taken = ("run_id", "cause", "started_at", "source_rows", "published_rows", "counts", "changes", "timings", "checks")
     return ArchivedRun(
         **{name: row[name] for name in (*taken, "event_types", "config_hash", "code_version")},
@@ -196,7 +190,8 @@ def from_ledger(
         window=window,
         first_night=nights[0],
         last_night=nights[-1],
-        redo=redo_command(window, settings.zone, chosen, dry_run=row["state"] is RunState.DRY_RUN, notebook=notebook),
+        redo=redo_command(window, settings.zone, chosen, dry_run=stages_only, notebook=notebook),
+        stages_only=stages_only,
         notebook=notebook,
         report=find_suffix(".ipynb", files, settings.runs_dir),
         page=find_suffix(".html", files, settings.runs_dir),

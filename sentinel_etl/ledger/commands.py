@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sentinel_etl.window import Window
 
-__all__ = ["query_command", "redo_command"]
+__all__ = ["hours_of", "query_command", "redo_command"]
 
 
 NIGHTLY = "etl_nightly"
@@ -24,18 +24,23 @@ def redo_command(
     notebook: str = NIGHTLY,
 ) -> str:
     """Write the command that runs the window again, as `Window.ending` reads it back."""
-    end = window.end.astimezone(zone)
-    days = (end.date() - window.start.astimezone(zone).date()).days
-    if end - timedelta(days=days) < window.start.astimezone(zone):
-        days -= 1
-    rest = (end - timedelta(days=days)).astimezone(UTC) - window.start
-    hours = 24 * days + rest.total_seconds() / 3600
-    words = ["sentinel-etl", "run", "--window-end", end.isoformat()]
+    hours = hours_of(window, zone)
+    words = ["sentinel-etl", "run", "--window-end", window.end.astimezone(zone).isoformat()]
     words += ["--window-hours", f"{hours:.15g}"] if hours != 24 else []
     words += [word for name in event_types for word in ("--event-type", name)]
     words += ["--dry-run"] if dry_run else []
     words += ["--notebook", notebook] if notebook != NIGHTLY else []
     return shlex.join(words)
+
+
+def hours_of(window: Window, zone: ZoneInfo) -> float:
+    """Give the length of a window as `Window.ending` counts it: whole days on the zone's clocks, the rest elapsed."""
+    end = window.end.astimezone(zone)
+    days = (end.date() - window.start.astimezone(zone).date()).days
+    if end - timedelta(days=days) < window.start.astimezone(zone):
+        days -= 1
+    rest = (end - timedelta(days=days)).astimezone(UTC) - window.start
+    return 24 * days + rest.total_seconds() / 3600
 
 
 def query_command(query: str) -> str:

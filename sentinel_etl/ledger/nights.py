@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from sentinel_etl.ledger.archive import ArchivedRun
 from sentinel_etl.ledger.commands import NIGHTLY
-from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.ledger import STAGES_ONLY, read_runs, runs_of
+from sentinel_etl.ledger.presence import compare_rows
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.window import Window
@@ -23,18 +24,26 @@ __all__ = [
     "NIGHT_STATES",
     "NightCoverage",
     "NightState",
+    "OpenNight",
+    "find_dead_run",
     "judge_nights",
+    "list_shown",
     "loaded_nights",
     "missing_nights",
     "nights_before",
+    "open_nights",
 ]
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def loaded_nights(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine) -> list[date]:
-    """Pick the nights that the ledger says were published for all event types."""
+    """Pick the nights that the ledger says were published for all event types, and that no TTL has expired since."""
     runs = read_runs(warehouse, runs_of(pipeline.fact_table))
-    missing = set(missing_nights(nights, pipeline.event_types, runs, pipeline.zone))
-    return [night for night in nights if night not in missing]
+    windows = {night: Window.night(night, pipeline.zone) for night in nights}
+    loaded = [night for night in nights if loaded_parts(windows[night], pipeline.event_types, runs) == [windows[night]]]
+    expired = {one.shift_date for one in compare_rows(loaded, runs, pipeline, warehouse).expired}
+    return [night for night in loaded if night not in expired]
 
 
 def nights_before(night: date, count: int) -> list[date]:
@@ -44,22 +53,90 @@ def nights_before(night: date, count: int) -> list[date]:
 def missing_nights(
     nights: Sequence[date], event_types: Collection[str], runs: Sequence[Mapping[str, Any]], zone: ZoneInfo
 ) -> list[date]:
-    """List the nights that no published run, nor several together, cover for all the event types."""
-    loaded = sorted(
-        (run["window_start"], run["window_end"])
-        for run in runs
-        if run["state"].is_published and set(event_types) <= set(run["event_types"])
-    )
+    """List the nights that no published run, nor several together, cover for all the event types.
+
+    One whose last run died is missing, too, until it has been done again.
+    """
     missing = []
     for night in nights:
         window = Window.night(night, zone)
-        reached = window.start
-        for start, end in loaded:
-            if start <= reached < end:
-                reached = end
-        if reached < window.end:
+        of_night = [run for run in runs if overlaps(run, window)]
+        if loaded_parts(window, event_types, of_night) != [window] or find_dead_run(window, of_night):
             missing.append(night)
     return missing
+
+
+@dataclass(frozen=True)
+class OpenNight:
+    """A night of which only a part is loaded: its window, and the stretches of it that are, in order."""
+
+    shift_date: date
+    window: Window
+    loaded: tuple[Window, ...]
+
+    def describe(self, zone: ZoneInfo) -> str:
+        """Write what is loaded on the zone's clocks: ``06:00–14:00 of 24 h``."""
+        stretches = ", ".join(
+            f"{part.start.astimezone(zone):%H:%M}–{part.end.astimezone(zone):%H:%M}" for part in self.loaded
+        )
+        return f"{stretches} of {(self.window.end - self.window.start).total_seconds() / 3600:g} h"
+
+
+def open_nights(
+    nights: Sequence[date], event_types: Collection[str], runs: Sequence[Mapping[str, Any]], zone: ZoneInfo
+) -> list[OpenNight]:
+    """List the nights of which published runs cover a part, for all the event types, and not the whole."""
+    found = []
+    for night in nights:
+        window = Window.night(night, zone)
+        of_night = [run for run in runs if overlaps(run, window)]
+        parts = loaded_parts(window, event_types, of_night)
+        if parts and parts != [window] and not find_dead_run(window, of_night):
+            found.append(OpenNight(night, window, tuple(parts)))
+    return found
+
+
+def loaded_parts(window: Window, event_types: Collection[str], runs: Iterable[Mapping[str, Any]]) -> list[Window]:
+    """List the stretches of a window that published runs cover for all the event types, in order."""
+    spans = [
+        Window(max(run["window_start"], window.start), min(run["window_end"], window.end))
+        for run in runs
+        if run["state"].is_published and set(event_types) <= set(run["event_types"]) and overlaps(run, window)
+    ]
+    parts: list[Window] = []
+    for span in sorted(spans):
+        if parts and span.start <= parts[-1].end:
+            parts[-1] = Window(parts[-1].start, max(parts[-1].end, span.end))
+        else:
+            parts.append(span)
+    return parts
+
+
+def overlaps(run: Mapping[str, Any], window: Window) -> bool:
+    return bool(run["window_start"] < window.end and run["window_end"] > window.start)
+
+
+def find_dead_run(window: Window, runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Find a run of the window that has died, or failed while it published, and has not been done again since.
+
+    It may have switched one table and not the other, so that a row stands in both or in none. Done again is what
+    later runs have published of the same event types and hours.
+    """
+    for run in runs:
+        if not overlaps(run, window) or not may_be_half_done(run):
+            continue
+        share = Window(max(run["window_start"], window.start), min(run["window_end"], window.end))
+        later = [each for each in runs if each.get("started_at", NEVER) > run.get("started_at", NEVER)]
+        if loaded_parts(share, run["event_types"], later) != [share]:
+            return run
+    return None
+
+
+def may_be_half_done(run: Mapping[str, Any]) -> bool:
+    """Whether a run may have stopped between its switches; a dry run makes none."""
+    if run.get("how") == STAGES_ONLY:
+        return False
+    return run["state"] is RunState.NO_END or (run["state"] is RunState.FAILED and "publish" in run.get("timings", {}))
 
 
 class NightState(StrEnum):
@@ -68,6 +145,9 @@ class NightState(StrEnum):
     PUBLISHED = "published"
     WARNED = "warned"
     FAILED = "failed"
+    OPEN = "open"
+    LOST = "lost"
+    EXPIRED = "expired"
     MISSING = "missing"
 
 
@@ -76,8 +156,13 @@ NIGHT_MARKS: dict[NightState, tuple[str, str]] = {
     NightState.PUBLISHED: ("P", "published"),
     NightState.WARNED: ("W", "published with warnings"),
     NightState.FAILED: ("F", "failed"),
+    NightState.OPEN: ("O", "open: a part is loaded"),
+    NightState.LOST: ("L", "lost: published, its rows are gone"),
+    NightState.EXPIRED: ("X", "expired by the table's TTL"),
     NightState.MISSING: ("M", "missing"),
 }
+
+SELDOM = (NightState.OPEN, NightState.LOST, NightState.EXPIRED)
 
 # What a run's state means for its night, where it says something of it.
 NIGHT_STATES: dict[RunState, NightState] = {
@@ -96,33 +181,67 @@ class NightCoverage:
     run: ArchivedRun | None
 
 
+def list_shown(nights: Iterable[NightCoverage]) -> list[NightState]:
+    """List the states that a legend names: of the seldom ones only those that a night is in."""
+    found = {night.state for night in nights}
+    return [state for state in NIGHT_MARKS if state not in SELDOM or state in found]
+
+
 def judge_nights(
-    nights: Sequence[date], runs: Sequence[ArchivedRun], event_types: Collection[str], zone: ZoneInfo
+    nights: Sequence[date],
+    runs: Sequence[ArchivedRun],
+    event_types: Collection[str],
+    zone: ZoneInfo,
+    gone: Mapping[date, NightState] | None = None,
 ) -> list[NightCoverage]:
     """Judge each night by what is in the warehouse; ``runs`` come newest first.
 
     published  runs that were published cover it, for all event types; warned: the newest with warnings
-    failed     they do not, and the newest run of it ended badly
-    missing    they do not, and no run of it ended, or only some event types or hours are in
+    lost       they do, and its rows are gone; expired: the table's TTL took them. ``gone`` names these nights
+    failed     they do not, and the newest run of it ended badly; or one died, and it has not been done again
+    open       they cover a part of it
+    missing    they do not, and no run of it ended, or only some event types are in
     """
-    windows = [
-        {"window_start": r.window.start, "window_end": r.window.end, "state": r.state, "event_types": r.event_types}
-        for r in runs
-    ]
-    missing = set(missing_nights(nights, event_types, windows, zone))
+    all_rows = [as_row(run) for run in runs]
     judged = []
     for night in nights:
         of_night = [run for run in runs if run.first_night <= night <= run.last_night and concerns_night(run)]
         published = [run for run in of_night if run.state.is_published]
-        if night not in missing:
-            judged.append(NightCoverage(night, NIGHT_STATES[published[0].state], published[0]))
+        window = Window.night(night, zone)
+        rows = [row for row in all_rows if overlaps(row, window)]
+        dead = find_dead_run(window, rows)
+        if dead is not None:
+            judged.append(NightCoverage(night, NightState.FAILED, dead["run"]))
+        elif not missing_nights([night], event_types, rows, zone):
+            state = (gone or {}).get(night, NIGHT_STATES[published[0].state])
+            judged.append(NightCoverage(night, state, published[0]))
         elif of_night and of_night[0].state.ended_badly:
             judged.append(NightCoverage(night, NightState.FAILED, of_night[0]))
         else:
-            judged.append(NightCoverage(night, NightState.MISSING, of_night[0] if of_night else None))
+            part = open_nights([night], event_types, rows, zone)
+            state = NightState.OPEN if part else NightState.MISSING
+            judged.append(NightCoverage(night, state, of_night[0] if of_night else None))
     return judged
+
+
+def as_row(run: ArchivedRun) -> dict[str, Any]:
+    """Write a run as `read_runs` gives it, as far as nights are judged by it, and with itself."""
+    return {
+        "run": run,
+        "window_start": run.window.start,
+        "window_end": run.window.end,
+        "state": run.state,
+        "event_types": run.event_types,
+        "started_at": run.started_at,
+        "timings": run.timings,
+        "how": STAGES_ONLY if run.stages_only else "",
+    }
 
 
 def concerns_night(run: ArchivedRun) -> bool:
     """Whether a run says something of its nights: a dry run and another notebook do not."""
-    return run.state is not RunState.DRY_RUN and (run.state is not RunState.REPORT_ONLY or run.notebook == NIGHTLY)
+    return (
+        not run.stages_only
+        and run.state is not RunState.DRY_RUN
+        and (run.state is not RunState.REPORT_ONLY or run.notebook == NIGHTLY)
+    )

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from sqlalchemy import Engine
 
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases, open_databases
-from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, error_named
+from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.ledger import attach_report, read_runs
@@ -29,12 +28,13 @@ from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import post_verdict
 from sentinel_etl.notebook.page import archive_notebook, failed_sections
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
+from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run.run_window import check_run_id, new_run_id
 from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
 from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, check_ended
 
 __all__ = ["run_notebook"]
 
@@ -75,6 +75,7 @@ def run_notebook(
     progress: bool = False,
     *,
     context: Context | None = None,
+    stop: StopSignal | None = None,
 ) -> NotebookRun:
     """Execute ``notebooks/<name>.ipynb`` and archive it under ``runs/<shift_date>/``.
 
@@ -84,16 +85,20 @@ def run_notebook(
     run is archived too, before the error is raised. Without a ``context`` the databases are opened once
     the notebook has ended, for the ledger and the index: what they are like before is the notebook's to find.
 
+    Ctrl-C and SIGTERM, or ``stop`` where another thread has them, end the cell under way: its run closes its row in
+    the ledger, and the notebook is archived as that of any failed run.
+
     Raises:
         ConfigurationError: no such notebook, an unknown parameter, or a value of the wrong type.
         SentinelError: what the pipeline raised in the notebook, as its own class.
         NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died. Once the run's verdict
             is in the ledger, that is a warning: exit code and ledger stay the run's.
+        Stopped: by Ctrl-C or SIGTERM.
     """
     settings = context.settings if context else settings or load_settings()
     pipeline = context.pipeline if context else load_pipeline(settings)
     plan = plan_run(name, dict(parameters or {}), pipeline, settings)
-    failure = execute_plan(plan, settings, progress)
+    failure = execute_plan(plan, settings, progress, stop or StopSignal())
     with databases_after(settings, context) as databases:
         unwritten = archive_plan(plan, failure, databases, settings)
         if failure and unwritten:
@@ -120,6 +125,8 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     given = check_parameters(source, parameters)
     known = notebook_parameters(source)
     window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
+    if "window_end" in known:
+        check_ended(window, settings.now or datetime.now(UTC), settings.zone)
     pipeline.select_event_types(given.get("event_types"))
     run_id = check_run_id(str(given.get("run_id") or new_run_id()))
     settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
@@ -130,21 +137,24 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     return Plan(source, given, window, run_id, report, recorded="run_id" in known, began=datetime.now(UTC))
 
 
-def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelError | None:
+def execute_plan(plan: Plan, settings: Settings, progress: bool, stop: StopSignal) -> SentinelError | None:
     """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
     source = plan.source
     try:
         with run_kernel() as config:
-            papermill.execute_notebook(
-                str(source),
-                str(plan.part),
+            execute_stoppable(
+                config,
+                stop,
+                input_path=str(source),
+                output_path=str(plan.part),
                 parameters=dict(plan.parameters),
                 # The kernel's folder; papermill's own `cwd` would change this process's, which other threads share.
                 resources={"metadata": {"path": str(kernel_folder(source, settings))}},
                 progress_bar=progress,
                 execution_timeout=settings.cell_timeout_seconds,
-                config=config,
             )
+    except Stopped as error:
+        return error
     except PapermillExecutionError as error:
         return as_sentinel_error(error)
     except DeadKernelError:
@@ -152,15 +162,15 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool) -> SentinelErro
             f"{source.name}: the kernel died, most often for want of memory; the last cell of the report is "
             "where. Lower SENTINEL_BATCH_ROWS, or run a shorter window"
         )
-    except OSError as error:
-        return report_not_written(plan.part, error)
-    except RuntimeError as error:
-        return NotebookFailed(f"{source.name}: the kernel did not start: {error}. What it wrote last stands above")
     except CellTimeoutError:
         return NotebookFailed(
             f"{source.name}: a cell ran longer than SENTINEL_CELL_TIMEOUT_SECONDS "
             f"({settings.cell_timeout_seconds}); the last cell of the report is the one"
         )
+    except OSError as error:
+        return report_not_written(plan.part, error)
+    except RuntimeError as error:
+        return NotebookFailed(f"{source.name}: the kernel did not start: {error}. What it wrote last stands above")
     return None
 
 
@@ -219,9 +229,10 @@ def judge_end(
 def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:
     """Return what went wrong with the run: where its verdict is in the ledger, what its notebook broke off at is not.
 
-    A cell that fails once the night is in takes nothing back, so it is a warning and no failure.
+    A cell that fails once the night is in takes nothing back, so it is a warning and no failure. Who stops a run is
+    told that it was stopped, however far it had come.
     """
-    if failure is None or isinstance(failure, AuditFailed) or not plan.recorded or databases is None:
+    if failure is None or isinstance(failure, AuditFailed | Stopped) or not plan.recorded or databases is None:
         return failure
     record = read_record(plan.run_id, databases.warehouse)
     state = record.get("state", RunState.UNKNOWN)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, func, select
 
 from sentinel_etl.files import write_atomically
 from sentinel_etl.ledger.archive import Archive, read_archive
-from sentinel_etl.ledger.nights import judge_nights
+from sentinel_etl.ledger.nights import NightState, judge_nights
+from sentinel_etl.ledger.standing import name_gone
 from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table
@@ -41,12 +42,16 @@ def write_index(archive: Archive, nights: int = NIGHTS_SHOWN) -> Path:
     first = min(last, max(since, min((run.first_night for run in runs), default=last)))
     calendar = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     there = has_table(archive.warehouse, pipeline.fact_table.name)
+    measures = measure_nights(pipeline.fact_table, first, archive.warehouse) if there else {}
+    gone = name_gone(calendar, {night: measure.events for night, measure in measures.items()}, archive)
+    under_way = judge_nights([last + timedelta(days=1)], runs, pipeline.event_types, settings.zone)
     page = render_index(
         runs,
-        judge_nights(calendar, runs, pipeline.event_types, settings.zone),
-        measure_nights(pipeline.fact_table, first, archive.warehouse) if there else {},
+        judge_nights(calendar, runs, pipeline.event_types, settings.zone, gone),
+        measures,
         now,
         settings.zone,
+        under_way=[night for night in under_way if night.state is NightState.OPEN],
     )
     path = settings.runs_dir / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)

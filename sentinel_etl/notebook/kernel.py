@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -13,7 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import Int, default
 from traitlets.config import Config
 
-__all__ = ["run_kernel"]
+__all__ = ["run_kernel", "send_signal"]
 
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ class RunKernel(AsyncKernelManager):
     """A kernel of this interpreter, whatever kernelspecs the user has, as JupyterLab of `make lab` has it."""
 
     stderr = Int(help="the file that takes what the process writes past its notebook").tag(config=True)
+    pid_file = Int(help="the file that takes the process's id, for who stops it").tag(config=True)
 
     @default("kernel_spec_manager")
     def _own_kernel_alone(self) -> KernelSpecManager:
@@ -32,6 +35,20 @@ class RunKernel(AsyncKernelManager):
 
     async def start_kernel(self, **arguments: Any) -> None:
         await super().start_kernel(stderr=self.stderr, **arguments)
+        os.write(self.pid_file, str(getattr(self.provisioner, "pid", "")).encode())
+
+
+# A service's stop sends SIGTERM to all its processes at once. A kernel that it ended would leave its run without an
+# end; so it is taken as an interrupt, which a cell can answer, and which does nothing where none is under way.
+TERM_AS_INTERRUPT = "import signal as _signal; _signal.signal(15, lambda *_: _signal.raise_signal(2))"
+
+
+def send_signal(config: Config, signum: signal.Signals) -> None:
+    """Send a signal to the kernel that was started with these settings; one that is not there gets none."""
+    pid = os.pread(config.RunKernel.pid_file, 20, 0)
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signum)
 
 
 @contextmanager
@@ -48,15 +65,19 @@ def run_kernel() -> Iterator[Config]:
     Raises:
         RuntimeError: the kernel died or did not start, as jupyter_client and nbclient say it.
     """
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as pid_file:
         try:
             yield Config(
                 {
                     "NotebookClient": {
                         "kernel_manager_class": RunKernel,
-                        "extra_arguments": ["--log-level=CRITICAL"],
+                        "extra_arguments": ["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TERM_AS_INTERRUPT}"],
                     },
-                    "RunKernel": {"stderr": errors.fileno(), "transport_encryption": "required"},
+                    "RunKernel": {
+                        "stderr": errors.fileno(),
+                        "pid_file": pid_file.fileno(),
+                        "transport_encryption": "required",
+                    },
                 }
             )
         except RuntimeError:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import SentinelError, WindowError, error_named
-from sentinel_etl.ledger.ledger import read_runs, runs_of
-from sentinel_etl.ledger.nights import missing_nights
-from sentinel_etl.ledger.presence import find_lost
+from sentinel_etl.ledger.standing import read_standing
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.notebook.interrupts import Termination, stopped_by
+from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
 from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.warehouse.provision import prepare_tables
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, check_ended
 from sentinel_etl.wording import plural
 
 __all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
@@ -29,23 +29,23 @@ __all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"
 def plan_backfill(context: Context, first: date, last: date, *, missing_only: bool = False) -> list[Group]:
     """Plan the nights ``first`` to ``last``, both included, as one group for each stretch in a partition.
 
-    ``missing_only`` leaves out the nights that the ledger says are published for all event types, and that have all
-    the rows that their last run left.
+    ``missing_only`` leaves out the nights that the ledger says are published for all event types, none of whose runs
+    has died since, and that have all the rows that their last run left, but for what the table's TTL has taken.
 
     Raises:
-        WindowError: the last night lies before the first.
+        WindowError: the last night lies before the first, or has not ended.
     """
     if last < first:
         raise WindowError(f"backfill: expected --to on or after --from, found {first} to {last}")
+    now = context.settings.now or datetime.now(UTC)
+    check_ended(Window.night(last, context.settings.zone), now, context.settings.zone)
     pipeline, warehouse, zone = context.pipeline, context.warehouse, context.settings.zone
     prepare_tables(warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     if missing_only:
-        runs = read_runs(warehouse, runs_of(pipeline.fact_table))
-        missing = missing_nights(nights, pipeline.event_types, runs, zone)
-        lost = {one.shift_date for one in find_lost(nights, runs, pipeline.fact_table, warehouse)}
-        nights = [night for night in nights if night in lost.union(missing)]
+        due = read_standing(nights, pipeline, warehouse, context.source).due
+        nights = [night for night in nights if night in due]
     return group_nights(nights, scheme, zone)
 
 
@@ -57,12 +57,14 @@ def run_backfill(
     dask: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     progress: Callable[[GroupResult], None] = lambda result: None,
+    stopped: Callable[[KeyboardInterrupt], None] = lambda interrupt: None,
 ) -> list[GroupResult]:
     """Run the groups, ``jobs`` at a time or on a Dask cluster, and return their results in order.
 
-    Groups of one partition run one after the other. On Ctrl-C the groups under way are finished and
-    the rest is left; what is done is in the ledger, so ``--missing-only`` goes on from there. A driver
-    that is killed ends its groups as a killed run ends, or leaves them to the cluster's workers.
+    Groups of one partition run one after the other. On Ctrl-C the groups under way are finished and the rest is left;
+    a second one, and SIGTERM, end those under way, too. What is done is in the ledger, so ``--missing-only`` goes on
+    from there. ``stopped`` is told what ended it. A driver that is killed ends its groups as a killed run ends, or
+    leaves them to the cluster's workers.
 
     Raises:
         ConfigurationError: Dask is asked for and not installed, or its scheduler does not answer.
@@ -72,7 +74,8 @@ def run_backfill(
         lanes.setdefault(group.partition, deque()).append(group)
     free, running = deque(lanes.values()), dict[Future[GroupResult], deque[Group]]()
     results: dict[Window, GroupResult] = {}
-    workers = local_workers(jobs, context) if dask is None else dask_workers(dask, context.settings)
+    stop = StopSignal()
+    workers = local_workers(jobs, context, stop) if dask is None else dask_workers(dask, context.settings)
     with workers as (executor, work, slots):
         try:
             while free or running:
@@ -86,9 +89,24 @@ def run_backfill(
                     progress(result)
                     if lane:
                         free.append(lane)
-        except KeyboardInterrupt:
-            results |= {future.result().group.window: future.result() for future in running}
+        except KeyboardInterrupt as interrupt:
+            stopped(interrupt)
+            results |= finish(running, interrupt, stop)
     return [results[group.window] for group in groups if group.window in results]
+
+
+def finish(
+    running: Iterable[Future[GroupResult]], interrupt: KeyboardInterrupt, stop: StopSignal
+) -> dict[Window, GroupResult]:
+    """Wait for the groups under way; SIGTERM, and a second Ctrl-C, end them first."""
+    if isinstance(interrupt, Termination):
+        stop.interrupt = interrupt
+    try:
+        wait(running)
+    except KeyboardInterrupt as again:
+        stop.interrupt = again
+        wait(running)
+    return {future.result().group.window: future.result() for future in running}
 
 
 def backfill_table(groups: Sequence[Group], results: Sequence[GroupResult]) -> pd.DataFrame:
@@ -102,20 +120,22 @@ def backfill_table(groups: Sequence[Group], results: Sequence[GroupResult]) -> p
     return pd.DataFrame(rows, columns=["partition", "window", "nights", "verdict", "rows", "report"])
 
 
-def raise_for_groups(groups: Sequence[Group], results: Sequence[GroupResult]) -> None:
-    """Raise where a group failed, or was left by Ctrl-C.
+def raise_for_groups(
+    groups: Sequence[Group], results: Sequence[GroupResult], stopped: Sequence[KeyboardInterrupt] = ()
+) -> None:
+    """Raise where a group failed, or was left by Ctrl-C or SIGTERM, which is ``stopped``.
 
     Raises:
         SentinelError: of the first failure's class, so that the exit code is its own.
     """
     failed = [result for result in results if result.error]
+    left = f"{len(groups) - len(results)} of {len(groups)} {plural(len(groups), 'group is', 'groups are')} left"
+    if stopped and (failed or len(results) < len(groups)):
+        raise stopped_by(stopped[0], f"{left}; run it again with --missing-only")
     if failed:
         kind = error_named(failed[0].error) or SentinelError
         raise kind(
             f"{len(failed)} of {len(groups)} {plural(len(groups), 'group')} failed; the first: {failed[0].cause}"
         )
     if len(results) < len(groups):
-        raise SentinelError(
-            f"stopped: {len(groups) - len(results)} of {len(groups)} {plural(len(groups), 'group is', 'groups are')} "
-            "left; run it again with --missing-only"
-        )
+        raise SentinelError(f"stopped: {left}; run it again with --missing-only")

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.ledger.ledger import read_runs
-from sentinel_etl.ledger.nights import missing_nights
+from sentinel_etl.ledger.standing import read_standing
 from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.run.run_window import run_window
@@ -63,7 +62,7 @@ def prepare_city(context: Context) -> None:
     load_nights(source, city, shift_date, HISTORY_NIGHTS + 1, EVENTS_PER_NIGHT, received_before=last.end)
     prepare_tables(context.warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     history = [shift_date - timedelta(days=n) for n in range(HISTORY_NIGHTS, 0, -1)]
-    missing = missing_nights(history, pipeline.event_types, read_runs(context.warehouse), settings.zone)
-    if missing:
-        whole = Window(Window.night(missing[0], settings.zone).start, Window.night(missing[-1], settings.zone).end)
+    due = sorted(read_standing(history, pipeline, context.warehouse, source).due)
+    if due:
+        whole = Window(Window.night(due[0], settings.zone).start, Window.night(due[-1], settings.zone).end)
         run_window(whole, context=context)

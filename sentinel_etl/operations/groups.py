@@ -8,14 +8,11 @@ each would repeat one verdict thirty times.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from jupyter_core.utils import ensure_event_loop
 
 from sentinel_etl.config.fact_table import PartitionBy
 from sentinel_etl.context import Context
@@ -23,6 +20,7 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.notebook.folder import report_path
+from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.publish.partitions import partition_ids
 from sentinel_etl.settings import Settings
 from sentinel_etl.window import Window
@@ -81,14 +79,16 @@ def stretches(nights: Sequence[date], partition_of: Callable[[date], str]) -> It
 
 
 def run_group(
-    group: Group, parameters: Mapping[str, Any], settings: Settings, context: Context | None = None
+    group: Group,
+    parameters: Mapping[str, Any],
+    settings: Settings,
+    context: Context | None = None,
+    stop: StopSignal | None = None,
 ) -> GroupResult:
     """Execute the nightly notebook over one group; errors come back as results, so others go on."""
     given = {**parameters, "window_end": group.window.end.isoformat(), "window_hours": 24 * group.nights}
     try:
-        # nbclient would leave the loop that it opens in this thread open.
-        with closing(ensure_event_loop()):
-            done = run_notebook("etl_nightly", given, settings, context=context)
+        done = run_notebook("etl_nightly", given, settings, context=context, stop=stop)
     except SentinelError as error:
         return GroupResult(group, RunState.FAILED, str(error), type(error).__name__, 0, "")
     record = done.record

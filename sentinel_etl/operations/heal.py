@@ -131,7 +131,10 @@ def reconcile_nights(context: Context, days: int, *, heal: bool = False, allow_s
     scheme = partition_scheme(pipeline.fact_table, warehouse)
     changed = sorted(set(found["shift_date"]))
     groups = group_nights(changed, scheme, settings.zone)
-    healed = run_backfill(groups, context, parameters={"allow_shrink": allow_shrink})
+    stopped: list[KeyboardInterrupt] = []
+    healed = run_backfill(groups, context, parameters={"allow_shrink": allow_shrink}, stopped=stopped.append)
+    if stopped:
+        raise_for_groups(groups, healed, stopped)
     left = differing(compare_fingerprints(changed, pipeline, context.reader, warehouse, limit))
     return replace(result, left=left, healed=tuple(healed))
 

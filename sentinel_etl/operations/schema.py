@@ -19,6 +19,7 @@ from sentinel_etl.config.fact_table import PARTITION_KEYS
 from sentinel_etl.context import Context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_source import Difference
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.publish.by_partition import DURABLE_REPLACE
 from sentinel_etl.source.locks import hold_locks, table_lock
@@ -30,12 +31,13 @@ from sentinel_etl.warehouse.catalog import (
     read_partition_key,
     read_sorting_key,
 )
-from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, storage_name
+from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, create_statements, storage_name
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import count_all
-from sentinel_etl.warehouse.tables import BEFORE_MARK, build_ledger, build_rejected, normal_type
+from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS, build_ledger, build_rejected, normal_type
 from sentinel_etl.warehouse.types import is_nullable, server_type
+from sentinel_etl.wording import plural
 
 __all__ = [
     "SchemaChange",
@@ -53,11 +55,13 @@ RECREATE = "The table is empty: `sentinel-etl schema recreate` drops it and make
 def check_warehouse(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
     """List every difference between the warehouse's tables and the code, and what the server cannot do.
 
+    A fact table that has vanished stops no run: `check_nights` tells of its nights.
+
     Raises:
         WarehouseUnreachable: no connection.
     """
     mend = "; `sentinel-etl schema apply` adds it"
-    changes = diff_schema(pipeline, warehouse)
+    changes = diff_tables(pipeline, warehouse)
     found = [
         Difference(change.table, True, change.message + (f". {change.remedy}" if change.remedy else ""))
         if change.refused
@@ -119,11 +123,17 @@ class SchemaChange:
 def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
     """List how the fact table, the rejected table and the ledger differ from the code; reads only.
 
-    A table that is not there is no difference: the next run makes it.
+    A table that is not there is no difference, because the next run makes it; but a fact table is, of which the ledger
+    says that rows were published to it.
 
     Raises:
         WarehouseUnreachable: the server does not answer.
     """
+    return diff_tables(pipeline, warehouse) + vanished_table(pipeline.fact_table, warehouse)
+
+
+def diff_tables(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
+    """List how the tables that are there differ from the code."""
     tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster_of(pipeline.fact_table))]
     facts, *others = ([*changes_of(table, warehouse)] for table in tables)
     facts += unknown_partition(pipeline.fact_table, warehouse)
@@ -140,6 +150,20 @@ def unknown_partition(fact_table: Table, warehouse: Engine) -> list[SchemaChange
     known = ", ".join(PARTITION_KEYS.values())
     message = f"is partitioned by {key or 'nothing'}, expected one of {known}; rows are not partitioned anew"
     return [SchemaChange(fact_table.name, message)]
+
+
+def vanished_table(fact_table: Table, warehouse: Engine) -> list[SchemaChange]:
+    """Tell of a fact table that is gone, although runs have published rows to it."""
+    if has_table(warehouse, fact_table.name) or not has_table(warehouse, ETL_RUNS.name):
+        return []
+    published = [run for run in read_runs(warehouse, runs_of(fact_table)) if run["state"].is_published]
+    if not any(run["published_rows"] for run in published):
+        return []
+    message = (
+        f"the table{MISSING}, and the ledger says that {len(published)} {plural(len(published), 'run')} published to "
+        "it; `sentinel-etl check` names the nights"
+    )
+    return [SchemaChange(fact_table.name, message, tuple(create_statements(fact_table)))]
 
 
 def list_empty(fact_table: Table, warehouse: Engine) -> set[str]:

@@ -1,4 +1,4 @@
-"""Answers whether last night is in, and which nights are missing, from the ledger."""
+"""Answers whether last night is in, and which nights are not, from the ledger and the fact table's rows."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed
-from sentinel_etl.ledger.ledger import read_runs, runs_of
-from sentinel_etl.ledger.nights import missing_nights
-from sentinel_etl.ledger.presence import LostRows, find_lost
+from sentinel_etl.ledger.nights import OpenNight, open_nights
+from sentinel_etl.ledger.presence import ExpiredRows, LostRows
+from sentinel_etl.ledger.standing import DeadRun, read_standing
 from sentinel_etl.settings import choose_window
-from sentinel_etl.warehouse.catalog import has_table, measure_kept
-from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS
+from sentinel_etl.warehouse.catalog import measure_kept
+from sentinel_etl.warehouse.tables import BEFORE_MARK
+from sentinel_etl.window import CITY_ZONE
 from sentinel_etl.wording import plural
 
 __all__ = ["Status", "read_status"]
@@ -25,7 +27,9 @@ class Status:
     """How the last nights stand, by the ledger and by the fact table's rows.
 
     ``late``     how long ago the last night ended
-    ``lost``     nights that have other rows than their last run left
+    ``missing``  nights that are not in by the ledger; ``open``: of them those with a part loaded, and the night that
+                 is under way where it has one; ``dead``: those whose run has died and has not been done again
+    ``lost``     nights that have other rows than their last run left; ``expired``: the fact table's TTL took them
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
 
@@ -37,14 +41,24 @@ class Status:
     lost: tuple[LostRows, ...] = ()
     kept: int = 0
     kept_bytes: int = 0
+    open: tuple[OpenNight, ...] = ()
+    dead: tuple[DeadRun, ...] = ()
+    expired: tuple[ExpiredRows, ...] = ()
+    zone: ZoneInfo = CITY_ZONE
 
     @property
     def is_in(self) -> bool:
-        return self.last_night not in self.missing and self.last_loss is None
+        return self.last_night not in self.missing and self.last_gap is None
 
     @property
     def last_loss(self) -> LostRows | None:
         return next((one for one in self.lost if one.shift_date == self.last_night), None)
+
+    @property
+    def last_gap(self) -> LostRows | ExpiredRows | None:
+        """What is wrong with last night's rows, although the ledger says that it is in."""
+        expired = next((one for one in self.expired if one.shift_date == self.last_night), None)
+        return self.last_loss or expired
 
     def raise_if_missing(self) -> None:
         """Raise where last night is not in the warehouse.
@@ -52,14 +66,22 @@ class Status:
         Raises:
             AuditFailed: with what to do.
         """
+        if self.is_in:
+            return
+        if self.last_night in self.missing:
+            part = next((one for one in self.open if one.shift_date == self.last_night), None)
+            found = f"it is open, {part.describe(self.zone)} are loaded" if part else "it is not"
+            cause = f"; its last run ended {self.last_run['state']}: {self.last_run['cause']}" if self.last_run else ""
+            dead = next((f"; {one.cause}" for one in self.dead if one.shift_date == self.last_night), cause)
+            raise AuditFailed(
+                f"expected the night {self.last_night} to be published, {self.late} after it ended; {found}{dead}. "
+                "Run `sentinel-etl run`"
+            )
         if self.last_loss:
             raise AuditFailed(f"{self.last_loss}. Run `sentinel-etl run`, which loads it again")
-        if not self.is_in:
-            cause = f"; its last run ended {self.last_run['state']}: {self.last_run['cause']}" if self.last_run else ""
-            raise AuditFailed(
-                f"expected the night {self.last_night} to be published, {self.late} after it ended; it is "
-                f"not{cause}. Run `sentinel-etl run`"
-            )
+        raise AuditFailed(
+            f"{self.last_gap}. Lengthen the table's TTL with ALTER TABLE … MODIFY TTL, then load it again"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -67,23 +89,30 @@ class Status:
             "is_in": self.is_in,
             "late_seconds": int(self.late.total_seconds()),
             "missing": [str(night) for night in self.missing],
+            "open": [
+                {"night": str(one.shift_date), "loaded": one.describe(self.zone), "under_way": self.is_under_way(one)}
+                for one in self.open
+            ],
+            "dead": [one.as_dict() for one in self.dead],
             "lost": [one.as_dict() for one in self.lost],
+            "expired": [one.as_dict() for one in self.expired],
             "kept_versions": self.kept,
             "kept_bytes": self.kept_bytes,
             "last_run": {key: self.last_run.get(key) for key in ("run_id", "state", "cause", "report_path")},
         }
 
     def __str__(self) -> str:
-        if self.last_loss:
-            lines = [str(self.last_loss)]
-        else:
-            lines = [f"night {self.last_night}: {'in' if self.is_in else f'MISSING, {self.late} after it ended'}"]
+        lines = [self.describe_last()]
         if self.last_run:
             lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
             lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
         missing = ", ".join(map(str, self.missing)) or "none"
         lines.append(f"missing of the last {f'{self.nights} nights' if self.nights != 1 else 'night'}: {missing}")
-        lines += [f"{one}; `sentinel-etl backfill --missing-only` loads it again" for one in self.earlier_losses]
+        lines += [self.describe_open(one) for one in self.open if one.shift_date != self.last_night]
+        again = "`sentinel-etl backfill --missing-only` loads it again"
+        due: tuple[DeadRun | LostRows, ...] = (*self.dead, *self.lost)
+        lines += [f"{one}; {again}" for one in due if one.shift_date != self.last_night]
+        lines += [str(one) for one in self.expired if one.shift_date != self.last_night]
         if self.kept:
             lines.append(
                 f"kept states to go back to: {self.kept}, which alone {plural(self.kept, 'holds', 'hold')} "
@@ -91,9 +120,22 @@ class Status:
             )
         return "\n".join(lines)
 
-    @property
-    def earlier_losses(self) -> list[LostRows]:
-        return [one for one in self.lost if one is not self.last_loss]
+    def describe_last(self) -> str:
+        """Write how last night stands."""
+        if self.last_night in self.missing:
+            for dead in (one for one in self.dead if one.shift_date == self.last_night):
+                return str(dead)
+            for part in (one for one in self.open if one.shift_date == self.last_night):
+                return self.describe_open(part)
+            return f"night {self.last_night}: MISSING, {self.late} after it ended"
+        return str(self.last_gap or f"night {self.last_night}: in")
+
+    def describe_open(self, night: OpenNight) -> str:
+        when = "it is under way" if self.is_under_way(night) else "the rest is due"
+        return f"night {night.shift_date}: OPEN, {night.describe(self.zone)} are loaded; {when}"
+
+    def is_under_way(self, night: OpenNight) -> bool:
+        return night.shift_date > self.last_night
 
 
 def read_status(context: Context, nights: int = 7) -> Status:
@@ -103,21 +145,26 @@ def read_status(context: Context, nights: int = 7) -> Status:
         WarehouseUnreachable: the ledger cannot be read.
     """
     settings, pipeline, warehouse = context.settings, context.pipeline, context.warehouse
-    # Not made here where it is not there: who may only read asks, too.
-    runs = read_runs(warehouse, runs_of(pipeline.fact_table)) if has_table(warehouse, ETL_RUNS.name) else []
     kept, kept_bytes = measure_kept(warehouse, pipeline.fact_table.name, BEFORE_MARK)
     window = choose_window(settings=settings)
     last = window.shift_dates(settings.zone)[-1]
     calendar = [last - timedelta(days=n) for n in range(nights)]
     late = (settings.now or datetime.now(UTC)) - window.end
-    covering = [run for run in runs if run["window_start"] < window.end and run["window_end"] > window.start]
+    # The ledger is not made here where it is not there: who may only read asks, too.
+    standing = read_standing(calendar, pipeline, warehouse, context.source)
+    under_way = open_nights([last + timedelta(days=1)], pipeline.event_types, standing.runs, settings.zone)
+    covering = [run for run in standing.runs if run["window_start"] < window.end and run["window_end"] > window.start]
     return Status(
         last_night=last,
         late=timedelta(seconds=int(late.total_seconds())),
         nights=nights,
-        missing=tuple(missing_nights(calendar, pipeline.event_types, runs, settings.zone)),
+        missing=standing.missing,
         last_run=covering[0] if covering else {},
-        lost=tuple(find_lost(calendar, runs, pipeline.fact_table, warehouse)),
+        lost=standing.lost,
         kept=kept,
         kept_bytes=kept_bytes,
+        open=(*under_way, *standing.open),
+        dead=standing.dead,
+        expired=standing.expired,
+        zone=settings.zone,
     )

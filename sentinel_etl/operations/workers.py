@@ -16,6 +16,7 @@ from sentinel_etl.context import Context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.files import write_atomically
 from sentinel_etl.notebook.parameters import notebook_path
+from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult, run_group
 from sentinel_etl.settings import Settings, load_settings, project_home
 
@@ -25,10 +26,10 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 
 
 @contextmanager
-def local_workers(jobs: int, context: Context) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
+def local_workers(jobs: int, context: Context, stop: StopSignal) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
     """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart."""
     with ThreadPoolExecutor(jobs) as executor:
-        yield executor, partial(run_group, settings=context.settings, context=context), jobs
+        yield executor, partial(run_group, settings=context.settings, context=context, stop=stop), jobs
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from sentinel_etl.ledger.archive import ArchivedRun
-from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, NightCoverage
+from sentinel_etl.ledger.nights import NIGHT_MARKS, NIGHT_STATES, NightCoverage, list_shown
 from sentinel_etl.report.render import render_template
 
 __all__ = ["Measure", "render_index"]
@@ -57,8 +57,12 @@ def render_index(
     measures: Mapping[date, Measure],
     written_at: datetime,
     zone: ZoneInfo,
+    under_way: Sequence[NightCoverage] = (),
 ) -> str:
-    """Render the page. ``runs`` come newest first; ``nights`` in order, the last one is last night."""
+    """Render the page. ``runs`` come newest first; ``nights`` in order, the last one is last night.
+
+    ``under_way``: the night after it, where a part of it is loaded; the calendar alone shows it.
+    """
     days = [night.shift_date for night in nights]
     events = {day: float(measures[day].events) if day in measures else None for day in days}
     risk = {day: measures[day].risk if day in measures else None for day in days}
@@ -70,9 +74,10 @@ def render_index(
         last=nights[-1],
         last_measure=measures.get(days[-1]),
         last_row=row_of(nights[-1]),
-        months=list(calendar_months(nights)),
-        counts={state: sum(night.state == state for night in nights) for state in NIGHT_MARKS},
+        months=list(calendar_months([*nights, *under_way])),
+        counts={state: sum(night.state == state for night in [*nights, *under_way]) for state in NIGHT_MARKS},
         marks=NIGHT_MARKS,
+        legend=list_shown([*nights, *under_way]),
         verdict_states=NIGHT_STATES,
         rows=list(table_rows(runs, nights)),
         measures=measures,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sentinel_etl.errors import NothingThere
-from sentinel_etl.ledger.nights import NIGHT_MARKS, NightCoverage, NightState
+from sentinel_etl.ledger.nights import NIGHT_MARKS, NightCoverage, NightState, list_shown
 from sentinel_etl.report.figure_style import (
     BEFORE,
     DEPARTURES,
@@ -61,9 +61,10 @@ def coverage_figure(nights: Sequence[NightCoverage]) -> Figure:
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
+    marked = {state: NIGHT_MARKS[state] for state in list_shown(nights)}
     handles = [
         Patch(facecolor=NIGHT_COLOURS[state][0], edgecolor=NIGHT_COLOURS[state][1], label=f"{mark}: {words}")
-        for state, (mark, words) in NIGHT_MARKS.items()
+        for state, (mark, words) in marked.items()
     ]
     figure.legend(frameon=False, handles=handles, loc="outside lower center", ncols=len(handles))
     return finish_figure(figure)
@@ -72,7 +73,8 @@ def coverage_figure(nights: Sequence[NightCoverage]) -> Figure:
 def coverage_table(nights: Sequence[NightCoverage]) -> Page:
     """How many nights stand in each state, and which ones need someone."""
     rows = {}
-    for state, (_, words) in NIGHT_MARKS.items():
+    for state in list_shown(nights):
+        words = NIGHT_MARKS[state][1]
         of_state = [night.shift_date for night in nights if night.state == state]
         named = ", ".join(map(str, of_state[-10:])) if state is not NightState.PUBLISHED else ""
         more = f"{len(of_state) - 10} earlier, " if len(of_state) > 10 and named else ""

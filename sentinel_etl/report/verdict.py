@@ -19,6 +19,7 @@ from sentinel_etl.errors import (
     SchemaMismatch,
     SentinelError,
     SourceUnreachable,
+    Stopped,
     WarehouseUnreachable,
     WindowLocked,
 )
@@ -42,6 +43,7 @@ CAUSES: dict[type[SentinelError], str] = {
     SchemaMismatch: "configuration and database differ",
     ConfigurationError: "the configuration cannot be used",
     NotebookFailed: "the notebook broke off",
+    Stopped: "the run was stopped",
 }
 
 NOTHING_BEFORE = "no nights before"
@@ -75,6 +77,10 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
         f"{result.window.local(zone)}  ·  {result.window}",
         f"{source:,} {plural(source, 'event')} in the source, {published:,} in the warehouse · "
         f"{result.how or 'nothing published'}",
+    ]
+    lines += [
+        f"the night {night.shift_date} is open: {night.describe(zone)} are loaded; a run after its end closes it"
+        for night in result.open or ()
     ]
     return banner(line, VERDICT_COLOURS.get(result.verdict, FAILED), lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from sentinel_etl.audit.changes.rerun import find_rerun_changes
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
-from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.history_gates import check_late, check_settled, judge_history
 from sentinel_etl.audit.night_gates import check_moved, check_one_night
 from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
 from sentinel_etl.audit.preview import read_examples, read_riskiest
@@ -22,6 +22,7 @@ from sentinel_etl.audit.scene import Scene
 from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
+from sentinel_etl.ledger.standing import DeadRun, find_dead_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.ledger.versions import last_switch
 from sentinel_etl.reconcile.compare import find_settling_nights
@@ -35,10 +36,14 @@ __all__ = ["Judged", "judge", "look_back"]
 
 @dataclass(frozen=True)
 class LookedBack:
-    """What has changed in earlier nights since they were loaded: `RunResult.late`, and what was meant to."""
+    """What has changed in earlier nights since they were loaded: `RunResult.late`, and what was meant to.
+
+    ``dead``: those whose run has died and has not been done again.
+    """
 
     late: pd.DataFrame
     settling: pd.DataFrame
+    dead: Sequence[DeadRun]
 
 
 def look_back(job: Job) -> LookedBack:
@@ -48,7 +53,8 @@ def look_back(job: Job) -> LookedBack:
     before = [] if job.limited else nights_before(job.first_night, context.settings.lookback_nights)
     nights = loaded_nights(before, context.pipeline, context.warehouse)
     given = (nights, context.pipeline, context.reader, context.warehouse, limit)
-    return LookedBack(find_late_rows(*given), find_settling_nights(*given))
+    dead = find_dead_runs(before, context.pipeline, context.warehouse, context.source)
+    return LookedBack(find_late_rows(*given), find_settling_nights(*given), dead)
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
                 warehouse,
                 job.max_shrink,
                 job.allow_shrink,
+                job.owned_types,
             ),
             check_ranges(staged.outside, facts, context.pipeline.bounds),
         ]
@@ -132,6 +139,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
         )
         nights = context.settings.lookback_nights
         checks += [check_late(earlier.late, nights, limits, earlier.settling)] if nights else []
+        checks += [check_settled({str(one.shift_date): one.cause for one in earlier.dead})] if earlier.dead else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
             tonight=tonight,

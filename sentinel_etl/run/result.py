@@ -17,6 +17,7 @@ from sentinel_etl.audit.history import Measures
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
+from sentinel_etl.ledger.nights import OpenNight
 from sentinel_etl.ledger.presence import NightRows
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.fill_staging import Staged
@@ -57,6 +58,7 @@ class RunResult:
     ``moved``    event_type, shift_date, rows (int64) of other nights that go, because their event is in
                  this window now
     ``dimensions`` what the pipeline calls its own; ``shown``: the columns that may be shown of a row
+    ``open``     the window's nights of which only a part is loaded, by this run and those before it
     ``changes``  what is staged against what readers saw before the run; None: they saw nothing of the window
     """
 
@@ -86,6 +88,7 @@ class RunResult:
     changes: Changes | None = None
     dimensions: Dimensions = CITY
     shown: tuple[str, ...] = ()
+    open: tuple[OpenNight, ...] = ()
 
     @property
     def published(self) -> bool:

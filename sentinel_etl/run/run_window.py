@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from sentinel_etl.context import Context, completed_context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_source import require_source
-from sentinel_etl.ledger.ledger import RunRecord, record_run, with_switch
+from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run, runs_of, with_switch
+from sentinel_etl.ledger.nights import OpenNight, open_nights
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
@@ -28,8 +29,9 @@ from sentinel_etl.run.unused_tables import withdraw_unused
 from sentinel_etl.settings import Settings
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.provision import prepare_tables
-from sentinel_etl.warehouse.tables import create_staging
-from sentinel_etl.window import Window, check_calendar
+from sentinel_etl.warehouse.rows import instant
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_staging
+from sentinel_etl.window import Window, check_calendar, check_ended
 
 __all__ = ["check_run_id", "execute", "new_run_id", "run_window"]
 
@@ -82,7 +84,7 @@ def run_window(
         SchemaMismatch: the source or the fact table differs from the pipeline.
         SourceUnreachable, WarehouseUnreachable: a database does not answer.
         WindowLocked: another run holds a partition of the window.
-        WindowError: a night that the fact table has no date for.
+        WindowError: a night that the fact table has no date for, or a window that has not ended.
     """
     check_calendar(window)
     if context is not None:
@@ -105,6 +107,7 @@ def make_job(
 
 def run_recorded(job: Job) -> RunResult:
     """Run the job, and note in the ledger that it began and how it ended."""
+    check_ended(job.window, job.context.settings.now or datetime.now(UTC), job.context.pipeline.zone)
     context, warehouse = job.context, job.context.warehouse
     require_source(job.event_types.values(), context.source)
     with withdraw_unused(job):
@@ -117,8 +120,22 @@ def run_recorded(job: Job) -> RunResult:
             raise
         record_run(result.close_record(with_switch(job.record, warehouse)), warehouse)
     if result.published:
+        result = replace(result, open=find_open(job))
         sweep_staging(job.fact_table, context.source, warehouse)
     return result
+
+
+def find_open(job: Job) -> tuple[OpenNight, ...]:
+    """Find the window's nights of which only a part is loaded, by this run and those before it."""
+    pipeline, zone = job.context.pipeline, job.context.pipeline.zone
+    nights = job.window.shift_dates(zone)
+    first, last = Window.night(nights[0], zone), Window.night(nights[-1], zone)
+    if Window(first.start, last.end) == job.window:
+        return ()
+    columns = ETL_RUNS.c
+    of_nights = (columns.window_start < instant(last.end), columns.window_end > instant(first.start))
+    runs = read_runs(job.context.warehouse, runs_of(job.fact_table), *of_nights)
+    return tuple(open_nights(nights, pipeline.event_types, runs, zone))
 
 
 def execute(job: Job) -> RunResult:
@@ -145,7 +162,9 @@ def execute(job: Job) -> RunResult:
 
 def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> None:
     """Write the failure to the ledger, unless that is what failed: the first error is the one to show."""
-    cause = str(error) or type(error).__name__
+    cause = (
+        "stopped by Ctrl-C or SIGTERM" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+    )
     try:
         record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse)
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first

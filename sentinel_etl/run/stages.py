@@ -52,7 +52,7 @@ def set_apart(job: Job, locks: HeldLocks) -> Rest | None:
         return None
     with job.clock.measure("set apart"):
         return set_window_apart(
-            job.fact_table, job.window, job.names, locks.partitions, job.context.warehouse, job.run_id
+            job.fact_table, job.window, job.owned_types, locks.partitions, job.context.warehouse, job.run_id
         )
 
 
@@ -68,14 +68,15 @@ def publish(job: Job, staged: Staged, judged: Judged, locks: HeldLocks, apart: C
     """
     if judged.blocked or job.dry_run:
         return Published()
-    warehouse, names, others = job.context.warehouse, job.names, judged.others
-    with job.clock.measure("publish"), hold_more(job, others.partitions, locks) as held:
+    warehouse, types, others = job.context.warehouse, job.owned_types, judged.others
+    # A run that fails while it waits for a lock has published nothing, and its timings say so.
+    with hold_more(job, others.partitions, locks) as held, job.clock.measure("publish"):
         nights = {*job.window.shift_dates(job.context.pipeline.zone), *others.standing["shift_date"]}
         turn = take_turn(job, held.session, nights, lambda: check_nothing_came(job, staged, judged, held))
-        publish_rejected(staged.rejected.staging, job.rejected_table, job.window, names, warehouse, turn)
+        publish_rejected(staged.rejected.staging, job.rejected_table, job.window, types, warehouse, turn)
         moved = not others.standing.empty
         how = publish_window(
-            staged.table, job.fact_table, job.window, names, held.partitions, moved, warehouse, turn, apart()
+            staged.table, job.fact_table, job.window, types, held.partitions, moved, warehouse, turn, apart()
         )
         return Published(how, measure_nights(job.fact_table, nights, warehouse))
 

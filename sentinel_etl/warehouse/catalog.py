@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
@@ -21,6 +22,7 @@ __all__ = [
     "read_definition",
     "read_partition_key",
     "read_sorting_key",
+    "read_ttl_rules",
 ]
 
 
@@ -36,6 +38,32 @@ def has_ttl(warehouse: Engine, name: str) -> bool:
         "AND position(create_table_query, ' TTL ') > 0"
     )
     return read_number(warehouse, statement, {"name": name}) > 0
+
+
+def read_ttl_rules(warehouse: Engine, name: str) -> list[str]:
+    """Read the expressions after which a table drops rows, or rolls them up; none where it has no such TTL.
+
+    A column's TTL drops no row, and is not in what is read here; nor does one that moves or recompresses parts.
+    https://clickhouse.com/docs/engines/table-engines/mergetree-family/mergetree#mergetree-table-ttl
+    """
+    statement = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = :name"
+    rows = run_statement(warehouse, statement, {"name": name}, repeatable=True)
+    found = re.search(r" TTL (.*?)(?: SETTINGS |$)", "".join(str(row[0]) for row in rows), re.DOTALL)
+    rules = split_list(found[1]) if found else []
+    dropping = [rule for rule in rules if not re.search(r" (?:TO (?:DISK|VOLUME)|RECOMPRESS) ", rule)]
+    return [re.split(r" DELETE\b| WHERE | GROUP BY ", rule)[0] for rule in dropping]
+
+
+def split_list(text: str) -> list[str]:
+    """Cut a list at the commas that stand in no parentheses."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
 
 
 def count_expired(warehouse: Engine, table: str) -> int:

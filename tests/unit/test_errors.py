@@ -19,6 +19,8 @@ EXIT_CODES = {
     "AuditFailed": 5,
     "WindowLocked": 6,
     "NotebookFailed": 7,
+    "Stopped": 130,
+    "Terminated": 143,
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from two_months import ALL_NIGHTS, fingerprint, move_to_two_months
+from two_months import ALL_NIGHTS, MORNING_AFTER, fingerprint, move_to_two_months
 
 from sentinel_etl.databases import Databases
 from sentinel_etl.pipeline import SENTINEL
@@ -153,7 +153,8 @@ def test_a_backfill_on_a_cluster_leaves_what_one_clean_pass_leaves_and_its_repor
         ("202612", 1, "PUBLISHED"),
     ]
     source = cluster.databases.source
-    run_window(ALL_NIGHTS, source=source, warehouse=warehouse, pipeline=SENTINEL, settings=Settings())
+    settings = Settings(now=MORNING_AFTER)
+    run_window(ALL_NIGHTS, source=source, warehouse=warehouse, pipeline=SENTINEL, settings=settings)
     rows, content = fingerprint(warehouse)
     assert fingerprint(cluster.databases.warehouse) == (rows, content)
     assert sum(group["rows"] for group in groups) == rows

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from payments import (
+    AFTER,
     BY_BOTH,
     BY_NUMBER,
     FIRST,
@@ -45,7 +46,7 @@ def databases(source_engine: Engine, warehouse: Engine) -> Databases:
 
 
 def move(databases: Databases, *nights: date, pipeline: Pipeline = BY_NUMBER, **options: Any) -> RunResult:
-    settings = options.pop("settings", Settings(lookback_nights=0))
+    settings = options.pop("settings", Settings(now=AFTER, lookback_nights=0))
     window = Window(Window.night(nights[0]).start, Window.night(nights[-1]).end)
     return run_window(
         window,
@@ -122,7 +123,7 @@ def test_a_partition_that_an_event_left_is_waited_for_and_nothing_is_published_w
     before = rows_of(databases)
     held = hold_locks(databases.source, ["patrol_events partition 202611"], "sentinel-etl run november", 0)
     with held, pytest.raises(WindowLocked, match="expected patrol_events partition 202611 to be free"):
-        move(databases, SECOND, settings=Settings(lock_wait_seconds=0.3, lookback_nights=0))
+        move(databases, SECOND, settings=Settings(now=AFTER, lock_wait_seconds=0.3, lookback_nights=0))
     assert rows_of(databases) == before
     move(databases, SECOND)
     assert nights_of(databases, 3) == [("PAYMENT:3", str(SECOND))]
@@ -218,7 +219,7 @@ def test_a_row_that_stands_outside_of_a_window_within_its_night_counts_too(datab
         source=databases.source,
         warehouse=databases.warehouse,
         pipeline=BY_NUMBER,
-        settings=Settings(lookback_nights=0),
+        settings=Settings(now=AFTER, lookback_nights=0),
     )
     assert result.verdict == "NOT PUBLISHED"
     assert "observed PAYMENT:110 in 2026-12-01, so `key`" in result.cause
