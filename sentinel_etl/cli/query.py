@@ -113,7 +113,7 @@ def query(sql: str | None, limit: int | None, how: str, as_json: bool) -> None:
     text = WRITERS[how](answer)
     click.echo(without_control_characters(text) if sys.stdout.isatty() else text)
     if answer.more:
-        click.echo(f"there are more than these {limit:,} rows: --limit 0 prints all", err=True)
+        click.echo(f"there are more rows than the {limit:,} asked for; --limit 0 prints all", err=True)
 
 
 def read_sql() -> str:

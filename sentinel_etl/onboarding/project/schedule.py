@@ -17,10 +17,11 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Schedule:
-    """The server's times of the run and of the alarm, minute and hour as in a crontab; and both zones' names."""
+    """The server's times of the run, of the alarm and of the hours between, as in a crontab; and both zones' names."""
 
     run: str
     alarm: str
+    hourly: str
     zone: str
     server: str
     run_at: str
@@ -39,8 +40,15 @@ def make_schedule(zone: ZoneInfo, now: datetime, server: tzinfo | None = None) -
         behind.append(there.astimezone(server).replace(tzinfo=UTC) - there.astimezone(zone).replace(tzinfo=UTC))
     run = datetime.combine(today, NIGHT_STARTS) + max(behind)
     name = now.astimezone(server).tzname() or "the server's zone"
-    return Schedule(cron_time(run.time()), cron_time((run + ALARM_AFTER).time()), zone.key, name, f"{run:%H:%M}")
+    times = cron_time(run.time()), cron_time((run + ALARM_AFTER).time()), every_hour_but(run.hour)
+    return Schedule(*times, zone.key, name, f"{run:%H:%M}")
 
 
 def cron_time(at: time) -> str:
     return f"{at.minute} {at.hour}"
+
+
+def every_hour_but(hour: int) -> str:
+    """Write five past each hour but the run's own, which the run would find locked."""
+    spans = [(hour + 1, 23), (0, hour - 1)]
+    return f"5 {','.join(f'{first}-{last}' for first, last in spans if first <= last)}"
