@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from dotenv.parser import parse_stream
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -18,13 +18,22 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from sentinel_etl.env_file import PREFIX, describe_unknown, read_env_file
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home", "window_so_far"]
 
 
-PREFIX = "SENTINEL_"
+HOME = f"{PREFIX}HOME"
+
+ENCODING = "utf-8-sig"  # of .env: UTF-8, with a byte order mark or without
+
+# Names that begin like ours and are read elsewhere: a crontab's, the local endpoint's, the tests', the benchmarks'.
+OTHER_NAMES = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("ETL", "LOCAL_PASSWORD", "TEST_SOURCE_URL", "TEST_WAREHOUSE_URL", "TEST_RUN", "BENCH_SOURCE")
+)
 
 PiiPolicy = Literal["keep", "hash", "drop"]
 
@@ -36,7 +45,7 @@ def project_home() -> Path:
     the checkout this package stands in; else the working directory. Where cron happens to start the command
     there is none of ours, so it does not depend on that.
     """
-    if named := os.environ.get("SENTINEL_HOME"):
+    if named := os.environ.get(HOME):
         return Path(named).expanduser().resolve()
     checkout = Path(__file__).resolve().parents[1]
     if has_settings(Path(".env")) or not (checkout / "pyproject.toml").is_file():
@@ -53,27 +62,11 @@ def has_settings(file: Path) -> bool:
 
 
 class PlainDotEnv(DotEnvSettingsSource):
-    """Reads ``.env`` by python-dotenv's rules for quotes, escapes and comments; ``$`` is a plain character.
-
-    https://saurabh-kumar.com/python-dotenv/#file-format
-    """
+    """Reads ``.env`` as `read_env_file` does; what is empty is unset."""
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
-        found: dict[str, str | None] = {}
-        with file_path.open(encoding=self.env_file_encoding) as stream:
-            for binding in parse_stream(stream):
-                name = (binding.key or "").lower()
-                text = binding.original.string
-                ours = PREFIX in (text if binding.error else name).upper()
-                if ours and (binding.error or binding.value is None):
-                    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
-                    raise ConfigurationError(
-                        f"settings: expected NAME=value in line {line} of {file_path}, found none that can be read. "
-                        "Look for a quote that does not end, or for text after it"
-                    )
-                if name and binding.value:
-                    found[name] = binding.value
-        return found
+        read = read_env_file(file_path, self.env_file_encoding, setting_names())
+        return {name.lower(): value for name, value in read.items() if value}
 
 
 class Settings(BaseSettings):
@@ -170,7 +163,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
-        return init_settings, env_settings, PlainDotEnv(settings_cls, env_file=file, env_file_encoding="utf-8-sig")
+        return init_settings, env_settings, PlainDotEnv(settings_cls, env_file=file, env_file_encoding=ENCODING)
+
+    @field_validator("source_url", "source_replica_url", "warehouse_url")
+    @classmethod
+    def password_is_as_written(cls, value: SecretStr | None) -> SecretStr | None:
+        return SecretStr(quote_at_signs(value.get_secret_value())) if value is not None else None
 
     @field_validator("timezone")
     @classmethod
@@ -191,14 +189,43 @@ class Settings(BaseSettings):
         return ZoneInfo(self.timezone)
 
 
+def setting_names() -> list[str]:
+    """List the names of all settings, as variables have them."""
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
+def quote_at_signs(url: str) -> str:
+    """Write each ``@`` of a URL's password as ``%40``: SQLAlchemy would end the password at the first one.
+
+    The last ``@`` before the path ends it, as in https://url.spec.whatwg.org/#authority-state.
+    """
+    parts = re.match(r"([\w+]+://[^:/]*:)([^@]*@[^/?]*)(@.*)", url, flags=re.DOTALL)
+    return f"{parts[1]}{parts[2].replace('@', '%40')}{parts[3]}" if parts else url
+
+
+def check_names(file: Path) -> None:
+    """Refuse names of ours that are no settings: what is misspelt would be ignored, and a default taken instead."""
+    known = [*setting_names(), HOME]
+    unknown = describe_unknown(os.environ, known, OTHER_NAMES)
+    if file.is_file():
+        names = read_env_file(file, ENCODING, setting_names())
+        unknown += [f"{text} It stands in {file}" for text in describe_unknown(names, known, OTHER_NAMES)]
+        home = {name.upper(): value for name, value in names.items()}.get(HOME)
+        if home and Path(home).expanduser().resolve() != file.parent:
+            unknown.append(f"{HOME} in {file}; it names the folder of .env, so only a variable can")
+    if unknown:
+        raise ConfigurationError(f"settings: expected only names that are settings, found {'; '.join(unknown)}")
+
+
 def load_settings() -> Settings:
     """Read the settings afresh.
 
     Raises:
-        ConfigurationError: a value that cannot be used, by the variable's name.
+        ConfigurationError: a value that cannot be used, by the variable's name, or a name that is no setting's.
     """
     try:
-        return Settings(_env_file=project_home() / ".env", _env_file_encoding="utf-8-sig")
+        check_names(project_home() / ".env")
+        return Settings(_env_file=project_home() / ".env", _env_file_encoding=ENCODING)
     except ValidationError as error:
         problems = "; ".join(
             f"SENTINEL_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
