@@ -7,14 +7,14 @@ called without them. Nothing below reads settings, loads a pipeline or opens a d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import Engine
 
 from sentinel_etl.arrow import choose_allocator
-from sentinel_etl.databases import Databases, open_databases
+from sentinel_etl.databases import Databases, open_databases, opened_replica, opened_source, opened_warehouse
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.settings import Settings, load_settings
 
@@ -80,9 +80,15 @@ def completed_context(
     choose_allocator()
     settings = settings or load_settings()
     pipeline = pipeline or load_pipeline(settings)
-    if source is not None and warehouse is not None:
-        yield Context(settings, pipeline, Databases(source, warehouse, replica))
-        return
-    with closing(open_databases(settings)) as opened:
-        databases = Databases(source or opened.source, warehouse or opened.warehouse, replica or opened.replica)
+    with ExitStack() as opened:
+        if source is None and warehouse is None:
+            databases = opened.enter_context(closing(open_databases(settings)))
+            databases = Databases(databases.source, databases.warehouse, replica or databases.replica)
+        else:  # only what is missing: who hands over one database need not have named both
+            if source is None:
+                source = opened.enter_context(opened_source(settings, settings.retry_seconds))
+                replica = replica or opened.enter_context(opened_replica(settings))
+            if warehouse is None:
+                warehouse = opened.enter_context(opened_warehouse(settings, settings.retry_seconds))
+            databases = Databases(source, warehouse, replica)
         yield Context(settings, pipeline, databases)

@@ -75,13 +75,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True)
 
     source_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL of the PostgreSQL source; empty: the local stack"
+        None, description="SQLAlchemy URL of the PostgreSQL source; the local stack where no URL is set"
     )
     source_replica_url: SecretStr | None = Field(
         None, description="read replica that rows are read from; locks stay on the source; empty: the source"
     )
     warehouse_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL of the ClickHouse warehouse; empty: the local stack"
+        None, description="SQLAlchemy URL of the ClickHouse warehouse; the local stack where no URL is set"
     )
     timezone: str = Field("Asia/Kolkata", description="IANA zone of the city; nights and windows are reckoned in it")
     now: AwareDatetime | None = Field(

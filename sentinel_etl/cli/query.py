@@ -108,7 +108,8 @@ def query(sql: str | None, limit: int | None, how: str, as_json: bool) -> None:
     limit = (SHOWN if to_read else 0) if limit is None else limit
     statement = read_sql() if sql in (None, "-") else str(sql)
     require_one_select(statement)
-    with opened_warehouse(load_settings()) as warehouse:
+    settings = load_settings()
+    with opened_warehouse(settings, settings.retry_seconds) as warehouse:
         answer = read_answer(warehouse, statement, limit, in_utc=not to_read)
     text = WRITERS[how](answer)
     click.echo(without_control_characters(text) if sys.stdout.isatty() else text)
