@@ -47,24 +47,6 @@ def open_databases(settings: Settings | None = None) -> Databases:
         WarehouseUnreachable: ClickHouse does not answer, or is too old.
     """
     settings = settings or load_settings()
-<<<<<<< HEAD
-    source, warehouse = database_urls(settings)
-    replica = settings.source_replica_url
-    reader = None
-    if replica is not None:
-        reader = open_source_at(replica.get_secret_value(), settings, "SENTINEL_SOURCE_REPLICA_URL")
-    return Databases(
-        open_source_at(source, settings),
-        open_warehouse_at(warehouse, settings),
-        reader,
-    )
-
-
-@contextmanager
-def opened_warehouse(settings: Settings) -> Iterator[Engine]:
-    """Open the warehouse alone: what it holds is read when the source is down, too."""
-    engine = open_warehouse_at(warehouse_url(settings), settings)
-=======
     source, warehouse = source_url(settings), warehouse_url(settings)  # both, before either is opened
     replica = open_replica(settings)
     return Databases(open_source_at(source, settings), open_warehouse_at(warehouse, settings), replica)
@@ -74,7 +56,6 @@ def opened_warehouse(settings: Settings) -> Iterator[Engine]:
 def opened_warehouse(settings: Settings, retry_seconds: float = 0) -> Iterator[Engine]:
     """Open the warehouse alone: what it holds is read when the source is down, or not known, too."""
     engine = open_warehouse_at(warehouse_url(settings), settings, retry_seconds)
->>>>>>> b5eb18d (Want both URLs or neither, where both databases are opened)
     try:
         yield engine
     finally:
@@ -134,18 +115,6 @@ def local_urls(settings: Settings) -> tuple[str, str]:
     return stack.source_url, stack.warehouse_url
 
 
-<<<<<<< HEAD
-def open_warehouse_at(url: str, settings: Settings) -> Engine:
-    return open_warehouse(
-        url,
-        settings.connect_timeout_seconds,
-        answer_seconds=settings.statement_timeout_seconds,
-        retry_seconds=settings.retry_seconds,
-    )
-
-
-def open_source_at(url: str, settings: Settings, setting: str = "SENTINEL_SOURCE_URL") -> Engine:
-=======
 def open_replica(settings: Settings) -> Engine | None:
     url = settings.source_replica_url
     return None if url is None else open_source_at(url.get_secret_value(), settings, "SENTINEL_SOURCE_REPLICA_URL")
@@ -154,7 +123,6 @@ def open_replica(settings: Settings) -> Engine | None:
 def open_source_at(
     url: str, settings: Settings, setting: str = "SENTINEL_SOURCE_URL", retry_seconds: float | None = None
 ) -> Engine:
->>>>>>> b5eb18d (Want both URLs or neither, where both databases are opened)
     return open_source(
         url,
         settings.connect_timeout_seconds,

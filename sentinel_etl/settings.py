@@ -22,7 +22,15 @@ from sentinel_etl.env_file import PREFIX, describe_unknown, read_env_file
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
-__all__ = ["PiiPolicy", "Settings", "choose_window", "load_settings", "project_home", "window_so_far"]
+__all__ = [
+    "PiiPolicy",
+    "Settings",
+    "choose_window",
+    "home_is_named",
+    "load_settings",
+    "project_home",
+    "window_so_far",
+]
 
 
 HOME = f"{PREFIX}HOME"
@@ -38,6 +46,9 @@ OTHER_NAMES = frozenset(
 PiiPolicy = Literal["keep", "hash", "drop"]
 
 
+CHECKOUT = Path(__file__).resolve().parents[1]  # where this is one
+
+
 def project_home() -> Path:
     """Find the folder that holds ``.env``, the pipeline's module, ``notebooks/``, ``runs/`` and ``.sentinel/``.
 
@@ -47,10 +58,16 @@ def project_home() -> Path:
     """
     if named := os.environ.get(HOME):
         return Path(named).expanduser().resolve()
-    checkout = Path(__file__).resolve().parents[1]
-    if has_settings(Path(".env")) or not (checkout / "pyproject.toml").is_file():
-        return Path.cwd()
-    return checkout
+    return Path.cwd() if has_settings(Path(".env")) or not in_checkout() else CHECKOUT
+
+
+def home_is_named() -> bool:
+    """Tell whether the home is one on purpose, and not only where the command happens to start."""
+    return bool(os.environ.get(HOME)) or has_settings(Path(".env")) or in_checkout()
+
+
+def in_checkout() -> bool:
+    return (CHECKOUT / "pyproject.toml").is_file()
 
 
 def has_settings(file: Path) -> bool:
@@ -217,13 +234,17 @@ def check_names(file: Path) -> None:
         raise ConfigurationError(f"settings: expected only names that are settings, found {'; '.join(unknown)}")
 
 
-def load_settings() -> Settings:
-    """Read the settings afresh.
+def load_settings(*, for_new_home: bool = False) -> Settings:
+    """Read the settings afresh; ``for_new_home``: the home is yet to be made.
 
     Raises:
         ConfigurationError: a value that cannot be used, by the variable's name, or a name that is no setting's.
     """
     try:
+        if not for_new_home and not project_home().is_dir():
+            raise ConfigurationError(
+                f"settings: {HOME}: expected a folder, found none at {project_home()}. Make it, or name another one"
+            )
         check_names(project_home() / ".env")
         return Settings(_env_file=project_home() / ".env", _env_file_encoding=ENCODING)
     except ValidationError as error:

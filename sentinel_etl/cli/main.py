@@ -25,7 +25,6 @@ from sentinel_etl.cli.suggest import suggest
 from sentinel_etl.cli.versions import diff, undo
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
-from sentinel_etl.settings import project_home
 
 __all__ = ["cli", "main"]
 
@@ -73,7 +72,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; every error is one sentence and the exit code of its class."""
-    os.environ.setdefault("SENTINEL_HOME", str(project_home()))  # a kernel runs elsewhere
+    os.environ.pop("MPLBACKEND", None)  # no command opens a window; one that is not there would end it
     choose_allocator(for_children=True)
     leave_out_iri_grammar()
     print_whatever_the_terminal()

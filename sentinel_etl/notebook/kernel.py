@@ -15,12 +15,17 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import Int, default
 from traitlets.config import Config
 
+from sentinel_etl.settings import project_home
+
 __all__ = ["run_kernel", "send_signal"]
 
 
 log = logging.getLogger(__name__)
 
 LAST_WORDS = 4_000
+
+# What ipykernel chooses by itself where MPLBACKEND is not set.
+INLINE = "module://matplotlib_inline.backend_inline"
 
 
 class RunKernel(AsyncKernelManager):
@@ -34,8 +39,17 @@ class RunKernel(AsyncKernelManager):
         return KernelSpecManager(kernel_dirs=[], parent=self)
 
     async def start_kernel(self, **arguments: Any) -> None:
-        await super().start_kernel(stderr=self.stderr, **arguments)
+        environment = arguments.pop("env", os.environ)
+        await super().start_kernel(stderr=self.stderr, env={**environment, **kernel_variables()}, **arguments)
         os.write(self.pid_file, str(getattr(self.provisioner, "pid", "")).encode())
+
+
+def kernel_variables() -> dict[str, str]:
+    """Name what a kernel cannot find out: the home, as it may run elsewhere, and how its figures come to be shown.
+
+    A server's ``MPLBACKEND=Agg`` would show none: https://matplotlib.org/stable/users/explain/figure/backends.html
+    """
+    return {"SENTINEL_HOME": str(project_home()), "MPLBACKEND": INLINE}
 
 
 # A service's stop sends SIGTERM to all its processes at once. A kernel that it ended would leave its run without an

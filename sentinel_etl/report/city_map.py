@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import h3
 import matplotlib.patheffects as effects
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,7 +15,7 @@ from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
-from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, finish_figure, house_style
+from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import name_key, short_name
 from sentinel_etl.report.sections import needs
 from sentinel_etl.wording import plural
@@ -52,7 +51,7 @@ def city_map_figure(
         known = hotspots.dropna(subset=["latitude", "longitude"])
         risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place)
     with house_style():
-        figure, (axis, side) = plt.subplots(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
+        figure, (axis, side) = draw_axes(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
         shade = outlines(incidents["cell"])
         # By the root, or the few busiest cells would leave all others as good as white.
         density = PolyCollection(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -19,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
-from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
+from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.sections import needs
 from sentinel_etl.window import NIGHT_STARTS, Window
@@ -140,7 +139,7 @@ def breakdown_figure(
     sums = break_down(scores, by, nights).head(most).iloc[::-1]
     place = np.arange(len(sums))
     with house_style():
-        figure, (left, middle, right) = plt.subplots(
+        figure, (left, middle, right) = draw_axes(
             1, 3, figsize=(WIDTH, 0.9 + 0.27 * max(len(sums), 3)), sharey=True, width_ratios=(3, 4, 3)
         )
         left.barh(place, sums["events"], color=UNSCORED, label="score 0")
@@ -206,7 +205,7 @@ def hours_figure(hours: pd.DataFrame) -> Figure:
     low, middle, high = (wide.quantile(share) for share in (0.1, 0.5, 0.9))
     weekdays = wide.groupby(pd.DatetimeIndex(wide.index).day_of_week).mean().reindex(range(7))
     with house_style():
-        figure, (line, heat) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), width_ratios=(5, 6))
+        figure, (line, heat) = draw_axes(1, 2, figsize=(WIDTH, 3.2), width_ratios=(5, 6))
         place = np.arange(24)
         line.fill_between(place, low, high, color=SCORED, alpha=0.2, lw=0, label="four nights in five")
         line.plot(place, middle, color=SCORED, label="median night")
@@ -269,7 +268,7 @@ def officer_load_figure(officer_nights: pd.DataFrame, dimensions: Dimensions = C
     groups = [group["points"].to_numpy() for _, group in loads.groupby("band", observed=True)]
     names, word = list(loads["band"].cat.categories), dimensions.word(dimensions.person)
     with house_style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.0), width_ratios=(5, 6))
+        figure, (left, right) = draw_axes(1, 2, figsize=(WIDTH, 3.0), width_ratios=(5, 6))
         edges = np.arange(loads["events"].min(), loads["events"].max() + 2) - 0.5
         left.hist(loads["events"], bins=edges, color=SCORED)
         left.set(xlabel=f"events that one {word} reports in a night", ylabel=f"{word}s' nights")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -29,6 +31,7 @@ __all__ = [
     "VERDICT_COLOURS",
     "WARNED",
     "WIDTH",
+    "draw_axes",
     "draw_panels",
     "draw_plain",
     "finish_figure",
@@ -97,6 +100,21 @@ HOUSE = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, whatever pyplot's backend is: on servers ``MPLBACKEND`` is often ``Agg``.
+
+    https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
+    """
+
+    def _repr_png_(self) -> bytes:
+        image = BytesIO()
+        self.savefig(image, format="png", dpi="figure", bbox_inches="tight")  # as Jupyter's own backend does
+        return image.getvalue()
+
+    def __repr__(self) -> str:
+        return str(super().__repr__()).replace("ShownFigure", "Figure", 1)  # a notebook's text is as of any other
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Make figures in the house style within; nothing outside changes."""
@@ -104,10 +122,16 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def draw_axes(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **grid: Any) -> tuple[Figure, Any]:
+    """Make a figure and its axes as ``pyplot.subplots`` does, but with no backend, which may want a screen."""
+    figure = ShownFigure(figsize=figsize)
+    return figure, figure.subplots(rows, columns, **grid)
+
+
 def draw_plain(width: float = WIDTH, height: float = 3.2) -> tuple[Figure, Axes]:
     """Make a figure of one pair of axes; sizes in inches."""
     with house_style():
-        figure, axis = plt.subplots(figsize=(width, height))
+        figure, axis = draw_axes(figsize=(width, height))
     return figure, axis
 
 
@@ -117,7 +141,7 @@ def draw_panels(
     """Lay out one small titled panel for each name, row by row; ``height`` is that of a row, inches."""
     rows = max(1, -(-len(names) // columns))
     with house_style():
-        figure, grid = plt.subplots(
+        figure, grid = draw_axes(
             rows, columns, figsize=(WIDTH, height * rows), sharex=sharex, sharey=sharey, squeeze=False
         )
         panels = list(grid.flat)

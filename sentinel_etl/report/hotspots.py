@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
-from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, finish_figure, house_style
+from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.sections import needs
@@ -134,7 +134,7 @@ def ranking_table(
 def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12, dimensions: Dimensions = CITY) -> Figure:
     """Draw the first hotspots at each half-life, coloured by trend, with a tick where each was a week before."""
     with house_style():
-        figure, axes = plt.subplots(1, len(rankings), figsize=(WIDTH, 1.2 + 0.27 * most), squeeze=False)
+        figure, axes = draw_axes(1, len(rankings), figsize=(WIDTH, 1.2 + 0.27 * most), squeeze=False)
         for axis, (hours, ranking) in zip(axes.flat, sorted(rankings.items()), strict=True):
             draw_ranking(axis, ranking.head(most), most, dimensions.place)
             axis.set_title(f"half-life {hours:g} h", loc="left")
@@ -182,7 +182,7 @@ def history_figure(
     days = [float((moment - moments[-1]).total_seconds()) / 86_400 for moment in moments]
     ahead = np.linspace(0, max(2.0, min(7.0, 2 * half_life_hours / 24)), 60)
     with house_style():
-        figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+        figure, axis = draw_axes(figsize=(WIDTH, 3.4))
         heights = []
         for index, (hotspot, risks) in enumerate(wide.fillna(0.0).iterrows()):
             colour = PALETTE[index % len(PALETTE)]

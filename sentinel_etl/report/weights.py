@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -24,6 +23,7 @@ from sentinel_etl.report.figure_style import (
     MUTED,
     TONIGHT,
     WIDTH,
+    draw_axes,
     draw_panels,
     finish_figure,
     house_style,
@@ -195,7 +195,7 @@ def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
     """Draw one panel for each ranking: points a night before and after, and the move in rank."""
     rows = max(min(most, len(ranks)) for ranks in rankings.values())
     with house_style():
-        figure, axes = plt.subplots(
+        figure, axes = draw_axes(
             1, len(rankings), figsize=(WIDTH, 1.1 + 0.27 * rows), squeeze=False, gridspec_kw={"wspace": 0.05}
         )
         panels = dict(zip(rankings, axes.flat, strict=True))
