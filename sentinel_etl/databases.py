@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.settings import Settings, home_is_named, load_settings, project_home
 from sentinel_etl.source.connection import open_source
 from sentinel_etl.warehouse.engine import open_warehouse
 
-__all__ = ["Databases", "open_databases", "opened_replica", "opened_source", "opened_warehouse", "warehouse_url"]
+__all__ = [
+    "Databases",
+    "check_home",
+    "open_databases",
+    "opened_replica",
+    "opened_source",
+    "opened_warehouse",
+    "warehouse_url",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,25 @@ def opened_source(settings: Settings, retry_seconds: float = 0) -> Iterator[Engi
         engine.dispose()
 
 
+def check_home(settings: Settings) -> None:
+    """Refuse the local stack in a folder where nobody has asked for one.
+
+    Raises:
+        ConfigurationError: no URL is set, no home is named, and the working directory has no local stack.
+    """
+    named = settings.model_fields_set & {"source_url", "source_replica_url", "warehouse_url", "state_dir"}
+    if named or home_is_named():
+        return
+    from sentinel_etl.local.stack import stack_exists
+
+    if not stack_exists(settings.state_dir):
+        raise ConfigurationError(
+            f"expected a project's folder, found {project_home()}: it has no .env with SENTINEL_ settings, and the "
+            "package stands in no checkout. Start the command in the project's folder, or name that in SENTINEL_HOME. "
+            "`sentinel-etl init` makes a project for your own databases; `sentinel-etl demo` makes a sample here"
+        )
+
+
 @contextmanager
 def opened_replica(settings: Settings) -> Iterator[Engine | None]:
     """Open the replica alone; None: there is none."""
@@ -109,6 +136,7 @@ def local_urls(settings: Settings) -> tuple[str, str]:
             f"settings: expected {missing} beside {' and '.join(given)}, found none. Set it in the environment or in "
             ".env; the local stack is for when no URL is set"
         )
+    check_home(settings)
     from sentinel_etl.local.stack import start_stack  # only where nothing is configured
 
     stack = start_stack(settings.state_dir)

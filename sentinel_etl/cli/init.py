@@ -56,7 +56,9 @@ def init(
     folder = folder.expanduser().resolve()
     os.environ |= dict(zip(SAID_BY_THE_PROJECT, (source, warehouse, zone), strict=False), SENTINEL_HOME=str(folder))
     os.environ.pop("SENTINEL_PIPELINE", None)
-    draft = start_project(Place(folder, SecretStr(source), SecretStr(warehouse)), names, load_settings())
+    settings = load_settings(for_new_home=True)
+    place = Place(folder, settings.source_url or SecretStr(""), settings.warehouse_url or SecretStr(""))
+    draft = start_project(place, names, settings)
     click.echo(f"{display_path(folder)}: a project for {', '.join(each.name for each in draft.suggestions)}")
     try_project(context, folder)
 

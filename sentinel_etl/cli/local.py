@@ -50,6 +50,7 @@ def city() -> None:
 
     settings = load_settings()
     if settings.source_url is None and settings.warehouse_url is None:
+        start_stack(settings.state_dir)
         click.echo(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
         with open_context(settings) as context:
             prepare_city(context)

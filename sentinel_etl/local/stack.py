@@ -25,7 +25,7 @@ from sentinel_etl.local.postgres import cluster, server
 from sentinel_etl.local.processes import RunningService
 from sentinel_etl.local.status import ServiceStatus, describe_service
 
-__all__ = ["LocalStack", "ServiceStatus", "stack_status", "start_stack", "stop_stack"]
+__all__ = ["LocalStack", "ServiceStatus", "stack_exists", "stack_status", "start_stack", "stop_stack"]
 
 
 DATA_FOLDERS: Final = {POSTGRESQL: "postgres", CLICKHOUSE: launch.DATA_FOLDER}
@@ -67,6 +67,11 @@ def start_stack(state_dir: Path) -> LocalStack:
                 for name in SERVICES:
                     logins = _start_service(name, state_dir, logins)
     return _stack_at(logins)
+
+
+def stack_exists(state_dir: Path) -> bool:
+    """Tell whether a stack was ever made there, running or not."""
+    return any((state_dir / name).is_dir() for name in DATA_FOLDERS.values())
 
 
 def stop_stack(state_dir: Path) -> None:

@@ -15,7 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from sqlalchemy import Engine
 
 from sentinel_etl.context import Context
-from sentinel_etl.databases import Databases, open_databases
+from sentinel_etl.databases import Databases, check_home, open_databases
 from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
@@ -96,6 +96,7 @@ def run_notebook(
         Stopped: by Ctrl-C or SIGTERM.
     """
     settings = context.settings if context else settings or load_settings()
+    check_home(settings)  # its kernel could not: that is told where the home is
     pipeline = context.pipeline if context else load_pipeline(settings)
     plan = plan_run(name, dict(parameters or {}), pipeline, settings)
     failure = execute_plan(plan, settings, progress, stop or StopSignal())

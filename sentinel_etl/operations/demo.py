@@ -9,6 +9,7 @@ from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.ledger.standing import read_standing
+from sentinel_etl.local.stack import start_stack
 from sentinel_etl.notebook.execute import run_notebook
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.run.run_window import run_window
@@ -39,6 +40,7 @@ def run_demo(settings: Settings | None = None, say: Callable[[str], None] = lamb
             "city into the source; found one. Unset them, or use `sentinel-etl run`"
         )
     say("local stack: PostgreSQL and ClickHouse")
+    start_stack(settings.state_dir)
     with open_context(settings) as context:
         say(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
         prepare_city(context)

@@ -59,6 +59,12 @@ def test_a_home_that_the_env_file_of_another_names_is_refused(tmp_path: Path) ->
     )
 
 
+def test_a_home_that_is_no_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTINEL_HOME", str(tmp_path / "sentinal"))
+    assert refusal().startswith(f"settings: SENTINEL_HOME: expected a folder, found none at {tmp_path / 'sentinal'}. ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_all_misspelt_names_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTINEL_LODER", "arrow")
     (tmp_path / ".env").write_text("SENTINEL_TIMEZON=Europe/London\n", encoding="utf-8")

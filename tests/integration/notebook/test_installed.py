@@ -8,12 +8,14 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.local.stack import stop_stack
 from sentinel_etl.settings import Settings
 
 CHECKOUT = Path(__file__).parents[3]
@@ -85,3 +87,45 @@ def test_an_installed_package_runs_the_nightly_notebook_from_a_folder_that_has_n
     (run,) = read_runs(warehouse)
     assert run["report_path"] == str(report.relative_to(home / "runs"))
     assert {path.name for path in home.iterdir()} - {"__pycache__"} == {".env", "pipeline.py", "runs"}
+
+
+def command(python: Path, folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a folder, with no settings but those that are given."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("SENTINEL_", "PYTHONPATH"))}
+    return subprocess.run(
+        [str(python), "-m", "sentinel_etl", *arguments],
+        cwd=folder,
+        env={**bare, **settings, "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter")},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder; a local stack that a test starts there is stopped."""
+    folder = tmp_path / "anywhere"
+    folder.mkdir()
+    yield folder
+    stop_stack(folder / ".sentinel")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["query", "SELECT 1"], ["run"], ["runs", "list"]], ids=" ".join)
+def test_outside_a_checkout_a_command_says_so_and_starts_nothing(
+    arguments: list[str], installed: Path, empty: Path
+) -> None:
+    done = command(installed, empty, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"sentinel-etl: expected a project's folder, found {empty}: ")
+    assert "SENTINEL_HOME" in done.stderr
+    assert list(empty.iterdir()) == []
+
+
+def test_outside_a_checkout_the_demonstration_runs_and_its_folder_is_known_from_then_on(
+    installed: Path, empty: Path
+) -> None:
+    done = command(installed, empty, "demo")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "PUBLISHED"), done.stderr
+    assert len(list(empty.glob("runs/*/etl_nightly_*.html"))) == 1
+    assert command(installed, empty, "status").returncode == 0
