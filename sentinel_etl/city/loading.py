@@ -16,6 +16,8 @@ from sentinel_etl.city.places import City, city_tables
 from sentinel_etl.city.shift import IDS_PER_NIGHT, first_id
 from sentinel_etl.config.source_models import SourceBase
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
+from sentinel_etl.loopback import without_libpq_variables
+from sentinel_etl.source.connection import host_of
 from sentinel_etl.source.snapshot import libpq_string
 from sentinel_etl.source.sql import compile_sql
 
@@ -130,7 +132,8 @@ def _connection(engine: Engine) -> Iterator[adbc.Connection]:
     """Connect by ADBC to the engine's database: its binary COPY is what makes a night load fast."""
     url = engine.url.set(drivername="postgresql")
     try:
-        connection = adbc.connect(libpq_string(engine))
+        with without_libpq_variables(host_of(engine.url)):
+            connection = adbc.connect(libpq_string(engine))
     except adbc.Error as error:
         raise SourceUnreachable(
             f"expected PostgreSQL at {url!r}, found: {error}; check that it runs, then load again",

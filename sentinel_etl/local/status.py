@@ -15,6 +15,7 @@ from sentinel_etl.local.credentials import CLICKHOUSE, Login
 from sentinel_etl.local.ports import HOST
 from sentinel_etl.local.postgres.cluster import DATABASE, OWNER
 from sentinel_etl.local.processes import RunningService
+from sentinel_etl.loopback import without_libpq_variables
 
 __all__ = ["ServiceStatus", "describe_service"]
 
@@ -55,14 +56,16 @@ def _ask_version(name: str, login: Login) -> str | None:
         version = http_get(login.port, "/?query=SELECT%20version()", keys)
         return version and version.strip()
     try:
-        with psycopg.connect(
-            host=HOST,
-            port=login.port,
-            user=OWNER,
-            password=login.password,
-            dbname=DATABASE,
-            connect_timeout=CONNECT_SECONDS,
-        ) as connection:
+        with without_libpq_variables(HOST):
+            connecting = psycopg.connect(
+                host=HOST,
+                port=login.port,
+                user=OWNER,
+                password=login.password,
+                dbname=DATABASE,
+                connect_timeout=CONNECT_SECONDS,
+            )
+        with connecting as connection:
             return connection.info.parameter_status("server_version")
     except psycopg.Error:
         return None

@@ -18,6 +18,7 @@ from tenacity import (
 )
 
 from sentinel_etl.errors import AuditFailed, SentinelError
+from sentinel_etl.loopback import DirectSession
 from sentinel_etl.notebook.notebook_run import NotebookRun
 
 __all__ = ["post_verdict", "verdict_message"]
@@ -82,9 +83,11 @@ def post_verdict(
 
     def post() -> int:
         # The body of the answer is of no use, and could be endless: it is not read.
-        with requests.post(
-            url, json=verdict_message(done, error), timeout=timeout_seconds, allow_redirects=False, stream=True
-        ) as answer:
+        message = verdict_message(done, error)
+        with (
+            DirectSession() as session,
+            session.post(url, json=message, timeout=timeout_seconds, allow_redirects=False, stream=True) as answer,
+        ):
             return int(answer.status_code)
 
     retrying = Retrying(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
+from sentinel_etl.loopback import is_loopback, libpq_variables, without_libpq_variables
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
 from sentinel_etl.source.parameters import find_unusable, take_driver_parameters
 from sentinel_etl.source.session import describe_end, session_options
@@ -25,6 +26,7 @@ __all__ = [
     "SERVER_KEEPALIVE",
     "PatientConnection",
     "connect_source",
+    "host_of",
     "open_source",
     "source_may_recover",
     "unreachable",
@@ -39,6 +41,9 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 50_000,  # milliseconds
 }
+
+# What is said of each connection here, so that the environment's says nothing.
+OWN_PARAMETERS = {"client_encoding", "application_name", "options", "connect_timeout", "password", "passfile"}
 
 # The server's, as options of a session: it frees the locks of a client whose machine is gone as soon.
 SERVER_KEEPALIVE = (
@@ -137,7 +142,8 @@ def open_source(
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: object, record: object, arguments: Any, parameters: Any) -> PatientConnection:
-        connection = PatientConnection.connect(*arguments, **parameters)
+        with without_libpq_variables(host_of(engine.url)):
+            connection = PatientConnection.connect(*arguments, **parameters)
         connection.answer_seconds = answer_seconds
         return connection
 
@@ -148,7 +154,9 @@ def open_source(
         unusable = find_unusable(str(getattr(error.__cause__, "orig", "")))
         if unusable is None:
             raise
-        raise ConfigurationError(f"{setting}: expected parameters that libpq can use, found: {unusable}") from None
+        raise ConfigurationError(
+            f"{setting}: expected parameters that libpq can use, found: {unusable}{blame(engine.url, unusable)}"
+        ) from None
 
 
 def without_query(url: URL, parameters: dict[str, int]) -> dict[str, int]:
@@ -185,6 +193,19 @@ def source_may_recover(error: BaseException) -> bool:
     return passing and not (REFUSED.search(str(cause)) or find_unusable(str(cause)))
 
 
+def host_of(url: URL) -> str | Sequence[str] | None:
+    """Name the host, or hosts, that libpq goes to."""
+    return url.query.get("hostaddr") or url.host or url.query.get("host")
+
+
+def blame(url: URL, reason: str) -> str:
+    """Name the variables of libpq that count beside a URL, where one may be why it was refused; empty: none does."""
+    parts = {"user": url.username, "host": url.host, "port": url.port, "dbname": url.database}
+    given = {name for name, part in parts.items() if part} | set(url.query) | OWN_PARAMETERS
+    names = [] if is_loopback(host_of(url)) else libpq_variables(reason, given)
+    return f". The environment has {' and '.join(names)}, too: unset it, or say it in the URL" if names else ""
+
+
 def place_of(url: URL) -> str:
     """Say where a URL leads to; without a host libpq takes a local socket."""
     host = url.host or url.query.get("host")
@@ -203,4 +224,5 @@ def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
         return SourceUnreachable(f"expected {place} to answer; {end}")
     return SourceUnreachable(
         f"expected {place}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
+        f"{blame(engine.url, reason)}"
     )

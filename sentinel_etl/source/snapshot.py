@@ -16,8 +16,9 @@ from sqlalchemy import Engine, Select, union_all
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, SourceUnreachable
+from sentinel_etl.loopback import without_libpq_variables
 from sentinel_etl.retry import limits_of, try_again
-from sentinel_etl.source.connection import KEEPALIVE, source_may_recover, unreachable
+from sentinel_etl.source.connection import KEEPALIVE, host_of, source_may_recover, unreachable
 from sentinel_etl.source.parameters import LIBPQ_NAMES
 from sentinel_etl.source.session import (
     INSUFFICIENT_PRIVILEGE,
@@ -167,7 +168,8 @@ def open_snapshot(
     def connect() -> Snapshot:
         waiter = Waiter()  # another one for each try: one that has waited in vain is of no more use
         try:
-            connection = waiter.call(answer_seconds, partial(adbc.connect, autocommit=True), libpq_string(engine))
+            with without_libpq_variables(host_of(engine.url)):
+                connection = waiter.call(answer_seconds, partial(adbc.connect, autocommit=True), libpq_string(engine))
         except BaseException:
             waiter.close()
             raise

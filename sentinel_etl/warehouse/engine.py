@@ -14,6 +14,7 @@ from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable
+from sentinel_etl.loopback import DirectSession
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
 from sentinel_etl.warehouse.address import authority, check_certificates, complete_port, tls_verify
 from sentinel_etl.warehouse.failures import SETTING_CODES, server_code
@@ -30,7 +31,7 @@ from sentinel_etl.warehouse.session import (
 __all__ = ["OLDEST_SERVER", "PatientSession", "open_warehouse", "server_version"]
 
 
-class PatientSession(requests.Session):  # type: ignore[misc]
+class PatientSession(DirectSession):
     """An HTTP session that knows how long to wait for a connection and for each piece of an answer.
 
     Name and password are sent in UTF-8.

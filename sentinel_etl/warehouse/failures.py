@@ -10,11 +10,12 @@ import requests
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_sqlalchemy.drivers.http.exceptions import HTTPException
 from clickhouse_sqlalchemy.exceptions import DatabaseException
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from urllib3.exceptions import HTTPError
 
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
-from sentinel_etl.warehouse.address import authority
+from sentinel_etl.loopback import proxy_variable
+from sentinel_etl.warehouse.address import authority, complete_port, is_secure
 
 __all__ = [
     "CONNECTION_ERRORS",
@@ -112,7 +113,7 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
         f"expected ClickHouse at {authority(engine.url)}, database {engine.url.database}; found: "
-        f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right"
+        f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right{'' if login else blame(engine.url)}"
     )
 
 
@@ -135,6 +136,15 @@ def server_sentence(error: BaseException) -> str:
     sentence = re.sub(r" \(version [^()]*(?:\([^()]*\))?\)\.?", "", sentence)
     sentence = re.sub(r"( \([A-Z_]+\))\1+", r"\1", sentence).removeprefix(f"{REFUSED}: ")
     return sentence.strip() or message
+
+
+def blame(url: URL) -> str:
+    """Name the environment's variable that sends a request through a proxy; empty: none does."""
+    if url.get_driver_name() != "http":
+        return ""
+    name = proxy_variable(f"{'https' if is_secure(url) else 'http'}://{authority(complete_port(url))}/")
+    where = "sends it through a proxy: unset it, or name the host in no_proxy"
+    return f". In the environment {name} {where}" if name else ""
 
 
 def shorten_connection_error(message: str) -> str:

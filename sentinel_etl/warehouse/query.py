@@ -12,10 +12,12 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver.httputil import get_pool_manager
 from sqlalchemy import Engine, Select, text
 
 from sentinel_etl.arrow import as_frame
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.loopback import is_loopback
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.warehouse.address import complete_port, is_secure, tls_verify
 from sentinel_etl.warehouse.failures import (
@@ -198,6 +200,11 @@ def make_arrow_client(engine: Engine) -> Client:
     """Make the client that finds the server, and checks its certificate, as the engine's own driver does."""
     url = complete_port(engine.url)
     limits, verify = limits_of(engine), tls_verify(url)
+    checked, authorities = verify is not False, verify if isinstance(verify, str) else None
+    direct = None  # where the environment names a proxy, it is taken
+    if is_loopback(url.host):
+        direct = get_pool_manager(verify=checked, ca_cert=authorities)
+        weakref.finalize(engine, direct.clear)  # the client leaves open what it was given
     return SessionClient(
         pinned_settings(settable_of(engine)),
         host=str(url.host),
@@ -206,8 +213,9 @@ def make_arrow_client(engine: Engine) -> Client:
         password=url.password or "",
         database=url.database or "default",
         interface="https" if is_secure(url) else "http",
-        verify=verify is not False,
-        ca_cert=verify if isinstance(verify, str) else None,
+        verify=checked,
+        ca_cert=authorities,
+        pool_mgr=direct,
         connect_timeout=limits.connect_seconds,
         send_receive_timeout=limits.answer_seconds,
         autogenerate_session_id=False,  # sessions serialize; the run's queries are independent
