@@ -17,7 +17,7 @@ from sentinel_etl.local.clickhouse.answers import Answer, ResultPipe, content_ty
 from sentinel_etl.local.clickhouse.bodies import choose_encoding
 from sentinel_etl.local.clickhouse.engine import Engine
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.jobs import Outcome, StatementJob
+from sentinel_etl.local.clickhouse.jobs import Outcome, StatementJob, quote_string
 from sentinel_etl.local.clickhouse.requests import (
     ClientGone,
     QueryRequest,
@@ -202,7 +202,7 @@ class Endpoint:
         name = uuid.uuid4().hex
         path = self._engine.make_pipe(name)
         pipe = ResultPipe(path)
-        sql = _utf8(statement.into_file(str(path), format_name))
+        sql = _utf8(statement.into_file(_latin(quote_string(str(path))), format_name))
         done = asyncio.ensure_future(self._run(self._engine.execute, job, sql, format_name))
         listening = asyncio.ensure_future(_hangs_up(receive))
         piped = asyncio.ensure_future(self._pump(pipe, done, answer))

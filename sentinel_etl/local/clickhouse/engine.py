@@ -78,8 +78,6 @@ class Engine:
         self.pipes = self.data / "pipes"
         self.spool = self.data / "spool"
         self.temporary = self.data / "tmp"
-        self.tables = self.data / "engine"
-        self.config = self.data / "config" / "config.xml"
         self.version = ""
         self.timezone = ""
         self.reach = Reach({}, frozenset())
@@ -91,10 +89,13 @@ class Engine:
         self._sessions_lock = threading.Condition()
         if unknown := self.allow - ALLOWABLE.keys():
             raise ConfigurationError(f"allow: expected some of {sorted(ALLOWABLE)}, found {sorted(unknown)}")
-        if found := set("?#%'") & set(str(self.data)):
-            raise ConfigurationError(
-                f"data directory: {self.data} has {sorted(found)} in it, which chdb reads as options"
-            )
+        # chdb reads what a path has of these as options. Below the working directory, no folder above is in the path.
+        near = Path(os.path.relpath(self.data))
+        near = self.data if ".." in near.parts else near
+        if found := set("?#%'&") & set(str(near)):
+            raise ConfigurationError(f"data directory: {near} has {sorted(found)} in it, which chdb reads as options")
+        self.tables = near / "engine"
+        self.config = near / "config" / "config.xml"
 
     def prepare(self) -> None:
         """Take the data directory and make the folders in it.

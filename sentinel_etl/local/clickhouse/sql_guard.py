@@ -51,9 +51,9 @@ class Statement:
         return self.streams or self.verb in _READING_VERBS
 
     def into_file(self, path: str, format_name: str) -> str:
-        """Render the statement so that the engine appends its result to ``path``."""
+        """Render the statement so that the engine appends its result to ``path``, a quoted string."""
         clause = self.text[self.tail :] or f"FORMAT {format_name}"
-        return f"{self.text[: self.tail]}\nINTO OUTFILE '{path}' APPEND {clause}"
+        return f"{self.text[: self.tail]}\nINTO OUTFILE {path} APPEND {clause}"
 
 
 @dataclass(frozen=True, slots=True)
