@@ -17,6 +17,7 @@ from sqlalchemy import Select
 
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.config.gates import GATE_FIELDS, GateLimits
+from sentinel_etl.wording import list_some
 
 __all__ = ["Check", "Evidence", "Gate", "Severity", "describe_checks", "failures_first"]
 
@@ -108,8 +109,11 @@ class Gate:
         )
 
     def check_problems(self, problems: Mapping[str, str], expected: str, fine: str) -> Check:
-        """Make the check of what was found: subject → what is wrong with it; nothing is ``fine``."""
-        return self.check(not problems, expected, "; ".join(problems.values()) or fine, problems)
+        """Make the check of what was found: subject → what is wrong with it; nothing is ``fine``.
+
+        The first few are named: the words stand in the report, the ledger, the index and in messages to phones.
+        """
+        return self.check(not problems, expected, list_some(problems.values()) or fine, problems)
 
 
 def failures_first(checks: Sequence[Check]) -> list[Check]:
@@ -118,5 +122,6 @@ def failures_first(checks: Sequence[Check]) -> list[Check]:
 
 
 def describe_checks(checks: Sequence[Check]) -> str:
-    """Write checks as one line each: what was expected, what was observed."""
-    return "; ".join(f"{c.name}: expected {c.expected}, observed {c.observed}" for c in checks)
+    """Write the first checks: what was expected, what was observed; and how many more there are."""
+    told = (f"{c.name}: expected {c.expected}, observed {c.observed}" for c in checks)
+    return list_some(told, 3, noun="check")

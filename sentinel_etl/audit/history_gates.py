@@ -20,13 +20,14 @@ from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.pipeline.settling import Settling
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.types import column_type
-from sentinel_etl.wording import plural
+from sentinel_etl.wording import list_some, plural
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "check_settled", "judge_history", "shifted"]
 
 NULLS_P_VALUE = 0.001
 NIGHTS_OF_NULLS = 7
 KS_P_VALUE = 0.001
+FEW_CHANGES = 5  # counts of late rows that one line can name, by night and event type
 USUAL = GateLimits()
 SETTLED = Settling()
 
@@ -67,7 +68,7 @@ def without(measured: pd.DataFrame, event_types: frozenset[str]) -> pd.DataFrame
 
 def leaving_out(check: Check, names: Iterable[str]) -> Check:
     """Say in a check what it does not judge, if anything."""
-    left_out = ", ".join(sorted(names))
+    left_out = list_some(sorted(names), separator=", ")
     words = f"{check.expected}; not judged, because it changes later: {left_out}"
     return replace(check, expected=words) if left_out else check
 
@@ -159,8 +160,9 @@ def check_null_shares(
         odd[str(column)] = [f"{kind} {share:.0%} (before {past:.0%})" for kind, share, past in shares]
     columns_by_kinds: dict[str, list[str]] = {}
     for column, kinds in odd.items():
-        columns_by_kinds.setdefault(", ".join(kinds), []).append(column)
-    observed = "; ".join(f"{' and '.join(columns)} NULL in {kinds}" for kinds, columns in columns_by_kinds.items())
+        columns_by_kinds.setdefault(list_some(kinds, 3, ", "), []).append(column)
+    columns = (" and ".join(some) if len(some) < 4 else list_some(some, 3, ", ") for some in columns_by_kinds.values())
+    observed = list_some((f"{some} NULL in {kinds}" for some, kinds in zip(columns, columns_by_kinds, strict=True)), 3)
     wanted = f"at most {100 * gate.limit:g} {plural(100 * gate.limit, 'point')} more than before"
     check = gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within")
     return leaving_out(replace(check, observed=observed or "all within"), left_out)
@@ -245,22 +247,21 @@ def check_late(
         change = rows["source"] - rows["warehouse"]
         much = (change.abs() > gate.limit * rows["source"]) & (change.abs() >= gate.least)
         if much.any():
-            day = str(night)[:10]
-            kinds = zip(rows["event_type"], change, strict=True)
-            problems[day] = f"{day}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds if rows)}"
+            problems[str(night)[:10]] = {kind: int(n) for kind, n in zip(rows["event_type"], change, strict=True) if n}
     wanted = f"at most {100 * gate.limit:g}% of a loaded night's rows late or gone"
     command = f"sentinel-etl reconcile --days {nights + 1} --heal"
     if problems:
         wanted += f"; to mend: {command}"
-    check = gate.check_problems(problems, wanted, "all within" if len(late) else "no night has changed")
+    fine = "all within" if len(late) else "no night has changed"
+    check = gate.check(not problems, wanted, describe_late(problems) or fine, problems)
     if changed is None or changed.empty:
         return check
     told = [
-        f"{kind} in {', '.join(sorted(str(night)[:10] for night in rows['shift_date']))}"
+        f"{kind} in {list_some(sorted(str(night)[:10] for night in rows['shift_date']), 3, ', ', 'night')}"
         for kind, rows in changed.groupby("event_type")
     ]
     found = "" if check.passed and late.empty else f"{check.observed}; "
-    words = f"{found}changed later, as expected: {'; '.join(told)}; to load it: {command}"
+    words = f"{found}changed later, as expected: {list_some(told, 3, noun='type')}; to load it: {command}"
     return replace(check, observed=words)
 
 
@@ -279,6 +280,25 @@ def check_settled(dead: Mapping[str, str]) -> Check:
     problems = {night: f"{night}: {cause}" for night, cause in dead.items()}
     command = f"sentinel-etl backfill --from {min(dead)} --to {max(dead)} --missing-only"
     return ENDED.check_problems(problems, f"no run of them to have died; to mend: {command}", "none has died")
+
+
+def describe_late(changes: Mapping[str, Mapping[str, int]]) -> str:
+    """Write how many rows have come and gone: by night and event type where those are few, or else by night."""
+    if sum(map(len, changes.values())) <= FEW_CHANGES:
+        return "; ".join(
+            f"{night}: {', '.join(f'{kind} {rows:+,}' for kind, rows in kinds.items())}"
+            for night, kinds in changes.items()
+        )
+    nights = (f"{night} {write_change(list(kinds.values()))}" for night, kinds in changes.items())
+    rows = [rows for kinds in changes.values() for rows in kinds.values()]
+    total = f"{write_change(rows)} {plural(sum(map(abs, rows)), 'row')}"
+    return f"{total} in {len(changes)} {plural(len(changes), 'night')}: {list_some(nights, 3, ', ', 'night')}"
+
+
+def write_change(rows: Sequence[int]) -> str:
+    """Write what has come and what has gone apart, for together they may be 0: ``+40``, ``+40 and -3``."""
+    come, gone = sum(row for row in rows if row > 0), sum(row for row in rows if row < 0)
+    return " and ".join(f"{part:+,}" for part in (come, gone) if part)
 
 
 HISTORY_GATES = (PRESENCE, VOLUMES, NULL_SHARES, *RISK_GATES.values(), LATE, ENDED)

@@ -12,6 +12,7 @@ from sentinel_etl.audit.other_nights import OtherNights
 from sentinel_etl.audit.scene import Scene
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.warehouse.ddl import has_id
+from sentinel_etl.wording import list_some
 
 __all__ = ["NIGHT_GATES", "check_moved", "check_one_night"]
 
@@ -62,11 +63,10 @@ def check_moved(others: OtherNights) -> Check:
     moved = others.moved
     rows = zip(moved["event_type"], moved["shift_date"], moved["rows"], strict=True)
     told = [f"{kind} {count:,} from {night}" for kind, night, count in rows]
-    more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
     return MOVED.check(
         moved["rows"].sum() <= MOVED.limit,
         "0 rows of other nights taken",
-        ("; ".join(told[:5]) + more) or "0 rows of other nights taken",
+        list_some(told) or "0 rows of other nights taken",
         others.named,
     )
 

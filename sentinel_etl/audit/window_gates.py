@@ -14,7 +14,7 @@ from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.warehouse.contract import Bounds, ranges_of
 from sentinel_etl.warehouse.rows import in_time_window
-from sentinel_etl.wording import plural
+from sentinel_etl.wording import list_some, plural
 
 __all__ = [
     "WINDOW_GATES",
@@ -71,12 +71,11 @@ def check_accepted(
     rejected, most = sum(in_window.values()), most_rejected(source, limits)
     most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     lines = [f"{kind} {rows} × {reason}" for (kind, reason), rows in most_first]
-    more = f"; and {len(lines) - 5} more {plural(len(lines) - 5, 'reason')}" if len(lines) > 5 else ""
     blocks = rejected > most
     return ACCEPTED.check(
         not lines,
         f"at most {most} {plural(most, 'row')} rejected" if blocks else "0 rows rejected",
-        ("; ".join(lines[:5]) + more) or "0 rows rejected",
+        list_some(lines, noun="reason") or "0 rows rejected",
         sorted({kind for kind, _ in reasons}),
         Severity.BLOCK if blocks else None,
     )
@@ -102,8 +101,8 @@ def check_counts(source: Mapping[str, int], staged: Mapping[str, int], rejected:
     found = {name: staged.get(name, 0) + rejected.get(name, 0) for name in {*source, *staged, *rejected}}
     differing = [name for name in sorted(found) if source.get(name, 0) != found[name]]
     if differing:
-        expected = ", ".join(f"{name} {source.get(name, 0)}" for name in differing)
-        observed = ", ".join(f"{name} {found[name]}" for name in differing)
+        expected = list_some((f"{name} {source.get(name, 0)}" for name in differing), separator=", ")
+        observed = list_some((f"{name} {found[name]}" for name in differing), separator=", ")
     else:
         rows, types = sum(source.values()), len(source)
         expected = observed = f"{rows} {plural(rows, 'row')} of {types} event {plural(types, 'type')}"
@@ -144,8 +143,8 @@ def check_nulls(sent: Mapping[str, int], staged: Mapping[str, int]) -> Check:
     """Compare the NULLs of each column that may have some, as sent and as stored."""
     differing = [name for name in staged if staged[name] != sent[name]]
     if differing:
-        expected = ", ".join(f"{name} {sent[name]}" for name in differing)
-        observed = ", ".join(f"{name} {staged[name]}" for name in differing)
+        expected = list_some((f"{name} {sent[name]}" for name in differing), separator=", ")
+        observed = list_some((f"{name} {staged[name]}" for name in differing), separator=", ")
     else:
         nulls, columns = sum(staged.values()), len(staged)
         expected = observed = f"{nulls} {plural(nulls, 'NULL')} in {columns} {plural(columns, 'column')}"
@@ -250,7 +249,7 @@ def check_ranges(outside: Counter[str], table: Table, bounds: Bounds) -> Check:
     """Judge the values outside their columns' ranges, counted by column; beyond ``bounds`` none is left to count."""
     ranges = ranges_of(table)
     problems = {name: f"{name} in {rows:,} {plural(rows, 'row')}" for name, rows in sorted(outside.items())}
-    stated = ", ".join(describe_range(name, *ranges[name]) for name in problems)
+    stated = list_some((describe_range(name, *ranges[name]) for name in problems), separator=", ")
     columns = len({*ranges, *bounds})
     expected = stated or f"{columns} {plural(columns, 'column')} in range"
     return RANGES.check_problems(problems, expected, "all within")

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases, check_home, open_databases
-from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
+from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named, without_statement
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.ledger import attach_report, read_runs
@@ -183,7 +183,7 @@ def kernel_folder(source: Path, settings: Settings) -> Path:
 def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
     known = error_named(error.ename)
     if known is None:
-        return NotebookFailed(f"In [{error.exec_count}] failed: {error.ename}: {error.evalue}")
+        return NotebookFailed(f"In [{error.exec_count}] failed: {error.ename}: {without_statement(error.evalue)}")
     return known(error.evalue)
 
 

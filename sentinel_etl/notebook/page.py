@@ -11,6 +11,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
 
+from sentinel_etl.errors import without_statement
 from sentinel_etl.files import write_atomically
 from sentinel_etl.report import FAILED_SECTION, Page
 
@@ -43,7 +44,7 @@ def archive_notebook(part: Path, report: Path, source: Path, verdict: Page | Non
         notebook.cells.insert(0, verdict_cell(verdict))
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         if output.output_type == "error":  # a traceback names this machine's files, and helps nobody at 06:10
-            output.traceback = [f"{output.ename}: {output.evalue}"]
+            output.traceback = [f"{output.ename}: {without_statement(output.evalue)}"]
     # Where this machine keeps its files is nobody's business who reads the report.
     notebook.metadata.get("papermill", {}).update(input_path=source.name, output_path=report.name)
     write_atomically(report, nbformat.writes(notebook))

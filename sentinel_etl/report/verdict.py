@@ -32,7 +32,7 @@ from sentinel_etl.report.render import render_macro
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import PHASES
 from sentinel_etl.window import Window
-from sentinel_etl.wording import plural
+from sentinel_etl.wording import list_some, plural
 
 __all__ = ["failure_page", "first_screen", "verdict_page"]
 
@@ -161,13 +161,17 @@ def late_page(result: RunResult, zone: ZoneInfo) -> Page:
     lines = []
     for night, rows in result.late.groupby("shift_date"):
         change = (rows["source"] - rows["warehouse"]).astype("int64")
-        kinds = ", ".join(f"{kind} {n:+,}" for kind, n in zip(rows["event_type"], change, strict=True) if n)
+        told = (f"{kind} {n:+,}" for kind, n in zip(rows["event_type"], change, strict=True) if n)
+        kinds = list_some(told, SHORT_LIST, ", ", "type")
         day = pd.Timestamp(str(night)).date()
         lines.append(f"{day}: {kinds or 'rows have changed'} → {redo_command(Window.night(day, zone), zone)}")
+    if more := len(lines[SHORT_LIST:]):
+        lines[SHORT_LIST:] = [f"and {more} more {plural(more, 'night')}; `sentinel-etl reconcile` lists them"]
     counts = result.counts.set_index("event_type")
     arrived = counts["source_now"] - counts["source"]
     if arrived.any():
-        lines.append("during the run: " + ", ".join(f"{kind} {n:+,}" for kind, n in arrived[arrived != 0].items()))
+        kinds = list_some((f"{kind} {n:+,}" for kind, n in arrived[arrived != 0].items()), SHORT_LIST, ", ", "type")
+        lines.append(f"during the run: {kinds}")
     return titled("Late rows", lines_page(lines) if lines else "none")
 
 

@@ -15,7 +15,13 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, Select, union_all
 from sqlalchemy.sql.selectable import GenerativeSelect
 
-from sentinel_etl.errors import ConfigurationError, SchemaMismatch, SentinelError, SourceUnreachable
+from sentinel_etl.errors import (
+    ConfigurationError,
+    SchemaMismatch,
+    SentinelError,
+    SourceUnreachable,
+    without_statement,
+)
 from sentinel_etl.loopback import without_libpq_variables
 from sentinel_etl.retry import limits_of, try_again
 from sentinel_etl.source.connection import KEEPALIVE, host_of, source_may_recover, unreachable
@@ -126,7 +132,7 @@ def libpq_string(engine: Engine) -> str:
 
 
 def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
-    reason = str(error).replace("\n", " ").strip()
+    reason = without_statement(str(error)).replace("\n", " ").strip()
     # An error in the middle of a stream comes through Arrow, which keeps its words only: ADBC 1.13 gives
     # pyarrow's own reader. https://github.com/apache/arrow-adbc/issues/1523
     state = getattr(error, "sqlstate", None)

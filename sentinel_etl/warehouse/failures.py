@@ -13,7 +13,7 @@ from clickhouse_sqlalchemy.exceptions import DatabaseException
 from sqlalchemy import URL, Engine
 from urllib3.exceptions import HTTPError
 
-from sentinel_etl.errors import SentinelError, WarehouseUnreachable
+from sentinel_etl.errors import SentinelError, WarehouseUnreachable, without_statement
 from sentinel_etl.loopback import proxy_variable
 from sentinel_etl.warehouse.address import authority, complete_port, is_secure
 
@@ -96,7 +96,7 @@ def warehouse_may_recover(error: BaseException) -> bool:
 
 def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     """Tell a broken or refused connection from a statement that the server refused."""
-    message = " ".join(str(error).split())
+    message = without_statement(" ".join(str(error).split()))
     code = server_code(error)
     login = code in LOGIN_CODES or (code == UNKNOWN_DATABASE and names(message, engine.url.database))
     if code is not None and not login and code not in (SOCKET_TIMEOUT, NETWORK_ERROR):
@@ -128,7 +128,7 @@ def server_sentence(error: BaseException) -> str:
     That is what the drivers and each server on the way put before it, all that a parser would have liked better,
     the server's version and the address.
     """
-    message = " ".join(str(error).split())
+    message = without_statement(" ".join(str(error).split()))
     sentence = re.sub(r"\s*\(for url [^()]*\)$", "", message)
     sentence = re.sub(r"\.? Stack trace: .*", "", sentence)
     sentence = re.sub(r"^.*?\bCode: \d+\. DB::Exception: (?:Received from \S+ DB::Exception: )?", "", sentence)
