@@ -157,7 +157,15 @@ class Settings(BaseSettings):
         3_600, description="seconds after which a notebook's cell is stopped"
     )
     notify_url: SecretStr | None = Field(
-        None, description="webhook that each run's verdict is posted to, as JSON; empty: none"
+        None,
+        description="where each run's verdict is sent: webhooks, which get JSON, and whatever else Apprise has a URL "
+        "for (Slack, Teams, mail, Matrix, ntfy, …); several with spaces between; empty: nowhere",
+    )
+    notify_on: Literal["all", "problems"] = Field(
+        "all", description="which verdicts are sent: of all runs, or of those that failed or have a warning"
+    )
+    reports_url: str = Field(
+        "", description="address that serves the runs folder, for links in messages; empty: the page's file"
     )
     runs_dir: Path = Field(
         Path("runs"), description="where executed notebooks are archived; relative to the home folder"

@@ -19,10 +19,14 @@ from sentinel_etl.audit.scene import Scene
 from sentinel_etl.config.gates import GATE_FIELDS, GateLimits
 from sentinel_etl.wording import list_some
 
-__all__ = ["Check", "Evidence", "Gate", "Severity", "describe_checks", "failures_first"]
+__all__ = ["TO_MEND", "Check", "Evidence", "Gate", "Severity", "describe_checks", "failures_first"]
 
 # Writes the SELECT of the rows that a failed check speaks of; in: where they stand, and the check's subjects.
 Evidence = Callable[[Scene, Sequence[str]], Select[Any]]
+
+
+# Stands between what a check expected and the command that mends what it found.
+TO_MEND = "; to mend: "
 
 
 class Severity(StrEnum):
@@ -53,6 +57,16 @@ class Check:
     query: str = ""
     gate: str = ""
     answers: str = ""
+
+    @property
+    def expected_alone(self) -> str:
+        """What was expected, without the command that mends it."""
+        return self.expected.partition(TO_MEND)[0]
+
+    @property
+    def remedy(self) -> str:
+        """The command that mends what failed; empty: the run's own, again."""
+        return "" if self.passed else self.expected.partition(TO_MEND)[2]
 
     @property
     def blocks(self) -> bool:

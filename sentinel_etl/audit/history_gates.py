@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import special
 from sqlalchemy import Select, String, func, select
 
-from sentinel_etl.audit.checks import Check, Gate, Severity
+from sentinel_etl.audit.checks import TO_MEND, Check, Gate, Severity
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
@@ -251,7 +251,7 @@ def check_late(
     wanted = f"at most {100 * gate.limit:g}% of a loaded night's rows late or gone"
     command = f"sentinel-etl reconcile --days {nights + 1} --heal"
     if problems:
-        wanted += f"; to mend: {command}"
+        wanted += f"{TO_MEND}{command}"
     fine = "all within" if len(late) else "no night has changed"
     check = gate.check(not problems, wanted, describe_late(problems) or fine, problems)
     if changed is None or changed.empty:

@@ -25,7 +25,7 @@ from sentinel_etl.notebook.folder import choose_report_folder, report_not_writte
 from sentinel_etl.notebook.index import refresh_index
 from sentinel_etl.notebook.kernel import run_kernel
 from sentinel_etl.notebook.notebook_run import NotebookRun
-from sentinel_etl.notebook.notify import post_verdict
+from sentinel_etl.notebook.notify import tell_verdict
 from sentinel_etl.notebook.page import archive_notebook, failed_sections
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
 from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
@@ -111,8 +111,7 @@ def run_notebook(
         if record and databases:
             refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
     done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
-    if settings.notify_url is not None:
-        post_verdict(settings.notify_url.get_secret_value(), done, failure)
+    tell_verdict(done, failure, settings, redo_of(plan, settings))
     if failure is not None:
         if plan.report.exists():
             failure.add_note(f"report of the failed run: {plan.report}")
@@ -222,9 +221,26 @@ def judge_end(
     """Write the page of a run that ended before its notebook could; of a failed audit the notebook itself tells."""
     if failure is None or isinstance(failure, AuditFailed):
         return None
-    redo = redo_command(plan.window, settings.zone, plan.parameters.get("event_types", ()), notebook=plan.source.stem)
     record = read_record(plan.run_id, databases.warehouse if databases else None) if plan.recorded else None
-    return failure_page(failure, record, plan.window, redo, settings.zone)
+    return failure_page(failure, record, plan.window, redo_of(plan, settings), settings.zone)
+
+
+def redo_of(plan: Plan, settings: Settings) -> str:
+    """Write the command that does the planned run again."""
+    given = plan.parameters
+    return redo_command(
+        plan.window,
+        settings.zone,
+        given.get("event_types", ()),
+        dry_run=bool(given.get("dry_run", False)),
+        notebook=plan.source.stem,
+    )
+
+
+def told(error: SentinelError, plan: Plan, settings: Settings) -> SentinelError:
+    """Send an error that no report can tell of; give it back, to be raised."""
+    tell_verdict(error, None, settings, redo_of(plan, settings))
+    return error
 
 
 def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:

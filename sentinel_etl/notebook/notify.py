@@ -1,9 +1,11 @@
-"""Posts a run's verdict to a webhook; what goes wrong there never fails the run."""
+"""Sends a run's verdict to webhooks and people; what goes wrong there never fails the run."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,14 +21,92 @@ from tenacity import (
 
 from sentinel_etl.errors import AuditFailed, SentinelError
 from sentinel_etl.loopback import DirectSession
+from sentinel_etl.notebook.messages import Message, is_problem, write_message
 from sentinel_etl.notebook.notebook_run import NotebookRun
+from sentinel_etl.settings import Settings
 
-__all__ = ["post_verdict", "verdict_message"]
+__all__ = ["post_verdict", "send_message", "split_urls", "tell_verdict", "verdict_message"]
 
 
 log = logging.getLogger(__name__)
 
 SHOWN = ("source_rows", "published_rows", "counts", "timings")
+
+TRIES, PAUSE_SECONDS = 3, 1.0
+
+
+def tell_verdict(
+    done: NotebookRun | SentinelError, error: SentinelError | None, settings: Settings, redo: str
+) -> list[bool]:
+    """Send the verdict to each of SENTINEL_NOTIFY_URL, and tell which took it; one that does not is a warning.
+
+    A webhook, ``http`` or ``https``, gets `verdict_message` as JSON. Whatever else Apprise knows gets the text of
+    `write_message`. ``redo``: the command that does the run again.
+    """
+    if settings.notify_url is None or (settings.notify_on == "problems" and not is_problem(done, error)):
+        return []
+    message = write_message(done, error, settings, redo)
+    urls = split_urls(settings.notify_url.get_secret_value())
+    return [post_verdict(url, done, error) if is_webhook(url) else send_message(url, message) for url in urls]
+
+
+def split_urls(text: str) -> list[str]:
+    """Split URLs at spaces and commas; a comma within one stays, as Apprise's own command has it."""
+    return [url for url in re.split(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", text.strip(" ,\t\r\n"), flags=re.I) if url]
+
+
+def is_webhook(url: str) -> bool:
+    """Tell whether a URL is posted to as it is; what has no scheme is none, and said to be."""
+    scheme, separator, _ = url.partition("://")
+    return not separator or scheme.lower() in ("http", "https")
+
+
+def send_message(url: str, message: Message, *, tries: int = TRIES, pause_seconds: float = PAUSE_SECONDS) -> bool:
+    """Send a message to a service by its Apprise URL, and tell whether it took it; a failure is a warning in the log.
+
+    What was not taken is tried again, after a pause that doubles. Of the URL only the scheme is ever logged: tokens,
+    topics and addresses stand in any part of the rest. https://github.com/caronc/apprise/wiki
+    """
+    # Its hundred services take half a second to import: only who uses one waits for them.
+    from apprise import Apprise, NotifyFormat
+
+    retrying = Retrying(
+        retry=retry_if_result(lambda taken: not taken),
+        stop=stop_after_attempt(tries),
+        wait=wait_exponential(pause_seconds),
+    )
+    try:
+        with silenced("apprise"):
+            sender = Apprise()
+            if not sender.add(url):
+                problem = "expected a URL that Apprise knows (https://github.com/caronc/apprise/wiki), found another"
+            else:
+                retrying(
+                    sender.notify,
+                    body=message.body,
+                    title=message.title,
+                    notify_type=message.kind,
+                    body_format=NotifyFormat.TEXT,
+                )
+                return True
+    except RetryError:
+        problem = "the service did not take it"
+    except Exception as broken:  # noqa: BLE001 - and not its words, which may repeat the URL
+        problem = type(broken).__name__
+    log.warning("the verdict was not sent to %s://…: %s", url.partition("://")[0].lower(), problem)
+    return False
+
+
+@contextmanager
+def silenced(name: str) -> Iterator[None]:
+    """Keep a package's log from saying anything within: it repeats URLs, and what is in them."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def verdict_message(done: NotebookRun | BaseException, error: SentinelError | None = None) -> dict[str, Any]:
@@ -71,8 +151,8 @@ def post_verdict(
     error: SentinelError | None = None,
     *,
     timeout_seconds: float = 10,
-    tries: int = 3,
-    pause_seconds: float = 1,
+    tries: int = TRIES,
+    pause_seconds: float = PAUSE_SECONDS,
 ) -> bool:
     """Post the verdict as JSON and tell whether the webhook took it; a failure is a warning in the log.
 
