@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     retry_seconds: Annotated[float, Field(ge=0)] = Field(
         15, description="seconds over which a database that does not answer is asked again; 0: once"
     )
+    deadline: time | None = Field(
+        time(6, 30), description="local time by which the latest night is to be in, or a warning says so; none: no such"
+    )
     cell_timeout_seconds: Annotated[int, Field(ge=1)] = Field(
         3_600, description="seconds after which a notebook's cell is stopped"
     )
@@ -202,6 +205,20 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"expected an IANA zone such as Asia/Kolkata, found {value!r}") from None
+        return value
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def deadline_may_be_none(cls, value: object) -> object:
+        if isinstance(value, str) and value.strip().lower() == "none":
+            return None
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def deadline_has_no_zone(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("expected a time on the city's clocks such as 06:30, found one with an offset")
         return value
 
     @field_validator("runs_dir", "notebooks_dir", "state_dir", "risk_weights")

@@ -30,6 +30,8 @@ class GateLimits:
     ``station_events``
     ``late_share``                     share of a loaded night's rows that may be late or gone
     ``late_rows``                      rows of a night that may be so in any case
+    ``slow_ratio``                     seconds of the latest night's run over the median of the nights before
+    ``slow_nights``                    nights before, from which on the run's seconds are judged
     """
 
     max_shrink: float | None = None
@@ -46,6 +48,8 @@ class GateLimits:
     station_events: int = 100
     late_share: float = 0.02
     late_rows: int = 10
+    slow_ratio: float = 3.0
+    slow_nights: int = 7
 
 
 # A gate's identifier → which of the limits are its `limit` and its `least`; empty: it has no such.
@@ -58,6 +62,7 @@ GATE_FIELDS: Mapping[str, tuple[str, str]] = {
     "risk_usual": ("drift", "drift_events"),
     "station_risk_usual": ("station_drift", "station_events"),
     "nights_complete": ("late_share", "late_rows"),
+    "run_time_usual": ("slow_ratio", "slow_nights"),
 }
 
 SHARES = ("max_shrink", "rejected_share", "null_share", "late_share")
@@ -81,7 +86,7 @@ def check_gate_limits(limits: object) -> None:
         elif name.endswith(("_rows", "_events", "_nights")):
             expected, fits = "a whole number of at least 1", is_number and isinstance(value, int) and value >= 1
         else:
-            least = 1 if name == "volume_ratio" else 0
+            least = 1 if name.endswith("_ratio") else 0
             expected, fits = f"a number above {least}", is_number and value > least
         if not fits:
             raise ConfigurationError(f"gate_limits.{name}: expected {expected}, found {value!r}")

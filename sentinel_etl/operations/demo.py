@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
@@ -19,6 +21,8 @@ from sentinel_etl.window import Window
 
 __all__ = ["prepare_city", "run_demo"]
 
+
+DEADLINE = "SENTINEL_DEADLINE"
 
 HISTORY_NIGHTS = 28  # four of each weekday, which is what a night is compared with
 EVENTS_PER_NIGHT = 5_000
@@ -45,7 +49,21 @@ def run_demo(settings: Settings | None = None, say: Callable[[str], None] = lamb
         say(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
         prepare_city(context)
         say("nightly run: notebooks/etl_nightly.ipynb")
-        return run_notebook("etl_nightly", context=context)
+        with without_deadline(settings):
+            return run_notebook("etl_nightly", context=context)
+
+
+@contextmanager
+def without_deadline(settings: Settings) -> Iterator[None]:
+    """Ask kernels for no deadline within, unless one is set: a demonstration is at any hour."""
+    if "deadline" in settings.model_fields_set:
+        yield
+        return
+    os.environ[DEADLINE] = "none"
+    try:
+        yield
+    finally:
+        del os.environ[DEADLINE]
 
 
 def prepare_city(context: Context) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sentinel_etl.audit.checks import Check, describe_checks
+from sentinel_etl.audit.time_gates import TIME_GATES
 from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.nights import OpenNight, open_nights
@@ -30,6 +32,7 @@ class Status:
     ``missing``  nights that are not in by the ledger; ``open``: of them those with a part loaded, and the night that
                  is under way where it has one; ``dead``: those whose run has died and has not been done again
     ``lost``     nights that have other rows than their last run left; ``expired``: the fact table's TTL took them
+    ``warnings`` what the run that published last night found of its time
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
 
@@ -45,6 +48,7 @@ class Status:
     dead: tuple[DeadRun, ...] = ()
     expired: tuple[ExpiredRows, ...] = ()
     zone: ZoneInfo = CITY_ZONE
+    warnings: tuple[Check, ...] = ()
 
     @property
     def is_in(self) -> bool:
@@ -94,6 +98,7 @@ class Status:
                 for one in self.open
             ],
             "dead": [one.as_dict() for one in self.dead],
+            "warnings": [describe_checks([check]) for check in self.warnings],
             "lost": [one.as_dict() for one in self.lost],
             "expired": [one.as_dict() for one in self.expired],
             "kept_versions": self.kept,
@@ -106,6 +111,7 @@ class Status:
         if self.last_run:
             lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
             lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
+        lines += [f"warning: {describe_checks([check])}" for check in self.warnings]
         missing = ", ".join(map(str, self.missing)) or "none"
         lines.append(f"missing of the last {f'{self.nights} nights' if self.nights != 1 else 'night'}: {missing}")
         lines += [self.describe_open(one) for one in self.open if one.shift_date != self.last_night]
@@ -167,4 +173,12 @@ def read_status(context: Context, nights: int = 7) -> Status:
         dead=standing.dead,
         expired=standing.expired,
         zone=settings.zone,
+        warnings=tuple(find_time_warnings(covering)),
     )
+
+
+def find_time_warnings(runs: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Give the failed checks of when the night came in, of the newest of the runs that is published."""
+    published = next((run for run in runs if run["state"].is_published), None)
+    checks = [Check.from_dict(kept) for kept in published["checks"]] if published else []
+    return [check for check in checks if not check.passed and check.gate in {gate.id for gate in TIME_GATES}]

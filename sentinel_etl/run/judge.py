@@ -85,13 +85,6 @@ class Judged:
     def warned(self) -> list[Check]:
         return [check for check in self.checks if not check.passed and not check.blocks]
 
-    @property
-    def verdict(self) -> RunState:
-        """What becomes of the run if it is to publish."""
-        if self.blocked:
-            return RunState.NOT_PUBLISHED
-        return RunState.PUBLISHED_WITH_WARNINGS if self.warned else RunState.PUBLISHED
-
 
 def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Judged:
     """Check the staged rows, and read from them what the report shows; the last waits for `look_back`. Reads only."""

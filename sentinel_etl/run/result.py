@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.metadata import version
@@ -135,20 +135,28 @@ def make_result(
     published: Published,
     reconciled: Reconciled,
     versions: Mapping[str, str],
+    timed: Sequence[Check] = (),
 ) -> RunResult:
-    """Put together what the stages returned."""
+    """Put together what the stages returned; ``timed`` are the checks of when, which wait for publishing."""
     pipeline = job.context.pipeline
+    warned = [*judged.warned, *(check for check in timed if not check.passed)]
+    if judged.blocked:
+        verdict = RunState.NOT_PUBLISHED
+    elif job.dry_run:
+        verdict = RunState.DRY_RUN
+    else:
+        verdict = RunState.PUBLISHED_WITH_WARNINGS if warned else RunState.PUBLISHED
     return RunResult(
         run_id=job.run_id,
         window=job.window,
-        verdict=RunState.DRY_RUN if job.dry_run and not judged.blocked else judged.verdict,
-        cause=describe_checks(judged.blocked or judged.warned),
+        verdict=verdict,
+        cause=describe_checks(judged.blocked or warned),
         counts=reconciled.counts,
         rejected=staged.rejected.tabulate(),
         late=judged.late,
         moved=judged.others.moved,
         changes=judged.changes,
-        checks=judged.checks,
+        checks=(*judged.checks, *timed),
         timings=job.clock.rounded(),
         how=published.how,
         nights=published.nights,

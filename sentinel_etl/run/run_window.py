@@ -21,6 +21,7 @@ from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.held_locks import hold_partitions
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.judge import judge, look_back
+from sentinel_etl.run.judge_time import judge_time
 from sentinel_etl.run.provenance import name_versions
 from sentinel_etl.run.result import RunResult, make_result
 from sentinel_etl.run.stages import clear_staging, publish, reconcile, recount, set_apart
@@ -157,7 +158,8 @@ def execute(job: Job) -> RunResult:
             reconciled = reconcile(job, staged, judged, now)
             clear_staging(job, staged, judged, apart)
         versions = name_versions(context.source, context.warehouse)
-    return make_result(job, staged, judged, published, reconciled, versions)
+    timed = [] if judged.blocked or job.dry_run else judge_time(job)
+    return make_result(job, staged, judged, published, reconciled, versions, timed)
 
 
 def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> None:
