@@ -37,7 +37,6 @@ __all__ = [
     "WindowError",
     "WindowLocked",
     "error_named",
-    "without_statement",
 ]
 
 
@@ -47,23 +46,6 @@ def without_control_characters(text: str) -> str:
     A terminal would obey them. Line breaks and tabs stay.
     """
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: ascii(found[0])[1:-1], text)
-
-
-# Where a database's or a driver's message repeats the statement, and where it goes on after that: ADBC and libpq,
-# ClickHouse's analyzer, its functions and its parser, SQLAlchemy.
-STATEMENTS = re.compile(
-    r"\s*\bQuery was: ?.*?(?=\. SQLSTATE:|$)"
-    r"|(?:\.|:)? In scope .*?(?=\. Maybe you meant|\. \([A-Z_0-9]+\)|$)"
-    r"|: [Ww]hile (?:executing|processing) .*?(?=\. \([A-Z_0-9]+\)|$)"
-    r"|(?<=\)): (?:SELECT|WITH|INSERT|CREATE|ALTER)\b.*?(?=\. Expected|\. \([A-Z_0-9]+\)|$)"
-    r"|\s*\[SQL: .*|\s*\(Background on this error at: .*",
-    flags=re.DOTALL,
-)
-
-
-def without_statement(message: str) -> str:
-    """Leave out the SQL that a database repeats in its message: hundreds of characters, before or after its cause."""
-    return STATEMENTS.sub("", message)
 
 
 class SentinelError(Exception):

@@ -1,10 +1,22 @@
-"""Words that depend on a number."""
+"""Words that depend on a number, and messages without what nobody reads."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-__all__ = ["list_some", "plural"]
+__all__ = ["list_some", "plural", "without_statement"]
+
+# Where a database's or a driver's message repeats the statement, and where it goes on after that: ADBC and libpq,
+# ClickHouse's analyzer, its functions and its parser, SQLAlchemy.
+STATEMENTS = re.compile(
+    r"\s*\bQuery was: ?.*?(?=\. SQLSTATE:|$)"
+    r"|(?:\.|:)? In scope .*?(?=\. Maybe you meant|\. \([A-Z_0-9]+\)|$)"
+    r"|: [Ww]hile (?:executing|processing) .*?(?=\. \([A-Z_0-9]+\)|$)"
+    r"|(?<=\)): (?:SELECT|WITH|INSERT|CREATE|ALTER)\b.*?(?=\. Expected|\. \([A-Z_0-9]+\)|$)"
+    r"|\s*\[SQL: .*|\s*\(Background on this error at: .*",
+    flags=re.DOTALL,
+)
 
 
 def plural(count: float, one: str, several: str = "") -> str:
@@ -19,3 +31,8 @@ def list_some(words: Iterable[str], most: int = 5, separator: str = "; ", noun: 
     if more <= 0:
         return separator.join(listed)
     return separator.join([*listed[:most], f"and {more:,} more" + (f" {plural(more, noun)}" if noun else "")])
+
+
+def without_statement(message: str) -> str:
+    """Leave out the SQL that a database repeats in its message: hundreds of characters, before or after its cause."""
+    return STATEMENTS.sub("", message)

@@ -8,7 +8,7 @@ __all__ = ["NOW", "ZONE", "open_shop"]
 
 
 ZONE = "America/New_York"
-NOW = "2026-11-22T07:00:00-05:00"
+NOW = "2026-11-22T06:10:00-05:00"
 
 TABLES = """
 CREATE TYPE mpaa_rating AS ENUM ('G', 'PG', 'PG-13', 'R', 'NC-17');

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import click
 
 from sentinel_etl.cli.options import as_json, event_types, window_end, window_hours
-from sentinel_etl.context import open_context
+from sentinel_etl.cli.terminal import colour_verdicts
+from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_keys import check_keys
 from sentinel_etl.extract.check_source import check_source
@@ -17,6 +18,8 @@ from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.status import read_status
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.settings import choose_window, load_settings
+from sentinel_etl.source.connection import describe_source
+from sentinel_etl.warehouse.address import describe_warehouse
 from sentinel_etl.wording import plural
 
 __all__ = ["check", "plan", "status"]
@@ -46,6 +49,7 @@ def check(event_types: Sequence[str], as_json: bool) -> None:
         differences += check_keys(chosen.values(), context.source)
         differences += check_warehouse(context.pipeline, context.warehouse)
         differences += check_nights(context.pipeline, context.warehouse)
+        asked = name_databases(context)
     if as_json:
         click.echo(json.dumps([vars(difference) for difference in differences]))
     else:
@@ -53,11 +57,23 @@ def check(event_types: Sequence[str], as_json: bool) -> None:
             click.echo(f"{'error' if difference.blocking else 'warning'}: {difference}")
         types, found = len(chosen), len(differences)
         click.echo(f"{types} event {plural(types, 'type')} checked, {found} {plural(found, 'difference')}")
+        click.echo(f"asked {asked}")
     blocking = sum(difference.blocking for difference in differences)
     if blocking:
         raise SchemaMismatch(
             f"{blocking} {plural(blocking, 'difference')} would stop a run; correct EVENT_CONFIG or the source"
         )
+
+
+def name_databases(context: Context) -> str:
+    """Name both databases, without their passwords; one without a URL is the local stack's."""
+    settings, local = context.settings, "{} of the local stack, database {}"
+    source, warehouse = context.source.url, context.warehouse.url
+    names = [
+        describe_source(source) if settings.source_url else local.format("PostgreSQL", source.database),
+        describe_warehouse(warehouse) if settings.warehouse_url else local.format("ClickHouse", warehouse.database),
+    ]
+    return " and ".join(names)
 
 
 @click.command()
@@ -67,5 +83,5 @@ def status(nights: int, as_json: bool) -> None:
     """Tell whether last night is in, and which nights are missing; exit 5 where last night is not."""
     with open_context() as context:
         report = read_status(context, nights)
-    click.echo(json.dumps(report.as_dict()) if as_json else str(report))
+    click.echo(json.dumps(report.as_dict()) if as_json else colour_verdicts(str(report)))
     report.raise_if_missing()

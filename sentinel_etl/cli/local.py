@@ -8,6 +8,7 @@ import click
 import pandas as pd
 
 from sentinel_etl.cli.options import as_json, print_frame
+from sentinel_etl.cli.terminal import colour_verdicts, fit_table
 from sentinel_etl.context import open_context
 from sentinel_etl.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
 from sentinel_etl.settings import load_settings
@@ -57,4 +58,30 @@ def city() -> None:
 
 
 def print_services(services: Sequence[ServiceStatus], as_json: bool) -> None:
-    print_frame(pd.DataFrame([vars(service) for service in services]), as_json)
+    if as_json:
+        print_frame(pd.DataFrame([vars(service) for service in services]), as_json)
+    else:
+        table = pd.DataFrame([describe_service(service) for service in services]).fillna("–")
+        click.echo(colour_verdicts(fit_table(table, ["pid", "since"])))
+
+
+def describe_service(service: ServiceStatus) -> dict[str, str | None]:
+    return {
+        "name": service.name,
+        "state": "running" if service.running else "stopped",
+        "pid": str(service.pid) if service.pid else None,
+        "port": str(service.port) if service.port else None,
+        "version": service.version,
+        "since": f"{service.since:%Y-%m-%d %H:%M} UTC" if service.since else None,
+        "data": write_size(service.data_bytes),
+    }
+
+
+def write_size(size: int) -> str:
+    """Write bytes for people, in powers of ten as disks are sold."""
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if round(amount) < 1_000:
+            break
+        amount, unit = amount / 1_000, larger
+    return f"{amount:.1f} {unit}" if amount < 10 and unit not in ("B", "kB") else f"{amount:,.0f} {unit}"

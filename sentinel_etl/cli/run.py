@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
+from sentinel_etl.cli.terminal import colour_verdicts, fit_table
 from sentinel_etl.context import open_context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.ledger.commands import hours_of
@@ -132,8 +133,12 @@ def backfill(
                 progress=lambda result: bar.update(result.group.nights),
                 stopped=stopped.append,
             )
+    table = backfill_table(groups, results)
     with beside_the_verdict():
-        print_frame(backfill_table(groups, results), as_json)
+        if as_json:
+            print_frame(table, as_json)
+        else:
+            click.echo(colour_verdicts(fit_table(table, ["report", "window"])))
     raise_for_groups(groups, results, stopped)
 
 
@@ -175,7 +180,7 @@ def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
         click.echo(json.dumps(facts | {"report": report, "page": page}))
         return
     if record:
-        click.echo(f"{record['state']}  {done.window.local(settings.zone)}")
+        click.echo(f"{colour_verdicts(record['state'])}  {done.window.local(settings.zone)}")
         if record["cause"]:
             click.echo(record["cause"])
         counts = pd.DataFrame.from_dict(record["counts"], orient="index")[["source", "staged", "published"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,13 +14,14 @@ import pandas as pd
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.checks import Check, failures_first
 from sentinel_etl.cli.options import as_json, display_path
+from sentinel_etl.cli.terminal import colour_verdicts, fit_table
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.ledger.archive import ArchivedRun, find_page, list_runs, opened_archive, show_run
+from sentinel_etl.ledger.archive import LATEST, ArchivedRun, find_page, list_runs, opened_archive, show_run
 from sentinel_etl.ledger.commands import query_command
 from sentinel_etl.ledger.report_files import prune_reports
 from sentinel_etl.notebook.index import refresh_index, write_index
 from sentinel_etl.settings import Settings, load_settings
-from sentinel_etl.wording import plural
+from sentinel_etl.wording import list_some, plural
 
 __all__ = ["runs"]
 
@@ -42,18 +44,22 @@ def list_command(limit: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([run.as_dict() for run in found]))
     else:
-        click.echo(runs_table(found, runs_dir).to_string(index=False) if found else "no runs")
+        table = fit_table(runs_table(found, runs_dir), ["report", "seconds"]) if found else "no runs"
+        click.echo(colour_verdicts(table))
 
 
 @runs.command()
-@click.argument("run_id")
+@click.argument("run_id", default=LATEST)
 @as_json
 def show(run_id: str, as_json: bool) -> None:
-    """Show one run: counts, checks with what was expected and observed, timings, and how to do it again."""
+    """Show one run: counts, failed checks with what was expected and observed, timings, and how to do it again.
+
+    RUN_ID is a run's id, or `latest`, which is the default: the one that began last.
+    """
     with opened_archive() as archive:
         run = show_run(run_id, archive)
         runs_dir = archive.settings.runs_dir
-    click.echo(json.dumps(run.as_dict()) if as_json else describe_run(run, runs_dir))
+    click.echo(json.dumps(run.as_dict()) if as_json else colour_verdicts(describe_run(run, runs_dir)))
 
 
 @runs.command("open")
@@ -140,15 +146,21 @@ def describe_run(run: ArchivedRun, runs_dir: Path) -> str:
         parts.append(f"changes  {Changes.from_record(run.changes).describe()}")
     if run.checks:
         checks = failures_first([Check.from_dict(check) for check in run.checks])
-        parts.append("\n".join(describe_check(check) for check in checks))
+        failed = [describe_check(check) for check in checks if not check.passed]
+        parts.append("\n".join([*failed, *describe_passed([check for check in checks if check.passed])]))
     if run.timings:
         parts.append("\n".join(f"{phase:<10}{seconds:>9.3f} s" for phase, seconds in run.timings.items()))
     return "\n\n".join(parts)
 
 
+def describe_passed(checks: Sequence[Check]) -> list[str]:
+    """Write the checks that passed in one line, where there are some; `--json` and the report have them whole."""
+    names = list_some((check.name for check in checks), 3, ", ")
+    return [f"ok      {len(checks)} {plural(len(checks), 'check')}: {names}"] if checks else []
+
+
 def describe_check(check: Check) -> str:
-    result = "ok    " if check.passed else "FAILED"
-    line = f"{result}  {check.severity:<5}  {check.name}"
+    line = f"FAILED  {check.severity:<5}  {check.name}"
     lines = [line, f"        expected  {check.expected}", f"        observed  {check.observed}"]
     if check.query:
         lines.append(f"        more      {query_command(check.query)}")

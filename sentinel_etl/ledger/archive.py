@@ -26,7 +26,10 @@ from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
-__all__ = ["Archive", "ArchivedRun", "find_page", "list_runs", "opened_archive", "read_archive", "show_run"]
+__all__ = ["LATEST", "Archive", "ArchivedRun", "find_page", "list_runs", "opened_archive", "read_archive", "show_run"]
+
+
+LATEST = "latest"  # instead of a run's id: the one that began last
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,17 @@ def list_runs(archive: Archive, limit: int | None = None) -> list[ArchivedRun]:
 
 
 def show_run(run_id: str, archive: Archive) -> ArchivedRun:
-    """Find one run by its id.
+    """Find one run by its id, or the latest one.
 
     Raises:
         ConfigurationError: neither the ledger nor the runs folder knows it.
     """
-    runs = {run.run_id: run for run in list_runs(archive)}
+    listed = list_runs(archive)
+    runs = {run.run_id: run for run in listed}
+    if run_id == LATEST and run_id not in runs:
+        if not listed:
+            raise ConfigurationError("expected a run in the ledger or the runs folder, found none; `sentinel-etl run`")
+        return listed[0]
     if run_id not in runs:
         close = get_close_matches(run_id, runs, n=1)
         hint = f"did you mean {close[0]}?" if close else "`sentinel-etl runs list` names them"

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.context import Context
 from sentinel_etl.databases import Databases, check_home, open_databases
-from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named, without_statement
+from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.ledger import attach_report, read_runs
@@ -35,6 +35,7 @@ from sentinel_etl.run.run_window import check_run_id, new_run_id
 from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, check_ended
+from sentinel_etl.wording import without_statement
 
 __all__ = ["run_notebook"]
 

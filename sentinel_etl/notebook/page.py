@@ -11,9 +11,9 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
 
-from sentinel_etl.errors import without_statement
 from sentinel_etl.files import write_atomically
 from sentinel_etl.report import FAILED_SECTION, Page
+from sentinel_etl.wording import without_statement
 
 __all__ = ["archive_notebook", "export_html", "failed_sections"]
 

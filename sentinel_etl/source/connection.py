@@ -26,6 +26,7 @@ __all__ = [
     "SERVER_KEEPALIVE",
     "PatientConnection",
     "connect_source",
+    "describe_source",
     "host_of",
     "open_source",
     "source_may_recover",
@@ -212,9 +213,14 @@ def place_of(url: URL) -> str:
     return f"{host}:{url.port or 5432}" if host else f"a local socket, port {url.port or 5432}"
 
 
+def describe_source(url: URL) -> str:
+    """Name a source by what a person knows it by; no user, no password."""
+    return f"PostgreSQL at {place_of(url)}, database {url.database}"
+
+
 def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-    place = f"PostgreSQL at {place_of(engine.url)}, database {engine.url.database}"
+    place = describe_source(engine.url)
     if POOLER in reason:
         return SourceUnreachable(
             f"expected {place} itself; found a pooler ({reason}). Name the server's own address: locks and snapshots "

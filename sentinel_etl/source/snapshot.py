@@ -20,7 +20,6 @@ from sentinel_etl.errors import (
     SchemaMismatch,
     SentinelError,
     SourceUnreachable,
-    without_statement,
 )
 from sentinel_etl.loopback import without_libpq_variables
 from sentinel_etl.retry import limits_of, try_again
@@ -35,6 +34,7 @@ from sentinel_etl.source.session import (
 )
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.threads import Waiter
+from sentinel_etl.wording import without_statement
 
 __all__ = ["Snapshot", "open_snapshot"]
 

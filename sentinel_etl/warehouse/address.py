@@ -9,7 +9,7 @@ from sqlalchemy import URL
 
 from sentinel_etl.errors import ConfigurationError
 
-__all__ = ["authority", "check_certificates", "complete_port", "is_secure", "tls_verify"]
+__all__ = ["authority", "check_certificates", "complete_port", "describe_warehouse", "is_secure", "tls_verify"]
 
 
 YES = ("1", "on", "t", "true", "y", "yes")
@@ -43,6 +43,11 @@ def authority(url: URL) -> str:
     """
     host = f"[{url.host}]" if ":" in str(url.host) else url.host
     return f"{host}:{url.port}"
+
+
+def describe_warehouse(url: URL) -> str:
+    """Name a warehouse by what a person knows it by; no user, no password."""
+    return f"ClickHouse at {authority(url)}, database {url.database}"
 
 
 def tls_verify(url: URL) -> bool | str:

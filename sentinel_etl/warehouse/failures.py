@@ -13,9 +13,10 @@ from clickhouse_sqlalchemy.exceptions import DatabaseException
 from sqlalchemy import URL, Engine
 from urllib3.exceptions import HTTPError
 
-from sentinel_etl.errors import SentinelError, WarehouseUnreachable, without_statement
+from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 from sentinel_etl.loopback import proxy_variable
-from sentinel_etl.warehouse.address import authority, complete_port, is_secure
+from sentinel_etl.warehouse.address import authority, complete_port, describe_warehouse, is_secure
+from sentinel_etl.wording import without_statement
 
 __all__ = [
     "CONNECTION_ERRORS",
@@ -112,7 +113,7 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
         )
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
-        f"expected ClickHouse at {authority(engine.url)}, database {engine.url.database}; found: "
+        f"expected {describe_warehouse(engine.url)}; found: "
         f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right{'' if login else blame(engine.url)}"
     )
 

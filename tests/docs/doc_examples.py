@@ -136,7 +136,8 @@ def run_page(page: Path, session: Session) -> str:
 
 
 def hide_volatile(text: str) -> str:
-    """Hide what differs from run to run: run ids, and the seconds that a run took."""
+    """Hide what differs from run to run: run ids, the seconds that a run took, and the local stack's ports."""
+    text = re.sub(r"(?<=127\.0\.0\.1:)\d{4,5}(?=, database)", "PORT", text)
     text = re.sub(r"\d{8}t\d{6}_[0-9a-f]{6}", "RUN_ID", text)
     return re.sub(r" +\d+\.\d(?= +(?:runs/|no file))", " SECONDS", text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel_etl.errors import without_statement
+from sentinel_etl.wording import without_statement
 
 SQL = "SELECT " + ", ".join(f"remarks.column_{n} AS c{n}" for n in range(60)) + " FROM remarks"
 

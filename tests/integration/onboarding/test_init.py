@@ -79,7 +79,8 @@ def test_init_checks_tries_last_night_and_says_the_next_command(shop: Started) -
     assert shop.init.stderr == ""
     assert said[0] == "pagila: a project for RENTAL, PAYMENT"
     assert re.fullmatch(r"2 event types checked, 0 differences?", said[1])
-    assert said[2] == "DRY RUN  2026-11-21 06:00 → 2026-11-22 06:00 EST"
+    assert said[2].startswith("asked PostgreSQL at ")
+    assert said[3] == "DRY RUN  2026-11-21 06:00 → 2026-11-22 06:00 EST"
     assert said[-1] == "next: cd pagila && sentinel-etl run"
     assert sorted(run["state"] for run in read_runs(shop.warehouse)) == ["DRY RUN", "PUBLISHED"]
 
