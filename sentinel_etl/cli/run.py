@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import pandas as pd
 import yaml
-from tqdm import tqdm
 
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
@@ -115,6 +114,7 @@ def backfill(
     as_json: bool,
 ) -> None:
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
+    from sentinel_etl.cli.progress import show_progress
     from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
 
     stopped: list[KeyboardInterrupt] = []
@@ -123,14 +123,15 @@ def backfill(
         if not groups and not as_json:
             click.echo("nothing to do: every night is published")
             return
-        with tqdm(total=sum(group.nights for group in groups), unit="night", disable=as_json) as bar:
+        with show_progress(sum(group.nights for group in groups), quiet=as_json) as (progress, watch):
             results = run_backfill(
                 groups,
                 context,
                 jobs=jobs,
                 dask=dask,
                 parameters={"allow_shrink": allow_shrink},
-                progress=lambda result: bar.update(result.group.nights),
+                progress=progress,
+                watch=watch,
                 stopped=stopped.append,
             )
     table = backfill_table(groups, results)

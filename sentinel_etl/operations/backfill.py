@@ -17,6 +17,7 @@ from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
+from sentinel_etl.operations.progress import Progress, measure_progress
 from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.warehouse.provision import prepare_tables
@@ -58,6 +59,8 @@ def run_backfill(
     parameters: Mapping[str, Any] | None = None,
     progress: Callable[[GroupResult], None] = lambda result: None,
     stopped: Callable[[KeyboardInterrupt], None] = lambda interrupt: None,
+    watch: Callable[[Sequence[Progress]], None] | None = None,
+    watch_seconds: float = 1.0,
 ) -> list[GroupResult]:
     """Run the groups, ``jobs`` at a time or on a Dask cluster, and return their results in order.
 
@@ -66,13 +69,16 @@ def run_backfill(
     from there. ``stopped`` is told what ended it. A driver that is killed ends its groups as a killed run ends, or
     leaves them to the cluster's workers.
 
+    ``progress`` is told each result, and ``watch`` every few seconds how far the groups under way are.
+
     Raises:
         ConfigurationError: Dask is asked for and not installed, or its scheduler does not answer.
     """
+    began = datetime.now(UTC)
     lanes: dict[str, deque[Group]] = {}
     for group in groups:
         lanes.setdefault(group.partition, deque()).append(group)
-    free, running = deque(lanes.values()), dict[Future[GroupResult], deque[Group]]()
+    free, running = deque(lanes.values()), dict[Future[GroupResult], tuple[Group, deque[Group]]]()
     results: dict[Window, GroupResult] = {}
     stop = StopSignal()
     workers = local_workers(jobs, context, stop) if dask is None else dask_workers(dask, context.settings)
@@ -82,9 +88,13 @@ def run_backfill(
                 # No more is handed over than runs at once: what waits in a pool can't be called back.
                 while free and len(running) < slots:
                     lane = free.popleft()
-                    running[executor.submit(work, lane.popleft(), dict(parameters or {}))] = lane
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    lane = running.pop(future)
+                    group = lane.popleft()
+                    running[executor.submit(work, group, dict(parameters or {}))] = group, lane
+                ended = wait(running, watch_seconds if watch else None, return_when=FIRST_COMPLETED).done
+                if watch and not ended:
+                    watch(measure_progress([group for group, _ in running.values()], context, began))
+                for future in ended:
+                    _, lane = running.pop(future)
                     result = results[future.result().group.window] = future.result()
                     progress(result)
                     if lane:
