@@ -12,6 +12,7 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
 
 from sentinel_etl.files import write_atomically
+from sentinel_etl.notebook.page_style import PAGE_STYLE
 from sentinel_etl.report import FAILED_SECTION, Page
 from sentinel_etl.wording import without_statement
 
@@ -89,7 +90,7 @@ def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     for words in figures:  # who cannot see a figure hears what it is of
         page = page.replace(f'alt="{NO_WORDS}"', f'alt="{escape(words)}"', 1)
-    return str(page)
+    return str(page).replace("</head>", f"{PAGE_STYLE}</head>", 1)
 
 
 def without_unreached_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, draw_axes, finish_figure, house_style
-from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
+from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page, write_average
 from sentinel_etl.report.sections import needs
 from sentinel_etl.window import NIGHT_STARTS, Window
 from sentinel_etl.wording import plural
@@ -118,17 +118,17 @@ def breakdown_table(scores: pd.DataFrame, by: str, nights: int, most: int = 12, 
     sums = break_down(scores, by, nights).head(most)
     table = pd.DataFrame(
         {
-            "events a night": sums["events"].round(2),
+            "events a night": [write_average(events) for events in sums["events"]],
             "with a score": [f"{share:.0%}" for share in sums["scored"] / sums["events"]],
             "median score": sums["median"],
             "p95": sums["p95"],
             "highest": sums["highest"],
-            "points a night": sums["points"].round(2),
+            "points a night": [write_average(points) for points in sums["points"]],
             "share of points": [f"{share:.1%}" for share in sums["share"]],
         }
     )
     table.index = [name_key(by, key, dimensions) for key in sums.index]
-    return table_page(table)
+    return table_page(table, numbers=["events a night", "points a night"])
 
 
 @needs("base_risk_score")

@@ -82,11 +82,11 @@ def render_index(
         rows=list(table_rows(runs, nights)),
         measures=measures,
         event_sparks=spark_by_night(events, from_zero=True),
-        risk_sparks=spark_by_night(risk),
+        risk_sparks=spark_by_night(risk, from_zero=True),
         trend_nights=len(days[-TREND_NIGHTS:]),
         trend_from=days[-TREND_NIGHTS:][0],
         event_trend=draw_trend(list(events.values())[-TREND_NIGHTS:], 600, 90, from_zero=True),
-        risk_trend=draw_trend(list(risk.values())[-TREND_NIGHTS:], 600, 90),
+        risk_trend=draw_trend(list(risk.values())[-TREND_NIGHTS:], 600, 90, from_zero=True),
         written_at=written_at.astimezone(zone),
     )
 
@@ -110,10 +110,10 @@ def row_of(night: NightCoverage) -> str:
 
 
 def calendar_months(nights: Sequence[NightCoverage]) -> Iterator[tuple[date, list[list[Cell | None]]]]:
-    """Lay the nights out by month, the newest first, in weeks from Monday; None pads a week."""
+    """Lay the nights out by month, in weeks from Monday; None pads a week."""
     known = {night.shift_date: night for night in nights}
-    months = [list(days) for _, days in groupby(known, key=lambda day: (day.year, day.month))]
-    for days in reversed(months):
+    for _, month in groupby(known, key=lambda day: (day.year, day.month)):
+        days = list(month)
         first = days[0].replace(day=1)
         after = (first + timedelta(days=31)).replace(day=1)
         cells: list[Cell | None] = [None] * first.weekday()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,14 @@ import pandas as pd
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.report.render import render_macro
 
-__all__ = ["Page", "lines_page", "name_key", "short_name", "show_value", "table_page", "with_note"]
+__all__ = ["Page", "lines_page", "name_key", "short_name", "show_value", "table_page", "with_note", "write_average"]
 
 # Tuples, not unions made anew for each of a table's cells.
 AS_WRITTEN = (str, bool, np.bool_)
 FRACTIONS = (float, np.floating)
 WHOLE_NUMBERS = (int, np.integer)
+
+SHARE = re.compile(r"[+-]?[\d,]+(?:\.\d+)? ?%")
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ class Page:
         return self.text
 
 
-def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
-    """Show a frame: text on the left, numbers on the right with thousands apart, flagged rows tinted."""
-    is_numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
+def table_page(frame: pd.DataFrame, flagged: Collection[object] = (), numbers: Collection[str] = ()) -> Page:
+    """Show a frame: text on the left, numbers and percentages on the right with thousands apart, flagged rows tinted.
+
+    ``numbers``: columns of numbers that are written out already.
+    """
+    is_numeric = [
+        name in numbers or pd.api.types.is_numeric_dtype(frame[name]) or are_shares(frame[name])
+        for name in frame.columns
+    ]
     # Labels break only where they are longer than a line of half the page; numbers never.
     longest = min(max((len(str(label)) for label in frame.index), default=0), 34)
     html = render_macro(
@@ -53,6 +62,17 @@ def table_page(frame: pd.DataFrame, flagged: Collection[object] = ()) -> Page:
         label_width=f"{0.62 * longest:.1f}em",
     )
     return Page(html, frame.rename_axis(None).to_string())
+
+
+def are_shares(values: pd.Series) -> bool:
+    """Tell whether a column holds percentages alone, or what there is none of."""
+    texts = {value for value in values if value is not None and value is not pd.NA and value != "–"}
+    return bool(texts) and all(isinstance(text, str) and SHARE.fullmatch(text) for text in texts)
+
+
+def write_average(value: float) -> str:
+    """Write an average of counts: whole where it is large, for what is behind the point then says nothing."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:,.1f}"
 
 
 def lines_page(lines: Sequence[str], *, large: bool = False) -> Page:

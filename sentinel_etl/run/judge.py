@@ -23,7 +23,6 @@ from sentinel_etl.audit.staged import audit_staging
 from sentinel_etl.audit.window_gates import check_accepted, check_ranges
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.standing import DeadRun, find_dead_runs
-from sentinel_etl.ledger.states import RunState
 from sentinel_etl.ledger.versions import last_switch
 from sentinel_etl.reconcile.compare import find_settling_nights
 from sentinel_etl.reconcile.counts import count_warehouse, find_late_rows

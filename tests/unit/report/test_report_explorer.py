@@ -73,8 +73,8 @@ def test_a_value_without_scores_has_no_quantiles_and_an_unknown_value_no_row() -
 def test_breakdown_table_shows_events_scores_and_points() -> None:
     page = explorer.breakdown_table(SCORES, "station_id", nights=2)
     assert rows_of(page) == ["station 1", "station 2"]
-    assert cells_of(page, "station 1") == ["34.50", "100%", "1.00", "30.00", "80.00", "190.00", "82.6%"]
-    assert cells_of(page, "station 2") == ["15.50", "3%", "80.00", "80.00", "80.00", "40.00", "17.4%"]
+    assert cells_of(page, "station 1") == ["34", "100%", "1.00", "30.00", "80.00", "190", "82.6%"]
+    assert cells_of(page, "station 2") == ["16", "3%", "80.00", "80.00", "80.00", "40", "17.4%"]
 
 
 def test_breakdown_table_keeps_to_the_first_rows() -> None:
