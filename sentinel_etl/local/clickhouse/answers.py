@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import secrets
 import string
 import tempfile
@@ -17,7 +18,7 @@ from starlette.types import Send
 from sentinel_etl.local.clickhouse.bodies import BodyEncoder
 from sentinel_etl.local.clickhouse.jobs import Outcome
 
-__all__ = ["Answer", "ResultPipe", "content_type_of"]
+__all__ = ["Answer", "ResultPipe", "choose_encoding", "content_type_of"]
 
 
 # Bytes held back before an answer starts, so that an early failure still has a status of its own:
@@ -28,6 +29,9 @@ HOLD_BACK_BYTES = 1024 * 1024
 _SPOOL_BYTES = 16 * 1024 * 1024
 
 _PIPE_BYTES = 1024 * 1024
+
+# Order of preference in ClickHouse's chooseHTTPCompressionMethod (src/IO/CompressionMethod.cpp).
+_ANSWER_ENCODINGS = ("zstd", "br", "lz4", "gzip", "deflate")
 
 _CONTENT_TYPES = {
     "csv": "text/csv; charset=UTF-8; header=absent",
@@ -55,6 +59,19 @@ def content_type_of(format_name: str) -> str:
     if name.startswith(_BINARY_FORMATS):
         return "application/octet-stream"
     return _CONTENT_TYPES.get(name, "text/plain; charset=UTF-8")
+
+
+def choose_encoding(accepted: str) -> str | None:
+    """Choose an answer's encoding from ``Accept-Encoding``, in ClickHouse's order of preference.
+
+    A method with ``q=0`` is left out; other weights are not looked at, as in ClickHouse.
+    """
+    names: set[str] = set()
+    for entry in accepted.lower().split(","):
+        name, _, weight = entry.partition(";")
+        if not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight):
+            names.add(name.strip())
+    return next((name for name in _ANSWER_ENCODINGS if name in names), None)
 
 
 def summary_of(outcome: Outcome) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,15 +16,17 @@ from python_multipart.multipart import Field, File, parse_options_header
 
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 
-__all__ = ["BodyDecoder", "BodyEncoder", "FormPart", "choose_encoding", "parse_multipart"]
+__all__ = ["BodyDecoder", "BodyEncoder", "FormPart", "parse_multipart"]
 
 
-# Bytes of compressed body given to a decompressor at a time. zstd and Brotli can blow a block up
-# by four orders of magnitude and have no bound on their output, so the input is bounded instead.
+# Bytes of compressed body given to a decompressor at a time, and of decoded body taken from it.
 _SLICE = 8 * 1024
-
-# Order of preference in ClickHouse's chooseHTTPCompressionMethod (src/IO/CompressionMethod.cpp).
-_ANSWER_ENCODINGS = ("zstd", "br", "lz4", "gzip", "deflate")
+_PIECE = 1024 * 1024
+# zstd has no bound on what it gives at once, so what it is given is bounded: a block of 4 bytes may
+# stand for 128 KiB (RFC 8878, 3.1.1.2), 8 MiB in all.
+_ZSTD_SLICE = 256
+# A larger window need not be taken in a Content-Encoding (RFC 9659).
+_ZSTD_WINDOW = 8 * 1024 * 1024
 
 # http_zlib_compression_level's default in ClickHouse; the others are set to cost about the same.
 _ZLIB_LEVEL = 3
@@ -34,7 +35,7 @@ _BROTLI_QUALITY = 1
 
 
 class _Decompressor(Protocol):
-    """What the five libraries have in common once wrapped."""
+    """What the four libraries have in common once wrapped."""
 
     @property
     def eof(self) -> bool: ...
@@ -42,7 +43,65 @@ class _Decompressor(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Decode ``data`` to its end, or to the end of the frame, in pieces of a bounded size."""
+        ...
+
+
+class _ZlibDecompressor:
+    def __init__(self, wbits: int) -> None:
+        self._inner = zlib.decompressobj(wbits=wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        piece = b""
+        while data or len(piece) == _PIECE:
+            piece = self._inner.decompress(data, _PIECE)
+            data = self._inner.unconsumed_tail
+            yield piece
+
+
+class _ZstdDecompressor:
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+        self.unused_data = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _ZSTD_SLICE):
+            end = start + _ZSTD_SLICE
+            yield self._inner.decompress(data[start:end])
+            if self.eof:
+                self.unused_data = self._inner.unused_data + data[end:]
+                return
+
+
+class _Lz4Decompressor:
+    def __init__(self) -> None:
+        self._inner = lz4.frame.LZ4FrameDecompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data or b""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        yield self._inner.decompress(data, max_length=_PIECE)
+        while not (self._inner.needs_input or self._inner.eof):
+            yield self._inner.decompress(b"", max_length=_PIECE)
 
 
 class _BrotliDecompressor:
@@ -54,23 +113,27 @@ class _BrotliDecompressor:
         self._inner = brotli.Decompressor()
         self.eof = False
 
-    def decompress(self, data: bytes) -> bytes:
-        found: bytes = self._inner.process(data)
-        self.eof = self._inner.is_finished()
-        return found
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        # It takes in all that it is given, and may still hold some of what that stands for.
+        piece = data
+        while piece or not self._inner.can_accept_more_data():
+            piece = self._inner.process(data, output_buffer_limit=_PIECE)
+            data, self.eof = b"", self._inner.is_finished()
+            yield piece
+            if self.eof:
+                return
 
 
 def _new_decompressor(encoding: str) -> _Decompressor:
     match encoding:
         case "gzip" | "x-gzip":
-            return zlib.decompressobj(wbits=31)
+            return _ZlibDecompressor(wbits=31)
         case "deflate":
-            return zlib.decompressobj()
+            return _ZlibDecompressor(wbits=zlib.MAX_WBITS)
         case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj()
+            return _ZstdDecompressor()
         case "lz4":
-            decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
-            return decompressor
+            return _Lz4Decompressor()
         case "br":
             return _BrotliDecompressor()
     raise StatementFailed(
@@ -102,21 +165,16 @@ class BodyDecoder:
         for start in range(0, len(data), _SLICE):
             rest = data[start : start + _SLICE]
             while rest:
-                piece, rest = self._step(rest)
-                if piece:
-                    yield piece
-
-    def _step(self, data: bytes) -> tuple[bytes, bytes]:
-        if self._current is None or self._current.eof:
-            self._current = _new_decompressor(self._encoding)
-        self._begun = True
-        try:
-            piece = self._current.decompress(data)
-        except (zlib.error, zstandard.ZstdError, brotli.error, RuntimeError, EOFError) as error:
-            raise StatementFailed(
-                Code.CANNOT_DECOMPRESS, f"Cannot decompress the {self._encoding} body: {error}."
-            ) from None
-        return piece, (self._current.unused_data or b"") if self._current.eof else b""
+                if self._current is None or self._current.eof:
+                    self._current = _new_decompressor(self._encoding)
+                self._begun = True
+                try:
+                    yield from filter(None, self._current.pieces(rest))
+                except (zlib.error, zstandard.ZstdError, brotli.error, RuntimeError, EOFError) as error:
+                    raise StatementFailed(
+                        Code.CANNOT_DECOMPRESS, f"Cannot decompress the {self._encoding} body: {error}."
+                    ) from None
+                rest = self._current.unused_data if self._current.eof else b""
 
     def finish(self) -> None:
         """Check that the body ended where its encoding ends.
@@ -162,7 +220,7 @@ class _Lz4Compressor:
 
 
 class BodyEncoder:
-    """Compresses an answer piece by piece; ``encoding`` is one of :func:`choose_encoding`'s."""
+    """Compresses an answer piece by piece; ``encoding`` is one that clients may accept."""
 
     def __init__(self, encoding: str) -> None:
         self._compressor = self._new(encoding)
@@ -185,19 +243,6 @@ class BodyEncoder:
 
     def finish(self) -> bytes:
         return self._compressor.flush()
-
-
-def choose_encoding(accepted: str) -> str | None:
-    """Choose an answer's encoding from ``Accept-Encoding``, in ClickHouse's order of preference.
-
-    A method with ``q=0`` is left out; other weights are not looked at, as in ClickHouse.
-    """
-    names: set[str] = set()
-    for entry in accepted.lower().split(","):
-        name, _, weight = entry.partition(";")
-        if not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight):
-            names.add(name.strip())
-    return next((name for name in _ANSWER_ENCODINGS if name in names), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from typing import TypeVar
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from sentinel_etl.local.clickhouse.answers import Answer, ResultPipe, content_type_of
-from sentinel_etl.local.clickhouse.bodies import choose_encoding
+from sentinel_etl.local.clickhouse.answers import Answer, ResultPipe, choose_encoding, content_type_of
 from sentinel_etl.local.clickhouse.engine import Engine
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 from sentinel_etl.local.clickhouse.jobs import Outcome, StatementJob, quote_string
@@ -71,7 +70,7 @@ class Endpoint:
                 scope["method"], headers, scope["query_string"], receive, self._limits
             )
             for table in request.job.tables:
-                read_statement(_latin(table.definition), self._engine.reach)
+                await self._parsed(_latin(table.definition))
             answer.close()
             encoding = choose_encoding(request.answer_encodings)
             answer = Answer(send, encoding, self._engine.spool, request.wait_end)
@@ -115,10 +114,16 @@ class Endpoint:
             self._running.discard(query_id)
 
     async def _parsed(self, text: str) -> Statement:
-        # A long statement is read in a thread: a megabyte of INSERT … SELECT takes a second.
+        return await self._read(read_statement, text, self._engine.reach)
+
+    async def _insert_head(self, text: str, complete: bool) -> InsertHead | None:
+        return await self._read(read_insert_head, text, complete, self._engine.reach)
+
+    async def _read(self, read: Callable[..., _T], text: str, *arguments: object) -> _T:
+        # A long text is read in a thread: a megabyte of INSERT … SELECT takes a second.
         if len(text) < 65_536:
-            return read_statement(text, self._engine.reach)
-        return await self._run(read_statement, text, self._engine.reach)
+            return read(text, *arguments)
+        return await self._run(read, text, *arguments)
 
     async def _statement_text(self, request: QueryRequest, body: AsyncIterator[bytes]) -> tuple[str, InsertHead | None]:
         """Read the statement: the URL's part, a line break, the body, as ClickHouse joins them.
@@ -126,7 +131,7 @@ class Endpoint:
         Reading stops behind the head of an INSERT whose data follows.
         """
         text = _latin(request.sql + "\n" if request.sql else "")
-        head = read_insert_head(text, False, self._engine.reach) if text else None
+        head = await self._insert_head(text, False) if text else None
         pieces = [text]
         size, may_insert = len(text), True
         if head is None:
@@ -140,11 +145,11 @@ class Endpoint:
                     )
                 if may_insert:
                     text = "".join(pieces)
-                    if head := read_insert_head(text, False, self._engine.reach):
+                    if head := await self._insert_head(text, False):
                         return text, head
                     may_insert = size < _INSERT_HEAD_BYTES
             text = "".join(pieces)
-            head = read_insert_head(text, True, self._engine.reach) if may_insert else None
+            head = await self._insert_head(text, True) if may_insert else None
         return text, head
 
     async def _insert(self, job: StatementJob, head: InsertHead, first: str, body: AsyncIterator[bytes]) -> Outcome:
@@ -182,7 +187,7 @@ class Endpoint:
         format_name = statement.format or request.default_format
         answer.headers["Content-Type"] = content_type_of(format_name)
         if statement.verb == "kill":
-            statement = kill_by_client_id(statement)
+            statement = await self._run(kill_by_client_id, statement)
             await answer.finish_with(await self._run(self._engine.execute, job, _utf8(statement.text), format_name))
             return
         async with self._slots:

@@ -117,7 +117,7 @@ _REFUSED_BY_KERNEL = "errno: 13, strerror: Permission denied"
 # What the endpoint has put behind a client's statement; where a parser stumbles over it, the statement has ended.
 _OWN_CLAUSE = re.compile(r"(?:(?:INTO OUTFILE|FROM INFILE)\s+)?'[^']*/pipes/[0-9a-f]{32}'(?: APPEND)?")
 _OWN_WORD = re.compile(r"\((?:INTO|OUTFILE|FROM|INFILE)\)(?=(?: \(line \d+, col \d+\))?: end of query)")
-_VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*\)\s*$")
+_VERSION_SUFFIX = re.compile(r"\(version [^()]*+\)\Z")
 
 
 class StatementFailed(SentinelError):
@@ -133,7 +133,7 @@ class StatementFailed(SentinelError):
     @classmethod
     def raised_by_engine(cls, error: Exception) -> Self:
         """Read the code out of chdb's exception, which carries ClickHouse's text and nothing else."""
-        text = _VERSION_SUFFIX.sub("", str(error))
+        text = _VERSION_SUFFIX.sub("", str(error).rstrip()).rstrip()
         text = _OWN_WORD.sub("(end of query)", _OWN_CLAUSE.sub("end of query", text))
         # chdb puts its own words before ClickHouse's text, and a setting's error names itself twice.
         while prefix := _CODE_PREFIX.search(text):

@@ -5,13 +5,15 @@ After ClickHouse's src/Server/HTTPHandler.cpp and its documentation of the HTTP 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
@@ -51,6 +53,9 @@ _RESERVED = frozenset(
         "wait_end_of_query",
     }
 )
+_URL_CREDENTIAL = re.compile(rb"(?:^|&)(user|password)=([^&]*+)")
+_MOST_PARAMETERS = 10_000
+
 # Bytes of a decoded body handed on at a time.
 _PIECE_BYTES = 1024 * 1024
 
@@ -132,7 +137,12 @@ def check_credentials(headers: Headers, query_string: bytes, user: str, password
     Raises:
         StatementFailed: AUTHENTICATION_FAILED.
     """
-    asked_user, asked_password = _credentials(headers, _parameters(query_string))
+    # Of who has not given a password yet, only the two names are looked for, in their plain spelling.
+    in_url = dict(_URL_CREDENTIAL.findall(query_string))
+    given = {
+        name.decode(): unquote_plus(value.decode("latin-1"), errors="surrogateescape") for name, value in in_url.items()
+    }
+    asked_user, asked_password = _credentials(headers, given)
     # Both are compared, whatever the first says, in a time that does not depend on what is wrong.
     same_user = hmac.compare_digest(_raw(asked_user), _raw(user))
     same_password = hmac.compare_digest(_raw(asked_password), _raw(password))
@@ -148,6 +158,11 @@ def _raw(text: str) -> bytes:
 
 
 def _parameters(query_string: bytes) -> dict[str, str]:
+    # Counted before they are parsed: a million of them would keep everybody else waiting.
+    if query_string.count(b"&") >= _MOST_PARAMETERS:
+        raise StatementFailed(
+            Code.BAD_ARGUMENTS, f"Too many parameters in the URL: expected at most {_MOST_PARAMETERS}."
+        )
     return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
 
 
@@ -178,8 +193,9 @@ def _read_request(
     to refuse. GET and HEAD may only read.
 
     Raises:
-        StatementFailed: INVALID_SESSION_TIMEOUT, UNKNOWN_FORMAT, or NOT_IMPLEMENTED for ``compress=1`` and
-            ``decompress=1``, the native protocol's framing, which this endpoint does not speak.
+        StatementFailed: INVALID_SESSION_TIMEOUT, UNKNOWN_FORMAT, BAD_ARGUMENTS for too many parameters,
+            or NOT_IMPLEMENTED for ``compress=1`` and ``decompress=1``, the native protocol's framing,
+            which this endpoint does not speak.
     """
     parameters = _parameters(query_string) | dict(form or {})
     for framing in ("compress", "decompress"):
@@ -268,7 +284,8 @@ async def receive_request(
     if not content_type.startswith("multipart/form-data"):
         return _read_request(method, headers, query_string), _decoded_body(receive, encoding, limits.body_bytes)
     body = _decoded_body(receive, encoding, limits.statement_bytes)
-    parts = parse_multipart(content_type, b"".join([piece async for piece in body]))
+    whole = b"".join([piece async for piece in body])
+    parts = await asyncio.to_thread(parse_multipart, content_type, whole)
     form = {part.name: part.content.decode("utf-8", "surrogateescape") for part in parts if not part.is_file}
     request = _read_request(method, headers, query_string, form)
     tables = tuple(ExternalTable.described(part.name, part.content, request.tables) for part in parts if part.is_file)
