@@ -193,9 +193,9 @@ def _read_request(
     to refuse. GET and HEAD may only read.
 
     Raises:
-        StatementFailed: INVALID_SESSION_TIMEOUT, UNKNOWN_FORMAT, BAD_ARGUMENTS for too many parameters,
-            or NOT_IMPLEMENTED for ``compress=1`` and ``decompress=1``, the native protocol's framing,
-            which this endpoint does not speak.
+        StatementFailed: INVALID_SESSION_TIMEOUT; UNKNOWN_FORMAT; BAD_ARGUMENTS for too many parameters, or a
+            query id with control characters; NOT_IMPLEMENTED for ``compress=1`` and ``decompress=1``, the
+            native protocol's framing, which this endpoint does not speak.
     """
     parameters = _parameters(query_string) | dict(form or {})
     for framing in ("compress", "decompress"):
@@ -218,8 +218,11 @@ def _read_request(
             tables[name] = value
         else:
             settings[name] = value
+    query_id = parameters.get("query_id") or headers.get("x-clickhouse-query-id") or str(uuid.uuid4())
+    if not query_id.isprintable():  # it is sent back in a header
+        raise StatementFailed(Code.BAD_ARGUMENTS, "Invalid query_id: expected characters that can be printed.")
     job = StatementJob(
-        query_id=parameters.get("query_id") or headers.get("x-clickhouse-query-id") or str(uuid.uuid4()),
+        query_id=query_id,
         database=headers.get("x-clickhouse-database") or parameters.get("database") or None,
         settings=settings,
         parameters=bound,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import brotli
 import httpx
 import pytest
 from local_warehouse import LocalWarehouse, serving
@@ -58,6 +59,12 @@ def test_every_format_of_the_engine_is_taken_for_a_name(warehouse: LocalWarehous
     for name in names:
         answer = warehouse.http.post("/", params={"default_format": name}, content="SET max_threads = 1")
         assert code_of(answer) != UNKNOWN_FORMAT, name
+
+
+def test_a_query_id_with_control_characters_is_refused_in_a_sentence(warehouse: LocalWarehouse) -> None:
+    answer = warehouse.http.post("/?query_id=a%0d%0aX-More:%20b", content="SELECT 1")
+    assert (answer.status_code, code_of(answer)) == (400, 36)
+    assert warehouse.http.post("/?query_id=%C3%A9%20b", content="SELECT 1").text == "1\n"
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -170,3 +177,28 @@ def test_a_query_that_needs_more_memory_than_it_may_have_ends_with_a_sentence(wa
     assert warehouse.code(sql, max_memory_usage=50_000_000) == 241
     assert int(warehouse.run("SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'")) > 0
     assert warehouse.run("SELECT 1") == "1\n"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=cut"])
+def test_a_body_of_2_kb_that_stands_for_2_gib_is_refused_and_takes_no_memory(tmp_path: Path, kind: str) -> None:
+    compressor = brotli.Compressor(quality=9, lgwin=24)
+    body = b"".join(compressor.process(bytes(1024 * 1024)) for _ in range(2048)) + compressor.finish()
+    assert len(body) < 2_000
+    with serving(tmp_path) as warehouse:
+        assert warehouse.run("SELECT 1") == "1\n"
+        before = peak_mib(warehouse)
+        answer = warehouse.http.post("/", content=body, headers={"Content-Encoding": "br", "Content-Type": kind})
+        assert (answer.status_code, code_of(answer)) == (413, 229)
+        # The limit is 64 MiB, held as bytes and as text.
+        assert peak_mib(warehouse) - before < 300
+
+
+def peak_mib(warehouse: LocalWarehouse) -> float:
+    status = Path(f"/proc/{warehouse.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_more_parameters_than_anybody_needs_are_refused(warehouse: LocalWarehouse) -> None:
+    answer = warehouse.http.post("/?" + "a&" * 10_000, content="SELECT 1")
+    assert (answer.status_code, code_of(answer)) == (400, 36)
+    assert "expected at most 10000" in answer.text

@@ -106,9 +106,7 @@ def test_no_statement_of_60_kb_takes_long_to_read(name: str) -> None:
     assert cpu_seconds(lambda: read_insert_head(f"INSERT INTO t {text}", True, REACH)) < 1
 
 
-@pytest.mark.parametrize(
-    "text", ["SELECT 'a", "SELECT 'a''", 'SELECT "a', "SELECT `a``", "SELECT x'a", "SELECT 'a\\'"]
-)
+@pytest.mark.parametrize("text", ["SELECT 'a", "SELECT 'a''", 'SELECT "a', "SELECT `a``", "SELECT x'a", "SELECT 'a\\'"])
 def test_a_quote_that_is_not_closed_is_a_syntax_error(text: str) -> None:
     with pytest.raises(StatementFailed, match="a quote is not closed") as raised:
         read_statement(f"SELECT {text}", REACH)
