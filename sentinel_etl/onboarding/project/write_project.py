@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -178,6 +179,21 @@ def python(value: object) -> str:
     )
 
 
+def cron_value(value: object) -> str:
+    """Write a variable's value as cron reads it: within quotes that it does not hold, or to the line's end.
+
+    https://man7.org/linux/man-pages/man5/crontab.5.html
+    """
+    text = str(value)
+    quote = next((mark for mark in "\"'" if mark not in text), "")
+    return f"{quote}{text}{quote}"
+
+
+def mark(home: object) -> str:
+    """Name a project's lines in a crontab, in letters that no shell and no sed takes for anything else."""
+    return f"sentinel-etl {sha256(str(home).encode()).hexdigest()[:12]}"
+
+
 @cache
 def open_environment() -> Environment:
     environment = Environment(
@@ -188,5 +204,5 @@ def open_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["python"] = python
+    environment.filters |= {"python": python, "cron_value": cron_value, "mark": mark}
     return environment
