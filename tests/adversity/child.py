@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,8 +50,9 @@ PIPELINE = pipeline_of("month")  # for notebooks: SENTINEL_PIPELINE=adversity.ch
 
 
 def settings_of(task: Task) -> Settings:
-    # Small batches, so that one small night is loaded in several pieces.
-    return Settings(lock_wait_seconds=30).model_copy(update={"batch_rows": 150, "retry_seconds": 0, **task.settings})
+    # Small batches, so that one small night is loaded in several pieces; and a clock by which the window has ended.
+    own = {"batch_rows": 150, "retry_seconds": 0, "now": task.window.end + timedelta(minutes=10)}
+    return Settings(lock_wait_seconds=30).model_copy(update=own | task.settings)
 
 
 def before(module: Any, name: str) -> Callable[[Stop], None]:

@@ -106,6 +106,7 @@ class Trial:
                 self.end_held(name)
         finally:
             self.polling.__exit__(None, None, None)
+        self.bench.drop_warehouse()
 
     def read_source(self, window: Window, event_types: tuple[str, ...] = ()) -> Facts:
         return read_source(self.bench.source, window, event_types)
