@@ -13,7 +13,7 @@ from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_keys import check_keys
 from sentinel_etl.extract.check_source import check_source
-from sentinel_etl.operations.check_nights import check_nights
+from sentinel_etl.operations.check_nights import check_nights, check_policy
 from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.status import read_status
 from sentinel_etl.pipeline import load_pipeline
@@ -48,7 +48,7 @@ def check(event_types: Sequence[str], as_json: bool) -> None:
         differences = check_source(chosen.values(), context.source)
         differences += check_keys(chosen.values(), context.source)
         differences += check_warehouse(context.pipeline, context.warehouse)
-        differences += check_nights(context.pipeline, context.warehouse)
+        differences += check_nights(context.pipeline, context.warehouse) + check_policy(context)
         asked = name_databases(context)
     if as_json:
         click.echo(json.dumps([vars(difference) for difference in differences]))

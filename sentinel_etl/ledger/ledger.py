@@ -89,6 +89,7 @@ class RunRecord:
     how: str = ""
     switched_at: datetime | None = None
     nights: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
+    pii: str = ""
 
 
 def note_switch(record: RunRecord, how: str, nights: Iterable[date], warehouse: Engine) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "judge_nights",
     "list_shown",
     "loaded_nights",
+    "loaded_parts",
     "missing_nights",
     "nights_before",
     "open_nights",

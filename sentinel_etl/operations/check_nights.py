@@ -8,17 +8,20 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from sentinel_etl.context import Context
 from sentinel_etl.extract.check_source import Difference
 from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.policies import find_other_policy
 from sentinel_etl.ledger.presence import LostRows, compare_counts, count_nights
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 from sentinel_etl.wording import plural
 
-__all__ = ["check_nights"]
+__all__ = ["check_nights", "check_policy"]
 
 
 def check_nights(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
@@ -39,6 +42,20 @@ def check_nights(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
         *unknown_types(strangers, pipeline, warehouse),
         *tell_foreign(foreign_runs(runs, pipeline), pipeline),
     ]
+
+
+def check_policy(context: Context) -> list[Difference]:
+    """Tell of nights that hold personal data under another policy than the one that is set. Reads only.
+
+    Raises:
+        WarehouseUnreachable: no connection.
+    """
+    pipeline, warehouse = context.pipeline, context.warehouse
+    if not has_table(warehouse, ETL_RUNS.name):
+        return []
+    other = find_other_policy(read_runs(warehouse, runs_of(pipeline.fact_table)), pipeline)
+    last = choose_window(settings=context.settings).shift_dates(pipeline.zone)[-1]
+    return [Difference(pipeline.fact_table.name, False, other.describe(last))] if other else []
 
 
 def foreign_runs(runs: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> list[Mapping[str, Any]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed, ConfigurationError
+from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.nights import loaded_nights
+from sentinel_etl.ledger.policies import OtherPolicy, find_other_policy
 from sentinel_etl.operations.backfill import raise_for_groups, run_backfill
 from sentinel_etl.operations.groups import GroupResult, group_nights
 from sentinel_etl.publish.partitions import partition_scheme
@@ -32,6 +34,8 @@ class Reconciliation:
     ``found``      shift_date, event_type, source, warehouse, keys, content, expected: what differed
     ``left``       the same, of what differs still; after healing, nothing
     ``untold``     event type → its columns that cannot be compared, and why
+    ``other_policy`` the compared nights that hold personal data under another policy than the one that is set; after
+                   healing, none
     ``healed``     the runs that did nights again
     """
 
@@ -41,7 +45,9 @@ class Reconciliation:
     found: pd.DataFrame
     left: pd.DataFrame
     healed: tuple[GroupResult, ...] = ()
+    last_night: date = date.min
     untold: Mapping[str, str] = field(default_factory=dict)
+    other_policy: OtherPolicy | None = None
 
     def as_dict(self) -> dict[str, Any]:
         tables = {"found": self.found, "left": self.left}
@@ -52,6 +58,7 @@ class Reconciliation:
             **{name: json.loads(mark_differences(table).to_json(orient="records")) for name, table in tables.items()},
             "healed": [result.report for result in self.healed],
             "not_compared": dict(self.untold),
+            "other_policy": self.other_policy.as_dict() if self.other_policy else None,
         }
 
     def __str__(self) -> str:
@@ -65,6 +72,8 @@ class Reconciliation:
             kinds = ", ".join(sorted(set(meant["event_type"])))
             lines.append(f"changed later, as expected: {kinds}; to load it, run with --heal")
         lines += [f"not compared: {name}: {columns}" for name, columns in self.untold.items()]
+        if self.other_policy:
+            lines.append(self.other_policy.describe(self.last_night))
         lines += [f"done again: {result.group.window}  {result.verdict}  {result.report}" for result in self.healed]
         return "\n".join(lines)
 
@@ -125,18 +134,29 @@ def reconcile_nights(context: Context, days: int, *, heal: bool = False, allow_s
     found = differing(table)
     told = table[table["not_compared"] != ""].drop_duplicates("event_type")
     untold = dict(zip(told["event_type"], told["not_compared"], strict=True))
-    result = Reconciliation(days, len(nights), int(table["source"].sum()), found, found, untold=untold)
-    if not heal or found.empty:
+    other = read_other_policy(context, nights)
+    result = Reconciliation(
+        days, len(nights), int(table["source"].sum()), found, found, untold=untold, other_policy=other, last_night=last
+    )
+    changed = sorted({*found["shift_date"], *(other.nights if other else ())})
+    if not heal or not changed:
         return result
     scheme = partition_scheme(pipeline.fact_table, warehouse)
-    changed = sorted(set(found["shift_date"]))
     groups = group_nights(changed, scheme, settings.zone)
     stopped: list[KeyboardInterrupt] = []
     healed = run_backfill(groups, context, parameters={"allow_shrink": allow_shrink}, stopped=stopped.append)
     if stopped:
         raise_for_groups(groups, healed, stopped)
     left = differing(compare_fingerprints(changed, pipeline, context.reader, warehouse, limit))
-    return replace(result, left=left, healed=tuple(healed))
+    return replace(result, left=left, healed=tuple(healed), other_policy=read_other_policy(context, nights))
+
+
+def read_other_policy(context: Context, nights: Sequence[date]) -> OtherPolicy | None:
+    """Read which of these nights hold personal data under another policy than the one that is set."""
+    runs = read_runs(context.warehouse, runs_of(context.pipeline.fact_table))
+    other = find_other_policy(runs, context.pipeline)
+    of_those = tuple(night for night in other.nights if night in nights) if other else ()
+    return replace(other, nights=of_those) if other and of_those else None
 
 
 def differing(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from sentinel_etl.audit.time_gates import TIME_GATES
 from sentinel_etl.context import Context
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.nights import OpenNight, open_nights
+from sentinel_etl.ledger.policies import OtherPolicy, find_other_policy
 from sentinel_etl.ledger.presence import ExpiredRows, LostRows
 from sentinel_etl.ledger.standing import DeadRun, read_standing
 from sentinel_etl.settings import choose_window
@@ -33,6 +34,7 @@ class Status:
                  is under way where it has one; ``dead``: those whose run has died and has not been done again
     ``lost``     nights that have other rows than their last run left; ``expired``: the fact table's TTL took them
     ``warnings`` what the run that published last night found of its time
+    ``other_policy`` nights, of all, that hold personal data under another policy than the one that is set
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
 
@@ -48,6 +50,7 @@ class Status:
     dead: tuple[DeadRun, ...] = ()
     expired: tuple[ExpiredRows, ...] = ()
     zone: ZoneInfo = CITY_ZONE
+    other_policy: OtherPolicy | None = None
     warnings: tuple[Check, ...] = ()
 
     @property
@@ -101,6 +104,7 @@ class Status:
             "warnings": [describe_checks([check]) for check in self.warnings],
             "lost": [one.as_dict() for one in self.lost],
             "expired": [one.as_dict() for one in self.expired],
+            "other_policy": self.other_policy.as_dict() if self.other_policy else None,
             "kept_versions": self.kept,
             "kept_bytes": self.kept_bytes,
             "last_run": {key: self.last_run.get(key) for key in ("run_id", "state", "cause", "report_path")},
@@ -119,12 +123,18 @@ class Status:
         due: tuple[DeadRun | LostRows, ...] = (*self.dead, *self.lost)
         lines += [f"{one}; {again}" for one in due if one.shift_date != self.last_night]
         lines += [str(one) for one in self.expired if one.shift_date != self.last_night]
+        if self.other_policy:
+            lines.append(f"warning: {self.other_policy.describe(self.last_night)}{self.kept_too}")
         if self.kept:
             lines.append(
                 f"kept states to go back to: {self.kept}, which alone {plural(self.kept, 'holds', 'hold')} "
                 f"{self.kept_bytes / 1e6:,.1f} MB"
             )
         return "\n".join(lines)
+
+    @property
+    def kept_too(self) -> str:
+        return "; the kept states have it as it was until later runs drop them" if self.kept else ""
 
     def describe_last(self) -> str:
         """Write how last night stands."""
@@ -173,6 +183,7 @@ def read_status(context: Context, nights: int = 7) -> Status:
         dead=standing.dead,
         expired=standing.expired,
         zone=settings.zone,
+        other_policy=find_other_policy(standing.runs, pipeline),
         warnings=tuple(find_time_warnings(covering)),
     )
 

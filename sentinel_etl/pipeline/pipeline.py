@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -119,6 +120,16 @@ class Pipeline:
     def altered_columns(self) -> frozenset[str]:
         """The columns that the warehouse holds otherwise than the source."""
         return frozenset() if self.pii == "keep" else self.personal_columns
+
+    @property
+    def pii_policy(self) -> str:
+        """Name what is done with personal data, as the ledger has it: keep, drop, or hash and its key's id.
+
+        The id tells two keys apart, and nothing of either.
+        """
+        if self.pii != "hash":
+            return self.pii
+        return f"hash {hmac.digest(self.pii_secret, b'id of the key', 'sha256').hex()[:8]}"
 
     @property
     def pii_secret(self) -> bytes:

@@ -80,6 +80,7 @@ class Job:
             config_hash=config_hash(self.context.pipeline, self.window),
             code_version=version("sentinel-warehouse-etl"),
             how=STAGES_ONLY if self.dry_run else "",
+            pii=self.context.pipeline.pii_policy,
         )
 
     @property

@@ -83,6 +83,12 @@ def build_ledger(cluster: str | None = None) -> Table:
         Column("switched_at", optional(INSTANT), comment="when that began; NULL: it was not switched"),
         Column("nights", TEXT, server_default=text("'{}'"), comment="JSON: changed night → its rows, their digest"),
         Column("changes", TEXT, server_default=text("'{}'"), comment="JSON: event type → what the run changed of it"),
+        Column(
+            "pii",
+            TEXT,
+            server_default=text("''"),
+            comment="how it stored personal data: keep, drop, or hash and its key's id; empty: not noted",
+        ),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
     )

@@ -92,8 +92,8 @@ def test_what_cannot_be_is_one_sentence_and_exit_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["paln"], ["plan", "--window-ned", "x"], ["plan", "--window-hours", "many"], ["runs", "show"]],
-    ids=["unknown command", "unknown option", "not a number", "missing argument"],
+    [["paln"], ["plan", "--window-ned", "x"], ["plan", "--window-hours", "many"], ["backfill", "--from", "2026-11-01"]],
+    ids=["unknown command", "unknown option", "not a number", "missing option"],
 )
 def test_wrong_usage_is_exit_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

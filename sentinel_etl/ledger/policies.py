@@ -1,0 +1,62 @@
+"""Which nights the warehouse holds under another policy for personal data than the one that is set. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import takewhile
+from typing import Any
+
+from sentinel_etl.ledger.nights import loaded_parts
+from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.window import Window
+from sentinel_etl.wording import plural
+
+__all__ = ["OtherPolicy", "find_other_policy"]
+
+
+@dataclass(frozen=True)
+class OtherPolicy:
+    """Nights whose personal data is stored otherwise than ``wanted``: how, by the runs that loaded them."""
+
+    nights: tuple[date, ...]
+    found: tuple[str, ...]
+    wanted: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"nights": list(map(str, self.nights)), "found": list(self.found), "expected": self.wanted}
+
+    def describe(self, last_night: date) -> str:
+        """Write it as one sentence, with the command that stores them anew."""
+        count, days = len(self.nights), (last_night - self.nights[0]).days + 1
+        span = f"{self.nights[0]}" if count == 1 else f"{count} nights from {self.nights[0]} to {self.nights[-1]}"
+        return (
+            f"personal data: expected {self.wanted}, as SENTINEL_PII says; found {' and '.join(self.found)} in "
+            f"{span}. `sentinel-etl reconcile --days {days} --heal` stores {plural(count, 'it', 'them')} anew"
+        )
+
+
+def find_other_policy(runs: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> OtherPolicy | None:
+    """Find the nights that runs of the policy that is set have not covered whole since one of another wrote to them.
+
+    ``runs``: the fact table's, the newest first. None: there is no such night, or no personal column.
+    """
+    if not pipeline.personal_columns:
+        return None
+    published = [run for run in runs if run["state"].is_published]
+    nights = {night for run in published for night in shift_dates(run, pipeline)}
+    found: dict[date, str] = {}
+    for night in sorted(nights):
+        window = Window.night(night, pipeline.zone)
+        of_night = [run for run in published if run["window_start"] < window.end and run["window_end"] > window.start]
+        own = list(takewhile(lambda run: run["pii"] == pipeline.pii_policy, of_night))
+        if len(own) < len(of_night) and loaded_parts(window, pipeline.event_types, own) != [window]:
+            found[night] = of_night[len(own)]["pii"] or "what an older version did not note"
+    if not found:
+        return None
+    return OtherPolicy(tuple(found), tuple(sorted({*found.values()})), pipeline.pii_policy)
+
+
+def shift_dates(run: Mapping[str, Any], pipeline: Pipeline) -> list[date]:
+    return Window(run["window_start"], run["window_end"]).shift_dates(pipeline.zone)
