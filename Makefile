@@ -46,8 +46,8 @@ bench: .venv/.ready-bench ## measure against rivals, an hour for all; NAME="thro
 # Jupyter takes this environment's kernel, whatever kernels the user has; it refuses root unasked.
 # What passes between it and a kernel is encrypted: other users share the loopback.
 lab: .venv/.ready ## open the notebooks in JupyterLab, the sample city ready where no databases are set
-	@SENTINEL_HOME='$(CURDIR)' $(BIN)/sentinel-etl local city
-	@SENTINEL_HOME='$(CURDIR)' JUPYTER_PREFER_ENV_PATH=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	@SENTINEL_HOME="$$(pwd)" $(BIN)/sentinel-etl local city
+	@SENTINEL_HOME="$$(pwd)" JUPYTER_PREFER_ENV_PATH=1 PATH="$$(pwd)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter lab --notebook-dir=notebooks --KernelManager.transport_encryption=auto \
 	    $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -72,7 +71,6 @@ for command in (
 
 def main() -> None:
     """Run the command line; every error is one sentence and the exit code of its class."""
-    os.environ.pop("MPLBACKEND", None)  # no command opens a window; one that is not there would end it
     choose_allocator(for_children=True)
     leave_out_iri_grammar()
     print_whatever_the_terminal()

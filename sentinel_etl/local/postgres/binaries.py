@@ -28,12 +28,13 @@ def popen(data: Path, command: list[str], **streams: Any) -> subprocess.Popen[by
 
     As root that is another user, who may not be allowed to walk the path to it: a clone under
     ``/root``, a state folder of mode 0700. On Linux the process is told ``/proc/self/cwd``, which
-    the kernel follows without walking the path (proc(5)), so no folder's permissions change.
+    the kernel follows without walking the path (proc(5)), so no folder's permissions change. Nor does
+    ``pg_ctl`` hand the path to a shell, within quotes that it does not escape.
     """
     owner = data.stat()
     as_other = os.geteuid() == 0
     identity: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if as_other else {}
-    folder = "/proc/self/cwd" if as_other and sys.platform == "linux" else str(data)
+    folder = "/proc/self/cwd" if sys.platform == "linux" else str(data)
     binary, *arguments = command
     single = ["--single"] if binary == "postgres" else []
     return subprocess.Popen(  # noqa: S603  # the package's own binaries
