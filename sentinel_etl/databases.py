@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.origin import LOCAL
 from sentinel_etl.settings import Settings, home_is_named, load_settings, project_home
 from sentinel_etl.source.connection import open_source
 from sentinel_etl.warehouse.engine import open_warehouse
@@ -154,7 +155,7 @@ def open_source_at(
     return open_source(
         url,
         settings.connect_timeout_seconds,
-        setting,
+        setting if settings.source_url is not None else LOCAL,
         answer_seconds=settings.statement_timeout_seconds,
         retry_seconds=settings.retry_seconds if retry_seconds is None else retry_seconds,
     )
@@ -166,4 +167,5 @@ def open_warehouse_at(url: str, settings: Settings, retry_seconds: float | None 
         settings.connect_timeout_seconds,
         answer_seconds=settings.statement_timeout_seconds,
         retry_seconds=settings.retry_seconds if retry_seconds is None else retry_seconds,
+        setting="SENTINEL_WAREHOUSE_URL" if settings.warehouse_url is not None else LOCAL,
     )

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from sentinel_etl.errors import ConfigurationError, SourceUnreachable
 from sentinel_etl.loopback import is_loopback, libpq_variables, without_libpq_variables
+from sentinel_etl.origin import SETTING_OPTION, advice_for
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, try_again
 from sentinel_etl.source.parameters import find_unusable, take_driver_parameters
 from sentinel_etl.source.session import describe_end, session_options
@@ -129,7 +130,10 @@ def open_source(
                 **without_query(parsed, {"connect_timeout": connect_timeout_seconds, **KEEPALIVE}),
                 **driver_parameters,
             },
-            execution_options={LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)},
+            execution_options={
+                LIMITS_OPTION: TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds),
+                SETTING_OPTION: setting,
+            },
         )
     except ImportError:  # of another driver, that is not installed
         raise ConfigurationError(f"{setting}: expected postgresql+psycopg://…, found {parsed.drivername}://…") from None
@@ -229,6 +233,5 @@ def unreachable(engine: Engine, cause: object) -> SourceUnreachable:
     if (end := describe_end(reason)) is not None:
         return SourceUnreachable(f"expected {place} to answer; {end}")
     return SourceUnreachable(
-        f"expected {place}; found: {reason}. Check that it runs and that SENTINEL_SOURCE_URL is right"
-        f"{blame(engine.url, reason)}"
+        f"expected {place}; found: {reason}. {advice_for(engine, 'SENTINEL_SOURCE_URL')}{blame(engine.url, reason)}"
     )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from sentinel_etl.errors import ConfigurationError, SentinelError, WarehouseUnreachable
 from sentinel_etl.loopback import DirectSession
+from sentinel_etl.origin import SETTING_OPTION
 from sentinel_etl.retry import LIMITS_OPTION, TimeLimits, limits_of
 from sentinel_etl.warehouse.address import authority, check_certificates, complete_port, tls_verify
 from sentinel_etl.warehouse.failures import SETTING_CODES, server_code
@@ -55,7 +56,12 @@ OLDEST_SERVER = (22, 8)
 
 
 def open_warehouse(
-    url: str, connect_timeout_seconds: int = 10, *, answer_seconds: float = 900, retry_seconds: float = 0
+    url: str,
+    connect_timeout_seconds: int = 10,
+    *,
+    answer_seconds: float = 900,
+    retry_seconds: float = 0,
+    setting: str = "SENTINEL_WAREHOUSE_URL",
 ) -> Engine:
     """Make an engine on the warehouse and see that it answers and is new enough.
 
@@ -70,7 +76,7 @@ def open_warehouse(
     form = "clickhouse+http://user:password@host:8123/database or clickhouse+native://…:9000/…"
     limits = TimeLimits(connect_timeout_seconds, answer_seconds, retry_seconds)
     try:
-        engine = create_engine(url, execution_options={LIMITS_OPTION: limits})
+        engine = create_engine(url, execution_options={LIMITS_OPTION: limits, SETTING_OPTION: setting})
     except ImportError:  # of another driver, that is not installed
         raise ConfigurationError(
             f"SENTINEL_WAREHOUSE_URL: expected {form}, found {make_url(url).drivername}://…"

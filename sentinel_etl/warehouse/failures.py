@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from sentinel_etl.errors import SentinelError, WarehouseUnreachable
 from sentinel_etl.loopback import proxy_variable
+from sentinel_etl.origin import advice_for
 from sentinel_etl.warehouse.address import authority, complete_port, describe_warehouse, is_secure
 from sentinel_etl.wording import without_statement
 
@@ -114,7 +115,7 @@ def warehouse_failed(engine: Engine, error: Exception) -> SentinelError:
     reason = "the user, password or database is refused" if login else shorten_connection_error(message)
     return WarehouseUnreachable(
         f"expected {describe_warehouse(engine.url)}; found: "
-        f"{reason}. Check that it runs and that SENTINEL_WAREHOUSE_URL is right{'' if login else blame(engine.url)}"
+        f"{reason}. {advice_for(engine, 'SENTINEL_WAREHOUSE_URL')}{'' if login else blame(engine.url)}"
     )
 
 

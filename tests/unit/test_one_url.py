@@ -10,7 +10,10 @@ import pytest
 from sentinel_etl.cli.main import main
 from sentinel_etl.databases import open_databases, opened_source, opened_warehouse
 from sentinel_etl.errors import ConfigurationError, SentinelError
+from sentinel_etl.origin import LOCAL
 from sentinel_etl.settings import load_settings
+from sentinel_etl.source.connection import open_source
+from sentinel_etl.warehouse.engine import open_warehouse
 
 # Of a port where nothing answers, so that what is opened all the same fails with another error.
 SOURCE = "postgresql://reader:hunter2@127.0.0.1:1/patrols"
@@ -91,3 +94,18 @@ def test_an_empty_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTINEL_WAREHOUSE_URL", WAREHOUSE)
     with pytest.raises(SentinelError, match="expected SENTINEL_SOURCE_URL beside SENTINEL_WAREHOUSE_URL"):
         open_databases()
+
+
+def test_an_error_names_the_setting_that_the_url_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTINEL_SOURCE_URL", SOURCE)
+    monkeypatch.setenv("SENTINEL_WAREHOUSE_URL", WAREHOUSE)
+    monkeypatch.setenv("SENTINEL_SOURCE_REPLICA_URL", SOURCE)
+    with pytest.raises(SentinelError, match="and that SENTINEL_SOURCE_REPLICA_URL is right"):
+        open_databases()
+
+
+def test_an_error_of_the_local_stack_names_no_setting_that_nobody_has_set() -> None:
+    for fail in (lambda: open_source(SOURCE, 1, LOCAL), lambda: open_warehouse(WAREHOUSE, 1, setting=LOCAL)):
+        with pytest.raises(SentinelError, match="`sentinel-etl local status` tells whether it runs") as refused:
+            fail()
+        assert "SENTINEL_" not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from sqlalchemy import Engine
 
 from sentinel_etl.settings import Settings
+
+# The copy of an entry that the notebook has tried: rows in the source, staged, and in the warehouse.
+TRIED = r"ADMISSION_COPY +120 +120 +0\n"
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_a_pipeline_without_weights_has_nothing_to_change_and_opens(clinic: Sett
     shown = show("UNWEIGHED", "risk_explorer", clinic)
     assert "What if the weights were others: the pipeline has none" in shown
     assert "By station: left out, unweighed_events has no column station_id; a pipeline may name its own" in shown
-    assert "ADMISSION_COPY     120     120          0" in show("UNWEIGHED", "add_an_event_type", clinic)
+    assert re.search(TRIED, show("UNWEIGHED", "add_an_event_type", clinic))
 
 
 def test_every_notebook_opens_on_an_empty_warehouse(clinic: Settings) -> None:
@@ -94,7 +98,7 @@ def test_every_notebook_opens_on_an_empty_warehouse(clinic: Settings) -> None:
     assert "left out, no table that is read has a column received_at" in quality
     for notebook in ("hotspot_risk", "risk_explorer"):
         assert "expected a published run of named_events" in show("NAMED", notebook, clinic)
-    assert "ADMISSION_COPY     120     120          0" in show("NAMED", "add_an_event_type", clinic)
+    assert re.search(TRIED, show("NAMED", "add_an_event_type", clinic))
 
 
 def test_a_page_that_breaks_off_takes_no_verdict_back(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
