@@ -35,5 +35,9 @@ def lines() -> list[str]:
         f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
         f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",
+        f"attempts to get out of the local warehouse: {n['escapes']} that get out where nothing confines them "
+        f"({n['escapes_that_read']} read, {n['escapes_that_wrote']} wrote, {n['escapes_that_connected']} connected), "
+        f"each made twice: {n['got_out_to_read']} files read, {n['got_out_to_write']} written, "
+        f"{n['got_out_to_connect']} connections",
         *(f"publishing, {name}: {found}" for name, found in sorted(EXPLORED.items())),
     ]
