@@ -37,7 +37,8 @@ def lines() -> list[str]:
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",
         f"attempts to get out of the local warehouse: {n['escapes']} that get out where nothing confines them "
         f"({n['escapes_that_read']} read, {n['escapes_that_wrote']} wrote, {n['escapes_that_connected']} connected), "
-        f"each made twice: {n['got_out_to_read']} files read, {n['got_out_to_write']} written, "
+        f"all made over HTTP and {n['escapes_by_kernel']} on the engine that only the kernel confines: "
+        f"{n['got_out_to_read']} files read, {n['got_out_to_write']} written, "
         f"{n['got_out_to_connect']} connections",
         *(f"publishing, {name}: {found}" for name, found in sorted(EXPLORED.items())),
     ]

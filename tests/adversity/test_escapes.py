@@ -22,6 +22,8 @@ from adversity.escapes import SETTINGS, Attempt, all_attempts, preparations
 from adversity.soak import SOAK, count
 
 ANSWER_SECONDS = 8.0
+START_SECONDS = 180.0
+CONNECTING_ATTEMPTS = 10
 ATTEMPTS_OF_A_KIND = 6  # outside `make soak`, where all are made
 
 
@@ -47,7 +49,7 @@ class BareEngine:
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-            assert self._answer(60) == "ready"
+            assert self._answer(START_SECONDS) == "ready"
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(statements) + "\n")
@@ -119,8 +121,8 @@ class Outside:
     token: str = "a secret of the city"
     found: dict[str, int] = field(default_factory=lambda: {"read": 0, "written": 0, "connected": 0})
 
-    def try_out(self, attempt: Attempt, run: Callable[[list[str], dict[str, str]], list[str]]) -> bool:
-        """Make an attempt; gives whether it got out, and puts everything back."""
+    def try_out(self, attempt: Attempt, run: Callable[[list[str], dict[str, str]], list[str]]) -> set[str]:
+        """Make an attempt; gives what came of it, and puts everything back."""
         secret, loot = self.folder / "secret.txt", self.folder / "loot"
         secret.write_text(self.token)
         self.clean()
@@ -141,7 +143,7 @@ class Outside:
         for what, happened in results.items():
             self.found[what] += happened
         self.clean()
-        return any(results.values())
+        return {what for what, happened in results.items() if happened}
 
     def state(self) -> dict[str, int]:
         return {str(path): path.stat().st_mtime_ns for path in sorted(self.folder.rglob("*"))}
@@ -232,13 +234,19 @@ def test_nothing_that_gets_out_where_nothing_confines_it_gets_out_of_the_warehou
 ) -> None:
     attempts = all_attempts(asking(control))
     assert {attempt.name for attempt in attempts} >= CERTAIN
-    got_out = [attempt for attempt in chosen(attempts) if outside.try_out(attempt, on_engine(control))]
+    results = {attempt.name: (attempt, outside.try_out(attempt, on_engine(control))) for attempt in chosen(attempts)}
+    got_out = [attempt for attempt, came in results.values() if came]
     assert {attempt.name for attempt in got_out} >= CERTAIN
     controls, outside.found = outside.found, dict.fromkeys(outside.found, 0)
-    by_kernel = [attempt.name for attempt in got_out if outside.try_out(attempt, on_engine(caught))]
+    # A client that the kernel refuses tries again for a long time.
+    connecting = [attempt for attempt in got_out if results[attempt.name][1] == {"connected"}]
+    at_once = [attempt for attempt in got_out if attempt not in connecting]
+    to_kernel = [*at_once, *random.sample(connecting, min(CONNECTING_ATTEMPTS, len(connecting)))]
+    by_kernel = [attempt.name for attempt in to_kernel if outside.try_out(attempt, on_engine(caught))]
     by_warehouse = [attempt.name for attempt in got_out if outside.try_out(attempt, on_warehouse(warehouse))]
     count(
         escapes=len(got_out),
+        escapes_by_kernel=len(to_kernel),
         escapes_that_read=controls["read"],
         escapes_that_wrote=controls["written"],
         escapes_that_connected=controls["connected"],

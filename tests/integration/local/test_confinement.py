@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,3 +114,31 @@ def test_what_is_allowed_by_name_is_left_open_and_no_more(outside: Outside, tmp_
     with serving(tmp_path / "network", "--allow", "url") as open_to:
         assert open_to.said[1] == "confined by the kernel: files; not confined by the kernel: network"
         assert open_to.code(f"SELECT arrayMap(file, ['{outside.secret}'])") == 497
+
+
+OTHER_WAYS_OUT = """
+import os, socket, sys
+from pathlib import Path
+from sentinel_etl.local.clickhouse.confinement import confine
+own = Path(sys.argv[1])
+assert str(confine([own], [], frozenset())) == "confined by the kernel: files and network"
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        try:
+            socket.socket(family, kind)
+        except PermissionError:
+            continue
+        print("made", family, kind)
+try:
+    os.execv("/bin/true", ["true"])
+except PermissionError:
+    print("done")
+"""
+
+
+def test_the_process_makes_no_sockets_of_any_kind_and_runs_no_programs(
+    warehouse: LocalWarehouse, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", OTHER_WAYS_OUT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("done\n", "")
