@@ -78,7 +78,6 @@ DANGEROUS = {
     "rename_files_after_processing": "{file}",
     "format_avro_schema_registry_url": "http://127.0.0.1:1/",
     "additional_result_filter": "length(file('/etc/passwd')) > 0",
-    "additional_table_filters": "{{'system.one': 'length(file(\\'/etc/passwd\\')) > 0'}}",
     "filter": "length(file('/etc/passwd')) > 0",
     "select": "file('/etc/passwd')",
     "order": "file('/etc/passwd')",
@@ -104,6 +103,17 @@ def test_a_setting_that_names_files_hosts_or_sql_cannot_be_changed(
     assert warehouse.code(f"SELECT 1 SETTINGS {name} = '{quoted}'") == SETTING_CONSTRAINT_VIOLATION
     assert code_of(warehouse.http.get("/", params={"query": "SELECT 1", name: value})) == SETTING_CONSTRAINT_VIOLATION
     assert not file.exists()
+
+
+def test_sql_in_a_setting_that_stays_open_is_kept_in_by_the_kernel(warehouse: LocalWarehouse) -> None:
+    warehouse.run("CREATE OR REPLACE TABLE seen (a Int8) ENGINE = MergeTree ORDER BY a")
+    warehouse.run("INSERT INTO seen SELECT number FROM numbers(3)")
+    assert warehouse.run("SELECT a FROM seen", additional_table_filters="{'seen': 'a = 1'}") == "1\n"
+    if not warehouse.confined:
+        pytest.skip("this kernel has no Landlock")
+    for path in ("/etc/passwd", "../../../../../../../../etc/passwd"):
+        out = f"{{'seen': 'length(file(\\'{path}\\')) > 0'}}"
+        assert warehouse.code("SELECT a FROM seen", additional_table_filters=out) in (ACCESS_DENIED, 291)
 
 
 # --- engines and functions ------------------------------------------------------------------------
