@@ -17,6 +17,8 @@ from sentinel_etl.ledger.ledger import STAGES_ONLY, read_runs, runs_of
 from sentinel_etl.ledger.presence import compare_rows
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.warehouse.catalog import read_ttl_rules
+from sentinel_etl.warehouse.ddl import storage_name
 from sentinel_etl.window import Window
 
 __all__ = [
@@ -43,6 +45,8 @@ def loaded_nights(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine)
     runs = read_runs(warehouse, runs_of(pipeline.fact_table))
     windows = {night: Window.night(night, pipeline.zone) for night in nights}
     loaded = [night for night in nights if loaded_parts(windows[night], pipeline.event_types, runs) == [windows[night]]]
+    if not read_ttl_rules(warehouse, storage_name(pipeline.fact_table)):
+        return loaded  # the rows need not be counted
     expired = {one.shift_date for one in compare_rows(loaded, runs, pipeline, warehouse).expired}
     return [night for night in loaded if night not in expired]
 
@@ -62,7 +66,7 @@ def missing_nights(
     for night in nights:
         window = Window.night(night, zone)
         of_night = [run for run in runs if overlaps(run, window)]
-        if loaded_parts(window, event_types, of_night) != [window] or find_dead_run(window, of_night):
+        if loaded_parts(window, event_types, of_night) != [window] or find_dead_run(window, event_types, of_night):
             missing.append(night)
     return missing
 
@@ -92,7 +96,7 @@ def open_nights(
         window = Window.night(night, zone)
         of_night = [run for run in runs if overlaps(run, window)]
         parts = loaded_parts(window, event_types, of_night)
-        if parts and parts != [window] and not find_dead_run(window, of_night):
+        if parts and parts != [window] and not find_dead_run(window, event_types, of_night):
             found.append(OpenNight(night, window, tuple(parts)))
     return found
 
@@ -117,18 +121,22 @@ def overlaps(run: Mapping[str, Any], window: Window) -> bool:
     return bool(run["window_start"] < window.end and run["window_end"] > window.start)
 
 
-def find_dead_run(window: Window, runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def find_dead_run(
+    window: Window, event_types: Collection[str], runs: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
     """Find a run of the window that has died, or failed while it published, and has not been done again since.
 
     It may have switched one table and not the other, so that a row stands in both or in none. Done again is what
-    later runs have published of the same event types and hours.
+    later runs have published of the same hours, and of the same event types; or of all ``event_types``, where the
+    configuration has some of its types no more.
     """
     for run in runs:
         if not overlaps(run, window) or not may_be_half_done(run):
             continue
         share = Window(max(run["window_start"], window.start), min(run["window_end"], window.end))
         later = [each for each in runs if each.get("started_at", NEVER) > run.get("started_at", NEVER)]
-        if loaded_parts(share, run["event_types"], later) != [share]:
+        types = run["event_types"] if set(run["event_types"]) <= set(event_types) else event_types
+        if loaded_parts(share, types, later) != [share]:
             return run
     return None
 
@@ -210,7 +218,7 @@ def judge_nights(
         published = [run for run in of_night if run.state.is_published]
         window = Window.night(night, zone)
         rows = [row for row in all_rows if overlaps(row, window)]
-        dead = find_dead_run(window, rows)
+        dead = find_dead_run(window, event_types, rows)
         if dead is not None:
             judged.append(NightCoverage(night, NightState.FAILED, dead["run"]))
         elif not missing_nights([night], event_types, rows, zone):

@@ -158,11 +158,10 @@ def tell_gaps(differing: Mapping[date, tuple[int, int]], pipeline: Pipeline, war
     expired = find_expired(differing, pipeline, warehouse)
     if expired is None:
         return RowGaps()
+    taken = {night for night, (before, now) in differing.items() if night in expired and now < before}
     return RowGaps(
-        tuple(LostRows(night, *rows) for night, rows in differing.items() if night not in expired or rows[1] > rows[0]),
-        tuple(
-            ExpiredRows(night, *rows) for night, rows in differing.items() if night in expired and rows[1] <= rows[0]
-        ),
+        tuple(LostRows(night, *rows) for night, rows in differing.items() if night not in taken),
+        tuple(ExpiredRows(night, *rows) for night, rows in differing.items() if night in taken),
     )
 
 

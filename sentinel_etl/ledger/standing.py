@@ -96,7 +96,7 @@ def find_dead_runs(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine
 
 
 def list_dead(nights: Sequence[date], runs: Sequence[dict[str, Any]], pipeline: Pipeline) -> list[DeadRun]:
-    found = ((night, find_dead_run(Window.night(night, pipeline.zone), runs)) for night in nights)
+    found = ((night, find_dead_run(Window.night(night, pipeline.zone), pipeline.event_types, runs)) for night in nights)
     return [DeadRun(night, run["run_id"], run["state"]) for night, run in found if run]
 
 
@@ -108,4 +108,4 @@ def name_gone(nights: Sequence[date], counted: Mapping[date, int], archive: Arch
     since = ETL_RUNS.c.window_end > instant(Window.night(nights[0], pipeline.zone).start)
     gaps = compare_counts(read_runs(warehouse, runs_of(pipeline.fact_table), since), counted, pipeline, warehouse)
     found: dict[date, NightState] = {one.shift_date: NightState.LOST for one in gaps.lost}
-    return found | {one.shift_date: NightState.EXPIRED for one in gaps.expired}
+    return found | {one.shift_date: NightState.EXPIRED for one in gaps.expired if not one.found}

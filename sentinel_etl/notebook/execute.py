@@ -85,16 +85,14 @@ def run_notebook(
     place: an interruption leaves a hidden ``.part`` file and no half report. The notebook of a failed
     run is archived too, before the error is raised. Without a ``context`` the databases are opened once
     the notebook has ended, for the ledger and the index: what they are like before is the notebook's to find.
-
-    Ctrl-C and SIGTERM, or ``stop`` where another thread has them, end the cell under way: its run closes its row in
-    the ledger, and the notebook is archived as that of any failed run.
+    An interrupt, or ``stop`` where another thread has it, ends the cell under way; its run closes its ledger row.
 
     Raises:
         ConfigurationError: no such notebook, an unknown parameter, or a value of the wrong type.
         SentinelError: what the pipeline raised in the notebook, as its own class.
         NotebookFailed: a cell failed outside the pipeline, took too long, or the kernel died. Once the run's verdict
             is in the ledger, that is a warning: exit code and ledger stay the run's.
-        Stopped: by Ctrl-C or SIGTERM.
+        Stopped: by an interrupt.
     """
     settings = context.settings if context else settings or load_settings()
     check_home(settings)  # its kernel could not: that is told where the home is

@@ -148,6 +148,19 @@ def test_a_last_night_that_has_expired_is_not_in(context: Context) -> None:
         read_status(context, 3).raise_if_missing()
 
 
+def test_a_ttl_that_takes_one_event_type_leaves_last_night_in(context: Context) -> None:
+    run_statement(
+        context.warehouse,
+        "ALTER TABLE patrol_events MODIFY TTL event_date + INTERVAL 1 DAY DELETE WHERE event_type = 'GEOFENCE' "
+        "SETTINGS mutations_sync = 2",
+    )
+    run_statement(context.warehouse, "OPTIMIZE TABLE patrol_events FINAL")
+    status = read_status(context, 1)
+    assert (status.is_in, [one.shift_date for one in status.expired]) == (True, [NIGHTS[2]])
+    assert "night 2026-11-21: in" in str(status)
+    assert "night 2026-11-21: EXPIRED, its last run left " in str(status)
+
+
 @pytest.mark.parametrize(
     "ttl",
     [

@@ -87,7 +87,7 @@ def test_a_night_that_has_ended_open_stays_due_until_a_run_closes_it(
     status = read_status(morning, 1)
     assert str(status).startswith("night 2026-11-21: OPEN, 06:00–14:00 of 24 h are loaded; the rest is due")
     assert status.missing == (LAST,)
-    with pytest.raises(AuditFailed, match="it is open, 06:00–14:00 of 24 h are loaded"):
+    with pytest.raises(AuditFailed, match=r"it is open, 06:00–14:00 of 24 h are loaded\. Run `sentinel-etl run`"):
         status.raise_if_missing()
     [group] = plan_backfill(morning, LAST, LAST, missing_only=True)
     assert group.window == NIGHT

@@ -120,6 +120,14 @@ def test_a_dead_run_of_some_types_is_done_again_by_a_run_of_those(context: Conte
     assert not is_due(context)
 
 
+def test_a_dead_run_of_a_type_that_is_no_more_is_done_again_by_a_run_of_all_types(context: Context) -> None:
+    died(context, event_types=("REMARK", "OLD_TYPE"))
+    assert run_window(WINDOW, context=context, event_types=["REMARK"]).published
+    assert is_due(context)
+    assert run_window(WINDOW, context=context).published
+    assert not is_due(context)
+
+
 def test_a_dead_run_of_some_hours_is_done_again_by_runs_of_those(context: Context) -> None:
     middle = WINDOW.start + timedelta(hours=8)
     died(context, window=Window(WINDOW.start, middle + timedelta(hours=1)))
