@@ -32,7 +32,8 @@ def check_run_time(seconds: float, before: Sequence[float], limits: GateLimits =
     gate = RUN_TIME.within(limits)
     nights = f"{len(before)} {plural(len(before), 'night')}"
     if len(before) < gate.least:
-        return gate.check(True, f"{gate.least} {plural(gate.least, 'night')} to compare with", nights)
+        wanted = f"at most {gate.limit:g} times the median of {gate.least} {plural(gate.least, 'night')} or more"
+        return gate.check(True, wanted, nights)
     usual = median(before)
     return gate.check(
         seconds <= gate.limit * usual,

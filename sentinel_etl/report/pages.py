@@ -72,7 +72,7 @@ def are_shares(values: pd.Series) -> bool:
 
 def write_average(value: float) -> str:
     """Write an average of counts: whole where it is large, for what is behind the point then says nothing."""
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:,.1f}"
+    return f"{value:,.0f}" if value == 0 or round(abs(value), 1) >= 10 else f"{value:,.1f}"
 
 
 def lines_page(lines: Sequence[str], *, large: bool = False) -> Page:

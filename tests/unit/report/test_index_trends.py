@@ -59,10 +59,5 @@ def test_numbers_that_only_name_something_stand_on_the_left() -> None:
 
 
 def test_an_average_says_no_more_than_it_knows() -> None:
-    assert [write_average(value) for value in (305.46, 1_302.55, 9.96, 0.25, 0)] == [
-        "305",
-        "1,303",
-        "10.0",
-        "0.2",
-        "0.0",
-    ]
+    written = [write_average(value) for value in (305.46, 1_302.55, 9.96, 9.94, 0.25, 0)]
+    assert written == ["305", "1,303", "10", "9.9", "0.2", "0"]
