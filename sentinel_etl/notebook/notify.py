@@ -45,9 +45,20 @@ def tell_verdict(
     """
     if settings.notify_url is None or (settings.notify_on == "problems" and not is_problem(done, error)):
         return []
-    message = write_message(done, error, settings, redo)
     urls = split_urls(settings.notify_url.get_secret_value())
+    message = try_to_write(done, error, settings, redo)
     return [post_verdict(url, done, error) if is_webhook(url) else send_message(url, message) for url in urls]
+
+
+def try_to_write(
+    done: NotebookRun | SentinelError, error: SentinelError | None, settings: Settings, redo: str
+) -> Message:
+    """Write the message; a short one where a record is not as it should be, for no run fails for want of words."""
+    try:
+        return write_message(done, error, settings, redo)
+    except Exception as broken:  # noqa: BLE001 - whatever it is, the night is in or is not
+        log.warning("the verdict's message is not whole: %s", type(broken).__name__)
+        return Message("sentinel-etl: a run has ended", "`sentinel-etl runs show latest` tells how", "info")
 
 
 def split_urls(text: str) -> list[str]:

@@ -20,9 +20,11 @@ from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import measure_kept
 from sentinel_etl.warehouse.tables import BEFORE_MARK
 from sentinel_etl.window import CITY_ZONE
-from sentinel_etl.wording import plural
+from sentinel_etl.wording import list_some, plural
 
 __all__ = ["Status", "read_status"]
+
+MOST_NIGHTS = 10  # named of those that are missing, and of those that have lost rows
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,15 @@ class Status:
             lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
             lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
         lines += [f"warning: {describe_checks([check])}" for check in self.warnings]
-        missing = ", ".join(map(str, self.missing)) or "none"
+        missing = list_some(map(str, self.missing), MOST_NIGHTS, ", ") or "none"
         lines.append(f"missing of the last {f'{self.nights} nights' if self.nights != 1 else 'night'}: {missing}")
         lines += [self.describe_open(one) for one in self.open if one.shift_date != self.last_night]
         again = "`sentinel-etl backfill --missing-only` loads it again"
         due: tuple[DeadRun | LostRows, ...] = (*self.dead, *self.lost)
-        lines += [f"{one}; {again}" for one in due if one.shift_date != self.last_night]
-        lines += [str(one) for one in self.expired if one is not self.last_gap]
+        losses = [f"{one}; {again}" for one in due if one.shift_date != self.last_night]
+        losses += [str(one) for one in self.expired if one is not self.last_gap]
+        more = len(losses) - MOST_NIGHTS
+        lines += [*losses[:MOST_NIGHTS], *([f"and {more} more {plural(more, 'night')}"] if more > 0 else [])]
         if self.other_policy:
             lines.append(f"warning: {self.other_policy.describe(self.last_night)}{self.kept_too}")
         if self.kept:

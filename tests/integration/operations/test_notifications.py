@@ -172,6 +172,13 @@ def test_a_long_cause_leaves_room_for_the_page() -> None:
     assert told[-1].startswith("page: ")
 
 
+def test_a_record_that_is_not_as_it_should_be_fails_no_run(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    done = executed("PUBLISHED", published_rows=None)
+    assert tell_verdict(done, None, settings_for(f"json://{server.host}/json"), REDO) == [True]
+    assert json.loads(server.posted[0][1])["message"] == "`sentinel-etl runs show latest` tells how"
+    assert "the verdict's message is not whole: TypeError" in caplog.text
+
+
 def test_the_verdict_reaches_each_of_several_services(server: Server, mailbox: tuple[str, Mailbox]) -> None:
     smtp, box = mailbox
     urls = [
