@@ -13,12 +13,11 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -223,7 +222,7 @@ class Engine:
         Raises:
             StatementFailed: with the engine's code.
         """
-        with self.workspace(job) as connection, with_tables(connection, job.tables, self._open_insert):
+        with self.workspace(job) as connection, with_tables(connection, job.tables, self.pipes, self.kill_reader):
             return query(connection, sql, format_name, job.parameters)
 
     def begin_insert(self, job: StatementJob, target: str, clauses: str, format_name: str) -> InsertStream:
@@ -234,22 +233,12 @@ class Engine:
         stack = ExitStack()
         try:
             connection = stack.enter_context(self.workspace(job))
-            return self._open_insert(connection, target, format_name, stack, clauses, job.parameters)
+            return InsertStream(
+                connection, target, clauses, format_name, self.pipes, self.kill_reader, stack, job.parameters
+            )
         except BaseException:
             stack.close()
             raise
-
-    def _open_insert(
-        self,
-        connection: Any,
-        target: str,
-        format_name: str,
-        stack: ExitStack,
-        clauses: str = "",
-        parameters: Mapping[str, str] | None = None,
-    ) -> InsertStream:
-        pipe = self.pipes / uuid4().hex
-        return InsertStream(connection, target, clauses, format_name, pipe, self.kill_reader, stack, parameters)
 
     def kill_reader(self, pipe_name: str) -> None:
         """Cancel the statement that uses a pipe, whose name is in its text."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sentinel_etl.local.clickhouse.errors import StatementFailed
 from sentinel_etl.local.clickhouse.jobs import ExternalTable, Outcome, query, quote_name, quote_string
@@ -33,8 +34,8 @@ class InsertStream:
     cancelled, fails, or dies with the process keeps the blocks already written, as in ClickHouse;
     the rest leaves nothing. An insert of one block is therefore all or nothing.
 
-    ``target`` is the statement up to its data, ``clauses`` its SETTINGS. ``pipe`` is made here, and removed at the
-    end. ``kill`` cancels the statement that reads the pipe of a name. All methods block.
+    ``target`` is the statement up to its data, ``clauses`` its SETTINGS. Its pipe is made in ``pipes``, and removed at
+    the end. ``kill`` cancels the statement that reads the pipe of a name. All methods block.
     """
 
     def __init__(
@@ -43,15 +44,15 @@ class InsertStream:
         target: str,
         clauses: str,
         format_name: str,
-        pipe: Path,
+        pipes: Path,
         kill: Callable[[str], None],
         stack: ExitStack,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
-        self._pipe, self._kill, self._stack = pipe, kill, stack
-        os.mkfifo(pipe, mode=0o600)
-        stack.callback(pipe.unlink, missing_ok=True)
-        sql = f"{target}\nFROM INFILE {quote_string(str(pipe))} {clauses} FORMAT {format_name}"
+        self._pipe, self._kill, self._stack = pipes / uuid4().hex, kill, stack
+        os.mkfifo(self._pipe, mode=0o600)
+        stack.callback(self._pipe.unlink, missing_ok=True)
+        sql = f"{target}\nFROM INFILE {quote_string(str(self._pipe))} {clauses} FORMAT {format_name}"
         self._ended = False
         self._outcome = background(lambda: self._run(connection, sql, parameters))
         self._descriptor = self._open()
@@ -116,15 +117,14 @@ class InsertStream:
 
 @contextmanager
 def with_tables(
-    connection: Any,
-    tables: tuple[ExternalTable, ...],
-    open_stream: Callable[[Any, str, str, ExitStack], InsertStream],
+    connection: Any, tables: tuple[ExternalTable, ...], pipes: Path, kill: Callable[[str], None]
 ) -> Iterator[None]:
     """Make a query's external tables for as long as the block lasts."""
     try:
         for table in tables:
             query(connection, table.definition)
-            stream = open_stream(connection, f"INSERT INTO {quote_name(table.name)}", table.format, ExitStack())
+            target = f"INSERT INTO {quote_name(table.name)}"
+            stream = InsertStream(connection, target, "", table.format, pipes, kill, ExitStack())
             stream.append(table.content)
             stream.finish()
         yield
