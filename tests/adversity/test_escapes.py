@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import select
 import socket
@@ -40,10 +41,12 @@ class BareEngine:
         if self.process is None:
             self.starts += 1
             data = self.folder / str(self.starts)
+            data.mkdir()
             command = [sys.executable, "-m", "adversity.bare_engine", self.how, str(data)]
             self.process = subprocess.Popen(
                 command,
-                cwd=TESTS,
+                cwd=data,  # some names of hosts are taken for paths
+                env={**os.environ, "PYTHONPATH": str(TESTS)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
