@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from payments import BY_NUMBER, FIRST, fill_payments
+from payments import AFTER, BY_NUMBER, FIRST, fill_payments
 from sqlalchemy import Engine
 
 from sentinel_etl.databases import Databases
@@ -37,7 +37,7 @@ def move(databases: Databases, run_id: str) -> RunResult:
         source=databases.source,
         warehouse=databases.warehouse,
         pipeline=BY_NUMBER,
-        settings=Settings(lookback_nights=0),
+        settings=Settings(now=AFTER, lookback_nights=0),
         allow_shrink=True,
         run_id=run_id,
     )
