@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
-from sentinel_etl.local.clickhouse.inserts import InsertStream, with_tables
+from sentinel_etl.local.clickhouse.inserts import InsertStream, PipeFolder, open_pipe_folder, with_tables
 from sentinel_etl.local.clickhouse.jobs import (
     Outcome,
     SessionKey,
@@ -82,6 +82,7 @@ class Engine:
         self.reach = Reach({}, frozenset())
         # The kernel's lock (flock(2)): it ends with the process. Whichever thread closes the engine gives it back.
         self._lock = FileLock(self.data / "lock", thread_local=False)
+        self._inserts = PipeFolder(self.pipes, str(self.pipes))
         self._keeper: Any = None
         self._keeper_lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
@@ -107,6 +108,7 @@ class Engine:
         for scratch in (self.pipes, self.spool, self.temporary):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(mode=0o700)
+        self._inserts = open_pipe_folder(self.pipes)
         self.tables.mkdir(exist_ok=True)
         write_engine_config(self.config, self.allow)
 
@@ -222,7 +224,7 @@ class Engine:
         Raises:
             StatementFailed: with the engine's code.
         """
-        with self.workspace(job) as connection, with_tables(connection, job.tables, self.pipes, self.kill_reader):
+        with self.workspace(job) as connection, with_tables(connection, job.tables, self._inserts, self.kill_reader):
             return query(connection, sql, format_name, job.parameters)
 
     def begin_insert(self, job: StatementJob, target: str, clauses: str, format_name: str) -> InsertStream:
@@ -234,7 +236,7 @@ class Engine:
         try:
             connection = stack.enter_context(self.workspace(job))
             return InsertStream(
-                connection, target, clauses, format_name, self.pipes, self.kill_reader, stack, job.parameters
+                connection, target, clauses, format_name, self._inserts, self.kill_reader, stack, job.parameters
             )
         except BaseException:
             stack.close()

@@ -115,7 +115,7 @@ _CODE_PREFIX = re.compile(r"Code: (\d+)\. DB::(?:Errno)?Exception: ")
 # How the engine tells what the kernel has refused: errno 13 is EACCES.
 _REFUSED_BY_KERNEL = "errno: 13, strerror: Permission denied"
 # What the endpoint has put behind a client's statement; where a parser stumbles over it, the statement has ended.
-_OWN_CLAUSE = re.compile(r"(?:(?:INTO OUTFILE|FROM INFILE)\s+)?'[^']*/pipes/[0-9a-f]{32}'(?: APPEND)?")
+_OWN_CLAUSE = re.compile(r"(?:(?:INTO OUTFILE|FROM INFILE)\s+)?'[^']*/(?:pipes|fd/\d+)/[0-9a-f]{32}'(?: APPEND)?")
 _OWN_WORD = re.compile(r"\((?:INTO|OUTFILE|FROM|INFILE)\)(?=(?: \(line \d+, col \d+\))?: end of query)")
 _VERSION_SUFFIX = re.compile(r"\(version [^()]*+\)\Z")
 

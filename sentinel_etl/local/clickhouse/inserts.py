@@ -12,19 +12,46 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sentinel_etl.local.clickhouse.errors import StatementFailed
+from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 from sentinel_etl.local.clickhouse.jobs import ExternalTable, Outcome, query, quote_name, quote_string
 from sentinel_etl.threads import background
 
-__all__ = ["InsertStream", "with_tables"]
+__all__ = ["InsertStream", "PipeFolder", "open_pipe_folder", "with_tables"]
 
 
 # How often an insert looks whether the engine has opened its pipe: it takes about a millisecond.
 OPEN_SECONDS = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class PipeFolder:
+    """A folder for named pipes, and how a statement is to name it."""
+
+    folder: Path
+    named: str
+
+
+def open_pipe_folder(folder: Path) -> PipeFolder:
+    """Give a folder a name without letters that ``FROM INFILE`` reads as a pattern of many files.
+
+    Such a pattern matches no file of that name, and an INSERT from no file is done: nothing would be stored. So the
+    folder is held open for as long as the process lives, and named by its descriptor, where the system has that.
+    https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html
+
+    Raises:
+        ConfigurationError: the folder has such letters, and the system no descriptors by name.
+    """
+    if Path("/proc/self/fd").is_dir():
+        return PipeFolder(folder, f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}")
+    if found := set("*?{}") & set(str(folder)):
+        raise ConfigurationError(f"data directory: {folder} has {sorted(found)} in it, which chdb reads as a pattern")
+    return PipeFolder(folder, str(folder))
 
 
 class InsertStream:
@@ -44,18 +71,20 @@ class InsertStream:
         target: str,
         clauses: str,
         format_name: str,
-        pipes: Path,
+        pipes: PipeFolder,
         kill: Callable[[str], None],
         stack: ExitStack,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
-        self._pipe, self._kill, self._stack = pipes / uuid4().hex, kill, stack
+        self._pipe, self._kill, self._stack = pipes.folder / uuid4().hex, kill, stack
         os.mkfifo(self._pipe, mode=0o600)
         stack.callback(self._pipe.unlink, missing_ok=True)
-        sql = f"{target}\nFROM INFILE {quote_string(str(self._pipe))} {clauses} FORMAT {format_name}"
+        named = quote_string(f"{pipes.named}/{self._pipe.name}")
+        sql = f"{target}\nFROM INFILE {named} {clauses} FORMAT {format_name}"
         self._ended = False
         self._outcome = background(lambda: self._run(connection, sql, parameters))
         self._descriptor = self._open()
+        self._unread = self._descriptor is None
 
     def _run(self, connection: Any, sql: str, parameters: Mapping[str, str] | None) -> Outcome:
         try:
@@ -78,16 +107,20 @@ class InsertStream:
     def append(self, data: bytes) -> None:
         """Hand over a piece of the data.
 
+        What comes after the end that a format itself has is left out, as ClickHouse leaves it.
+
         Raises:
-            StatementFailed: the statement has failed.
+            StatementFailed: the statement has failed, or has ended without its data.
         """
+        if self._unread and data:
+            self._outcome()
+            raise StatementFailed(Code.STD_EXCEPTION, "The INSERT has ended without reading its data.")
         rest = memoryview(data)
         try:
             while rest and self._descriptor is not None:
                 rest = rest[os.write(self._descriptor, rest) :]
         except BrokenPipeError:
             self._close()
-        if self._descriptor is None:
             self._outcome()
 
     def finish(self) -> Outcome:
@@ -117,7 +150,7 @@ class InsertStream:
 
 @contextmanager
 def with_tables(
-    connection: Any, tables: tuple[ExternalTable, ...], pipes: Path, kill: Callable[[str], None]
+    connection: Any, tables: tuple[ExternalTable, ...], pipes: PipeFolder, kill: Callable[[str], None]
 ) -> Iterator[None]:
     """Make a query's external tables for as long as the block lasts."""
     try:

@@ -156,3 +156,4 @@ def test_an_error_shows_nothing_of_the_warehouse_s_own(
     assert answer.headers["X-ClickHouse-Exception-Code"] == "62"
     assert not {"pipes", "OUTFILE", "INFILE", str(tmp_path_factory.getbasetemp())}.intersection(answer.text.split("'"))
     assert "/pipes/" not in answer.text
+    assert "/fd/" not in answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -37,7 +38,7 @@ def move(databases: Databases, window: Window = NIGHT, pipeline: Pipeline = SENT
         source=databases.source,
         warehouse=databases.warehouse,
         pipeline=pipeline,
-        settings=Settings(lookback_nights=0),
+        settings=Settings(now=window.end + timedelta(minutes=10), lookback_nights=0),
         **options,
     )
 
