@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.history import HISTORY_NIGHTS
 from sentinel_etl.audit.time_gates import check_deadline, check_run_time
+from sentinel_etl.errors import SentinelError
 from sentinel_etl.ledger.ledger import read_runs, runs_of
 from sentinel_etl.ledger.nights import missing_nights
 from sentinel_etl.run.job import Job
@@ -20,11 +22,23 @@ from sentinel_etl.window import Window
 __all__ = ["judge_time"]
 
 
+log = logging.getLogger(__name__)
+
+
 def judge_time(job: Job) -> list[Check]:
     """Check the time of a run that has just published the latest night, whole and for all event types; else nothing.
 
-    Reads the ledger. Runs of several nights take as long as they take, and are asked for the deadline alone.
+    Reads the ledger. Runs of several nights take as long as they take, and are asked for the deadline alone. The night
+    is in: a ledger that cannot be read is a warning here, and nothing is checked.
     """
+    try:
+        return check_times(job)
+    except SentinelError as error:
+        log.warning("when the night came in was not judged: %s", error)
+        return []
+
+
+def check_times(job: Job) -> list[Check]:
     context, settings = job.context, job.context.settings
     latest = choose_window(settings=settings)
     if job.limited or not (job.window.start <= latest.start and latest.end <= job.window.end):

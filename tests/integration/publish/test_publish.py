@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,6 +47,7 @@ ACROSS_NIGHTS = Window(utc(20, 18), utc(21, 18))
 
 def move(databases: Databases, window: Window, pipeline: Pipeline = SENTINEL, **options: Any) -> RunResult:
     settings = options.pop("settings", Settings(lock_wait_seconds=20))
+    settings = settings.model_copy(update={"now": window.end + timedelta(minutes=10)})
     return run_window(
         window,
         source=databases.source,
