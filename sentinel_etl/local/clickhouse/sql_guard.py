@@ -199,7 +199,7 @@ def kill_by_client_id(statement: Statement) -> Statement:
 
 
 def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | None:
-    """Split ``INSERT INTO … FORMAT x`` or ``… VALUES`` from the data that follows it.
+    """Split ``INSERT INTO … FORMAT x`` or ``… VALUES`` from the data that follows it, a ``WITH`` before it or not.
 
     ``None`` where the text is no such INSERT, or is not ``complete`` and ends before that is known.
     Data starts after the blanks behind the format's name and at most one line break, as in
@@ -209,9 +209,9 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
         StatementFailed: ACCESS_DENIED, as :func:`read_statement`.
     """
     seen: list[Token] = []
-    depth = 0
+    depth, inserting = 0, False
     for token in tokens_of(text):
-        if not seen and token.text != "insert":
+        if not seen and token.text not in ("insert", "with"):
             return None
         if token.end == len(text) and not complete:
             return None
@@ -219,12 +219,13 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
         if token.kind == "symbol":
             depth += {"(": 1, ")": -1}.get(token.text, 0)
         elif token.kind == "word" and depth == 0 and not named:
-            if token.text in ("select", "with"):
+            if token.text in ("select", "with") and seen:
                 return None
-            if token.text == "values":
+            inserting = inserting or token.text == "insert"
+            if token.text == "values" and inserting:
                 _check_reach([*seen, token], reach)
                 return _head(text, token, seen, "Values", token.end)
-        if seen and depth == 0 and (seen[-1].kind, seen[-1].text) == ("word", "format"):
+        if seen and inserting and depth == 0 and (seen[-1].kind, seen[-1].text) == ("word", "format"):
             before = seen[-2].text if len(seen) > 1 else ""
             if token.kind in ("word", "quoted") and before not in ("into", "table", "function", "."):
                 _check_reach([*seen, token], reach)

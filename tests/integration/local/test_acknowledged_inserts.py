@@ -120,6 +120,7 @@ def test_a_table_that_is_not_there_is_told_whatever_comes_behind(warehouse: Loca
         ("INSERT INTO t VALUES ('a') ;\n", ["a"]),
         ("INSERT INTO t SETTINGS max_threads = 1 FORMAT CSV\nx -- y;", ["x -- y;"]),
         ("INSERT INTO t (s) SETTINGS max_threads = 1, async_insert = 0 VALUES ('settings')", ["settings"]),
+        ("WITH 1 AS y INSERT INTO t (s) FORMAT TSV\nx;\n", ["x;"]),
         ("INSERT INTO TABLE t (s) -- what for; \n/* FORMAT TSV */ FORMAT CSV\nz", ["z"]),
     ],
 )
