@@ -116,6 +116,7 @@ _CODE_PREFIX = re.compile(r"Code: (\d+)\. DB::(?:Errno)?Exception: ")
 _REFUSED_BY_KERNEL = "errno: 13, strerror: Permission denied"
 # What the endpoint has put behind a client's statement; where a parser stumbles over it, the statement has ended.
 _OWN_CLAUSE = re.compile(r"(?:(?:INTO OUTFILE|FROM INFILE)\s+)?'[^']*/(?:pipes|fd/\d+)/[0-9a-f]{32}'(?: APPEND)?")
+_OWN_FILE = re.compile(r"\(in file/uri [^()\s]*/[0-9a-f]{32}\)")
 _OWN_WORD = re.compile(r"\((?:INTO|OUTFILE|FROM|INFILE)\)(?=(?: \(line \d+, col \d+\))?: end of query)")
 _VERSION_SUFFIX = re.compile(r"\(version [^()]*+\)\Z")
 
@@ -135,6 +136,7 @@ class StatementFailed(SentinelError):
         """Read the code out of chdb's exception, which carries ClickHouse's text and nothing else."""
         text = _VERSION_SUFFIX.sub("", str(error).rstrip()).rstrip()
         text = _OWN_WORD.sub("(end of query)", _OWN_CLAUSE.sub("end of query", text))
+        text = _OWN_FILE.sub("(in the data)", text)
         # chdb puts its own words before ClickHouse's text, and a setting's error names itself twice.
         while prefix := _CODE_PREFIX.search(text):
             code, text = int(prefix.group(1)), text[prefix.end() :]

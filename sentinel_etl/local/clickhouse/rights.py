@@ -70,8 +70,9 @@ _REACHING_FUNCTIONS = """
     catboostEvaluate
 """
 
-# Settings that nobody may change. They name files or hosts, hold SQL that nobody reads, or open doors. One that holds
-# SQL stays open, additional_table_filters: `as_of_run` reads a kept state by it, and the kernel keeps in what it names.
+# Settings that nobody may change. They name files or hosts, hold SQL that nobody reads, or open doors. Three that hold
+# SQL stay open, because a run sets them: additional_table_filters, additional_result_filter and filter. The kernel
+# keeps in what they name.
 _FROZEN_SETTINGS = """
     format_schema format_schema_source output_format_schema format_template_resultset format_template_row
     input_format_record_errors_file_path rename_files_after_processing into_outfile_create_parent_directories
@@ -79,7 +80,7 @@ _FROZEN_SETTINGS = """
     format_avro_schema_registry_url s3_allow_server_credentials_in_user_queries
     ai_function_text_default_credentials ai_function_embedding_default_credentials
 
-    additional_result_filter select filter order sort implicit_table_at_top_level
+    select order sort implicit_table_at_top_level
     implicit_select parallel_replicas_custom_key dialect polyglot_dialect
 
     allow_experimental_eval_table_function allow_fuzz_query_functions allow_introspection_functions
