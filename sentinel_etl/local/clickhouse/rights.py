@@ -40,7 +40,7 @@ _ENGINES = """
     Memory Merge MergeTree Null ReplacingMergeTree Set StripeLog SummingMergeTree TinyLog
     VersionedCollapsingMergeTree View
 """
-_DATABASE_ENGINES = "Atomic Memory"
+_DATABASE_ENGINES = "Atomic Memory Ordinary"
 
 # The rights of the engine's one user. CREATE DICTIONARY is out because the embedded engine runs the
 # command of a dictionary with SOURCE(EXECUTABLE(...)) without asking for any further right.

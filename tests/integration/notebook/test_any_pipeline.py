@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sentinel_etl.settings import Settings
 
 # The copy of an entry that the notebook has tried: rows in the source, staged, and in the warehouse.
-TRIED = r"ADMISSION_COPY +120 +120 +0\n"
+TRIED = r"ADMISSION_COPY +120 +120 +0\b"
 
 
 @pytest.fixture
