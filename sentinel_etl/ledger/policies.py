@@ -30,7 +30,11 @@ class OtherPolicy:
     def describe(self, last_night: date) -> str:
         """Write it as one sentence, with the command that stores them anew."""
         count, days = len(self.nights), (last_night - self.nights[0]).days + 1
-        span = f"{self.nights[0]}" if count == 1 else f"{count} nights from {self.nights[0]} to {self.nights[-1]}"
+        span = (
+            f"{self.nights[0]}"
+            if count == 1
+            else f"{count} {plural(count, 'night')} from {self.nights[0]} to {self.nights[-1]}"
+        )
         return (
             f"personal data: expected {self.wanted}, as SENTINEL_PII says; found {' and '.join(self.found)} in "
             f"{span}. `sentinel-etl reconcile --days {days} --heal` stores {plural(count, 'it', 'them')} anew"

@@ -136,7 +136,11 @@ def test_only_engines_that_keep_their_data_here_make_tables(warehouse: LocalWare
     for engine in set(engines) - own:
         for spelling in (f"ENGINE = {engine}", f"engine {engine.upper()}('a', 'b')", f"ENGINE/**/=/**/`{engine}`"):
             assert warehouse.code(f"CREATE TABLE made (a String) {spelling}") == ACCESS_DENIED, spelling
-    for engine in set(warehouse.run("SELECT name FROM system.database_engines").split()) - {"Atomic", "Memory", "Ordinary"}:
+    for engine in set(warehouse.run("SELECT name FROM system.database_engines").split()) - {
+        "Atomic",
+        "Memory",
+        "Ordinary",
+    }:
         assert warehouse.code(f"CREATE DATABASE made ENGINE = {engine}('a')") == ACCESS_DENIED, engine
     assert warehouse.code("ATTACH TABLE made (a String) ENGINE = Executable('a.sh', TSV)") == ACCESS_DENIED
     for engine, more in OWN_ENGINES.items():
