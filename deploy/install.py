@@ -15,7 +15,10 @@ DEPLOY = Path(__file__).resolve().parent
 HOME = DEPLOY.parent
 
 # A block of ours without its marks, as it was installed by hand before there were any.
-UNMARKED = re.compile(r"^# The nightly run at 06:00, .*?^45 6 [^\n]*\n", flags=re.MULTILINE | re.DOTALL)
+UNMARKED = re.compile(
+    r"^# The nightly run at 06:00, .*?^45 6 [^\n]*\n(?:# To see today[^\n]*\n#?5 [^\n]*\n)?",
+    flags=re.MULTILINE | re.DOTALL,
+)
 
 # What may stand in a template unquoted: an address or several, a user, a zone.
 PLAIN = {"@MAIL@": r"[\w.+@,-]+", "@USER@": r"[\w.-]+", "@ZONE@": r"[\w/+-]+"}

@@ -108,7 +108,7 @@ def expired(context: Context) -> Context:
     days = (datetime.now(UTC).date() - NIGHTS[1]).days + 1
     run_statement(
         context.warehouse,
-        f"ALTER TABLE patrol_events MODIFY TTL event_date + INTERVAL {days} DAY SETTINGS mutations_sync = 2",
+        f"ALTER TABLE patrol_events MODIFY TTL shift_date + INTERVAL {days} DAY SETTINGS mutations_sync = 2",
     )
     run_statement(context.warehouse, "OPTIMIZE TABLE patrol_events FINAL")
     return context

@@ -96,7 +96,7 @@ def test_both_kinds_of_change_in_one_type_are_a_fault(loaded: Databases) -> None
 def test_heal_loads_it(commands: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     change(commands, FILLED_IN)
     monkeypatch.setattr(
-        "sentinel_etl.operations.heal.run_backfill", lambda groups, context, parameters: [move(commands, NIGHTS[0])][:0]
+        "sentinel_etl.operations.heal.run_backfill", lambda groups, context, **options: [move(commands, NIGHTS[0])][:0]
     )
     done = CliRunner().invoke(cli, ["reconcile", "--days", "3", "--heal"])
     assert done.exit_code == 0, done.output
