@@ -236,12 +236,6 @@ def redo_of(plan: Plan, settings: Settings) -> str:
     )
 
 
-def told(error: SentinelError, plan: Plan, settings: Settings) -> SentinelError:
-    """Send an error that no report can tell of; give it back, to be raised."""
-    tell_verdict(error, None, settings, redo_of(plan, settings))
-    return error
-
-
 def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:
     """Return what went wrong with the run: where its verdict is in the ledger, what its notebook broke off at is not.
 
