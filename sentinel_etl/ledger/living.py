@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine
@@ -16,6 +18,11 @@ from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.tables import ETL_RUNS
 
 __all__ = ["find_living", "read_standing_runs"]
+
+
+# A run's row comes before its lock, and its end after it, by a second at the most.
+RECENT = timedelta(seconds=30)
+SETTLE_SECONDS = 3.0
 
 
 def find_living(run_ids: Collection[str], source: Engine) -> set[str]:
@@ -35,9 +42,25 @@ def find_living(run_ids: Collection[str], source: Engine) -> set[str]:
 def read_standing_runs(warehouse: Engine, source: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
     """Read the runs as `read_runs` does; one that says RUNNING and has died is NO END RECORDED.
 
-    The source is asked only where a row says RUNNING. Without a ledger there are none. Reads only.
+    The source is asked only where a row says RUNNING. Without a ledger there are none. Reads only. A run that has
+    written to the ledger just now, and holds no lock, may be about to take it or to say how it ended: it is looked at
+    again for a few seconds.
     """
     runs = read_runs(warehouse, *conditions) if has_table(warehouse, ETL_RUNS.name) else []
-    running = [run["run_id"] for run in runs if run["state"] is RunState.RUNNING]
-    dead = set(running) - find_living(running, source) if running else set()
+    dead = find_dead(runs, source)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while any(is_recent(run) for run in runs if run["run_id"] in dead) and time.monotonic() < deadline:
+        time.sleep(SETTLE_SECONDS / 10)
+        runs = read_runs(warehouse, *conditions)
+        dead = find_dead(runs, source)
     return [run | {"state": RunState.NO_END} if run["run_id"] in dead else run for run in runs]
+
+
+def find_dead(runs: Sequence[Mapping[str, Any]], source: Engine) -> set[str]:
+    running = [run["run_id"] for run in runs if run["state"] is RunState.RUNNING]
+    return set(running) - find_living(running, source) if running else set()
+
+
+def is_recent(run: Mapping[str, Any]) -> bool:
+    updated_at: datetime = run["updated_at"]
+    return abs(datetime.now(UTC) - updated_at) < RECENT
