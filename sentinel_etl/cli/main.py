@@ -79,18 +79,16 @@ def main() -> None:
     options = Options()
     try:
         code = cli.main(standalone_mode=False, obj=options)
-    except click.exceptions.Abort as abort:
-        # click makes it of a KeyboardInterrupt, and of a question that is not answered.
-        if not isinstance(abort.__cause__, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        # click makes an Abort of a KeyboardInterrupt, and of a question that is not answered.
+        interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        if not isinstance(interrupt, KeyboardInterrupt):
             sys.exit("stopped")
-        stopped = stopped_by(abort.__cause__, "run it again")
+        stopped = stopped_by(interrupt, "run it again")
         fail(stopped, stopped.exit_code, options)
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigurationError.exit_code)
-    except KeyboardInterrupt as interrupt:
-        stopped = stopped_by(interrupt, "run it again")
-        fail(stopped, stopped.exit_code, options)
     except SentinelError as error:
         fail(error, error.exit_code, options)
     except Exception as error:  # noqa: BLE001 - the last resort, so that cron's mail is one sentence

@@ -67,7 +67,7 @@ def spell(value: Any) -> str:
 
 def in_one_line(text: str) -> str:
     """Show line breaks and tabs by their codes, as all that a terminal would obey."""
-    return re.sub(r"[\n\t]", lambda found: ascii(found[0])[1:-1], without_control_characters(text))
+    return without_control_characters(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def in_cell(text: str) -> str:

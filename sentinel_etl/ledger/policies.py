@@ -48,19 +48,17 @@ def find_other_policy(runs: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> 
     """
     if not pipeline.personal_columns:
         return None
-    published = [run for run in runs if run["state"].is_published]
-    nights = {night for run in published for night in shift_dates(run, pipeline)}
+    by_night: dict[date, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if run["state"].is_published:
+            for night in Window(run["window_start"], run["window_end"]).shift_dates(pipeline.zone):
+                by_night.setdefault(night, []).append(run)
     found: dict[date, str] = {}
-    for night in sorted(nights):
-        window = Window.night(night, pipeline.zone)
-        of_night = [run for run in published if run["window_start"] < window.end and run["window_end"] > window.start]
+    for night, of_night in sorted(by_night.items()):
         own = list(takewhile(lambda run: run["pii"] == pipeline.pii_policy, of_night))
+        window = Window.night(night, pipeline.zone)
         if len(own) < len(of_night) and loaded_parts(window, pipeline.event_types, own) != [window]:
             found[night] = of_night[len(own)]["pii"] or "what an older version did not note"
     if not found:
         return None
     return OtherPolicy(tuple(found), tuple(sorted({*found.values()})), pipeline.pii_policy)
-
-
-def shift_dates(run: Mapping[str, Any], pipeline: Pipeline) -> list[date]:
-    return Window(run["window_start"], run["window_end"]).shift_dates(pipeline.zone)

@@ -82,7 +82,7 @@ class Engine:
         self.reach = Reach({}, frozenset())
         # The kernel's lock (flock(2)): it ends with the process. Whichever thread closes the engine gives it back.
         self._lock = FileLock(self.data / "lock", thread_local=False)
-        self._inserts = PipeFolder(self.pipes, str(self.pipes))
+        self._pipe_folder = PipeFolder(self.pipes, str(self.pipes))
         self._keeper: Any = None
         self._keeper_lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
@@ -108,7 +108,7 @@ class Engine:
         for scratch in (self.pipes, self.spool, self.temporary):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(mode=0o700)
-        self._inserts = open_pipe_folder(self.pipes)
+        self._pipe_folder = open_pipe_folder(self.pipes)
         self.tables.mkdir(exist_ok=True)
         write_engine_config(self.config, self.allow)
 
@@ -224,7 +224,10 @@ class Engine:
         Raises:
             StatementFailed: with the engine's code.
         """
-        with self.workspace(job) as connection, with_tables(connection, job.tables, self._inserts, self.kill_reader):
+        with (
+            self.workspace(job) as connection,
+            with_tables(connection, job.tables, self._pipe_folder, self.kill_reader),
+        ):
             return query(connection, sql, format_name, job.parameters)
 
     def begin_insert(self, job: StatementJob, target: str, clauses: str, format_name: str) -> InsertStream:
@@ -236,7 +239,7 @@ class Engine:
         try:
             connection = stack.enter_context(self.workspace(job))
             return InsertStream(
-                connection, target, clauses, format_name, self._inserts, self.kill_reader, stack, job.parameters
+                connection, target, clauses, format_name, self._pipe_folder, self.kill_reader, stack, job.parameters
             )
         except BaseException:
             stack.close()
@@ -253,9 +256,7 @@ class Engine:
 
     def make_pipe(self, name: str) -> Path:
         """Make the named pipe that a SELECT writes its result to."""
-        path = self.pipes / name
-        os.mkfifo(path, mode=0o600)
-        return path
+        return self._pipe_folder.make(name)
 
 
 @contextmanager

@@ -36,6 +36,12 @@ class PipeFolder:
     folder: Path
     named: str
 
+    def make(self, name: str) -> Path:
+        """Make a pipe in it."""
+        path = self.folder / name
+        os.mkfifo(path, mode=0o600)
+        return path
+
 
 def open_pipe_folder(folder: Path) -> PipeFolder:
     """Give a folder a name without letters that ``FROM INFILE`` reads as a pattern of many files.
@@ -76,8 +82,7 @@ class InsertStream:
         stack: ExitStack,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
-        self._pipe, self._kill, self._stack = pipes.folder / uuid4().hex, kill, stack
-        os.mkfifo(self._pipe, mode=0o600)
+        self._pipe, self._kill, self._stack = pipes.make(uuid4().hex), kill, stack
         stack.callback(self._pipe.unlink, missing_ok=True)
         named = quote_string(f"{pipes.named}/{self._pipe.name}")
         sql = f"{target}\nFROM INFILE {named} {clauses} FORMAT {format_name}"

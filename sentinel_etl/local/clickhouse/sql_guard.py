@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 from sentinel_etl.local.clickhouse.errors import Code, StatementFailed
 from sentinel_etl.local.clickhouse.jobs import checked_format
@@ -64,6 +65,12 @@ class InsertHead:
     clauses: str
     format: str
     data_start: int
+
+    @classmethod
+    def parted(cls, text: str, clauses: int | None, end: int, format_name: str, data_start: int) -> Self:
+        """Part an INSERT's text up to its FORMAT or VALUES, the ``end``, where its ``clauses`` begin, if it has some."""
+        begin = end if clauses is None else clauses
+        return cls(text[:begin], text[begin:end], format_name, data_start)
 
 
 def _refuse(what: str, remedy: str = "") -> StatementFailed:
@@ -209,7 +216,7 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
         StatementFailed: ACCESS_DENIED, as :func:`read_statement`.
     """
     seen: list[Token] = []
-    depth, inserting = 0, False
+    depth, inserting, clauses = 0, False, None
     for token in tokens_of(text):
         if not seen and token.text not in ("insert", "with"):
             return None
@@ -222,27 +229,17 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
             if token.text in ("select", "with") and seen:
                 return None
             inserting = inserting or token.text == "insert"
+            if token.text == "settings" and clauses is None:
+                clauses = token.start
             if token.text == "values" and inserting:
                 _check_reach([*seen, token], reach)
-                return _head(text, token, seen, "Values", token.end)
+                return InsertHead.parted(text, clauses, token.start, "Values", token.end)
         if seen and inserting and depth == 0 and (seen[-1].kind, seen[-1].text) == ("word", "format"):
             before = seen[-2].text if len(seen) > 1 else ""
             if token.kind in ("word", "quoted") and before not in ("into", "table", "function", "."):
                 _check_reach([*seen, token], reach)
                 data = re.compile(r"[ \t\f]*\r?\n?").match(text, token.end)
                 start = data.end() if data else token.end
-                return _head(text, seen[-1], seen, _format_named(text, token), start)
+                return InsertHead.parted(text, clauses, seen[-1].start, _format_named(text, token), start)
         seen.append(token)
     return None
-
-
-def _head(text: str, end: Token, seen: list[Token], format_name: str, data_start: int) -> InsertHead:
-    """Part an INSERT's text before its FORMAT or VALUES where its SETTINGS begin."""
-    depth, begin = 0, end.start
-    for before, token in pairwise(seen):
-        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "symbol" else 0
-        named = before.text in ("into", "table", "function", ".")
-        if (token.kind, token.text, depth, named) == ("word", "settings", 0, False):
-            begin = token.start
-            break
-    return InsertHead(text[:begin], text[begin : end.start], format_name, data_start)
