@@ -68,7 +68,7 @@ class InsertHead:
 
     @classmethod
     def parted(cls, text: str, clauses: int | None, end: int, format_name: str, data_start: int) -> Self:
-        """Part an INSERT's text up to its FORMAT or VALUES, the ``end``, where its ``clauses`` begin, if it has some."""
+        """Part an INSERT's text up to its FORMAT or VALUES, the ``end``, where its ``clauses`` begin."""
         begin = end if clauses is None else clauses
         return cls(text[:begin], text[begin:end], format_name, data_start)
 
