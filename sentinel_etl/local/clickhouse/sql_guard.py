@@ -30,6 +30,9 @@ _COPYING_VERBS = ("backup", "restore")
 
 _FILE_CLAUSES = (("into", "outfile"), ("from", "infile"))
 
+# Brackets of any kind: a clause's word within them is a name, as in {select:Int32}.
+_DEEPER = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
 _NOTHING = Token("symbol", "", 0, 0)
 
 
@@ -111,7 +114,7 @@ def _engines_named(tokens: list[Token]) -> Iterator[str]:
     for index, token in enumerate(tokens[:-1]):
         after = tokens[index + 1]
         if token.kind == "symbol":
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            depth += _DEEPER.get(token.text, 0)
         if depth or token.kind != "word":
             continue
         if token.text == "as" and after.text in ("(", "select", "with", "from", "values"):
@@ -128,7 +131,7 @@ def _format_clause(tokens: list[Token]) -> int | None:
     depth, found = 0, None
     for index, token in enumerate(tokens):
         if token.kind == "symbol":
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            depth += _DEEPER.get(token.text, 0)
         elif depth == 0 and (token.kind, token.text) == ("word", "format") and index + 1 < len(tokens):
             follows = tokens[index + 2].text if index + 2 < len(tokens) else "settings"
             if tokens[index + 1].kind in ("word", "quoted") and follows == "settings":
@@ -141,7 +144,7 @@ def _streams(tokens: list[Token]) -> bool:
     if first == "with":
         depth = 0
         for token in tokens:
-            depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "symbol" else 0
+            depth += _DEEPER.get(token.text, 0) if token.kind == "symbol" else 0
             if depth == 0 and (token.kind, token.text) == ("word", "insert"):
                 return False
     return first in ("select", "with", "from")
@@ -224,7 +227,7 @@ def read_insert_head(text: str, complete: bool, reach: Reach) -> InsertHead | No
             return None
         named = bool(seen) and seen[-1].text in ("into", "table", "function", ".")
         if token.kind == "symbol":
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            depth += _DEEPER.get(token.text, 0)
         elif token.kind == "word" and depth == 0 and not named:
             if token.text in ("select", "with") and seen:
                 return None

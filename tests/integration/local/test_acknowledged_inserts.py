@@ -121,6 +121,8 @@ def test_a_table_that_is_not_there_is_told_whatever_comes_behind(warehouse: Loca
         ("INSERT INTO t SETTINGS max_threads = 1 FORMAT CSV\nx -- y;", ["x -- y;"]),
         ("INSERT INTO t (s) SETTINGS max_threads = 1, async_insert = 0 VALUES ('settings')", ["settings"]),
         ("WITH 1 AS y INSERT INTO t (s) FORMAT TSV\nx;\n", ["x;"]),
+        ("WITH {SELECT:Int32} AS y INSERT INTO t (s) FORMAT TSV\nx;\n", ["x;"]),
+        ("WITH [1, 2] AS y INSERT INTO t (s) FORMAT TSV\nx;\n", ["x;"]),
         ("INSERT INTO TABLE t (s) -- what for; \n/* FORMAT TSV */ FORMAT CSV\nz", ["z"]),
     ],
 )
@@ -129,7 +131,7 @@ def test_the_data_behind_an_insert_are_the_data(warehouse: LocalWarehouse, state
         if params and ("VALUES" in statement or "--" in statement):
             continue
         warehouse.run("CREATE OR REPLACE TABLE t (s String) ENGINE = MergeTree ORDER BY s")
-        warehouse.run(body, **params)
+        warehouse.run(body, param_SELECT="13", **params)
         assert warehouse.run("SELECT s FROM t ORDER BY s FORMAT TSVRaw").splitlines() == rows
 
 
