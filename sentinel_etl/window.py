@@ -73,8 +73,8 @@ class Window:
         """Make the window of ``hours`` that ends at ``at``.
 
         Whole days are counted on the wall clock of ``zone``: 24 hours before 06:00 is 06:00 the
-        day before, also where the clocks change in between (so 23 or 25 elapsed hours). What is
-        left over is counted in elapsed time.
+        day before, also where the clocks change in between (so 23 or 25 elapsed hours). A day that the zone has left
+        out is none. What is left over is counted in elapsed time.
         """
         if at.tzinfo is None:
             raise WindowError(f"window end: expected a time zone, found {at.isoformat()}; add +05:30, say")
@@ -82,7 +82,7 @@ class Window:
             raise WindowError(f"window hours: expected a number above 0, found {hours}")
         days, rest = divmod(hours, 24)
         try:
-            start = (at.astimezone(zone) - timedelta(days=days)).astimezone(UTC) - timedelta(hours=rest)
+            start = days_before(at.astimezone(zone), int(days), zone).astimezone(UTC) - timedelta(hours=rest)
         except (OverflowError, ValueError):
             raise WindowError(
                 f"window hours: expected a start within the calendar, found {hours} {plural(hours, 'hour')}"
@@ -103,16 +103,18 @@ class Window:
     @classmethod
     def night(cls, shift_date: date, zone: ZoneInfo = CITY_ZONE) -> Window:
         """Make the window of one operational night: 06:00 of ``shift_date`` to 06:00 of the next."""
-        return cls(
-            datetime.combine(shift_date, NIGHT_STARTS, zone),
-            datetime.combine(shift_date + timedelta(days=1), NIGHT_STARTS, zone),
-        )
+        return cls.nights(shift_date, shift_date, zone)
+
+    @classmethod
+    def nights(cls, first: date, last: date, zone: ZoneInfo = CITY_ZONE) -> Window:
+        """Make the window of the nights ``first`` to ``last``, both included."""
+        return cls(night_starts(first, zone), night_starts(last + timedelta(days=1), zone))
 
     def shift_dates(self, zone: ZoneInfo = CITY_ZONE) -> list[date]:
         """List the operational nights that the window touches, in order."""
         first = shift_date_of(self.start, zone)
         last = shift_date_of(self.end - timedelta(microseconds=1), zone)
-        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        return list_nights(first, last, zone)
 
     def local(self, zone: ZoneInfo = CITY_ZONE) -> str:
         """Write the window on ``zone``'s clocks, for people."""
@@ -121,6 +123,30 @@ class Window:
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ}..{self.end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def days_before(at: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """Step back on the wall clock by days that there were."""
+    start = at - timedelta(days=days)
+    while more := days - len(list_nights(start.date(), at.date() - timedelta(days=1), zone)):
+        start -= timedelta(days=more)
+    return start
+
+
+def list_nights(first: date, last: date, zone: ZoneInfo = CITY_ZONE) -> list[date]:
+    """List the nights ``first`` to ``last``, but for one that never was, as 2011-12-30 in Pacific/Apia."""
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return [day for day in days if has_night(day, zone)]
+
+
+def has_night(shift_date: date, zone: ZoneInfo) -> bool:
+    """Tell whether the clocks of ``zone`` have gone through it: who crosses the date line westwards leaves one out."""
+    return night_starts(shift_date, zone) < night_starts(shift_date + timedelta(days=1), zone)
+
+
+def night_starts(shift_date: date, zone: ZoneInfo = CITY_ZONE) -> datetime:
+    """Tell when a night starts, in UTC; one that never was starts when the next one does."""
+    return datetime.combine(shift_date, NIGHT_STARTS, zone).astimezone(UTC)
 
 
 def shift_date_of(instant: datetime, zone: ZoneInfo = CITY_ZONE) -> date:

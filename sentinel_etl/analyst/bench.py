@@ -41,7 +41,7 @@ from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import in_time_window
 from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window, parse_instant, shift_date_of
+from sentinel_etl.window import Window, night_starts, parse_instant, shift_date_of
 
 __all__ = [
     "choose_loaded_nights",
@@ -155,7 +155,7 @@ def choose_nights(as_of: str = "", nights: int = 28) -> Window:
         end = parse_instant(as_of) if as_of else read_loaded_until(bench)
         zone = bench.pipeline.zone
     last = shift_date_of(end - timedelta(microseconds=1), zone)
-    return Window(Window.night(last - timedelta(days=nights - 1), zone).start, end)
+    return Window(night_starts(last - timedelta(days=nights - 1), zone), end)
 
 
 def read_loaded_until(bench: Bench) -> datetime:

@@ -27,7 +27,7 @@ from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.types import is_nullable
-from sentinel_etl.window import NIGHT_STARTS, Window
+from sentinel_etl.window import NIGHT_STARTS, Window, night_starts
 
 __all__ = ["LAG_BOUNDS", "compare_counts", "last_nights", "measure_lags", "measure_nulls", "read_coverage"]
 
@@ -48,7 +48,7 @@ def last_nights(nights: int, settings: Settings) -> Window:
     """Make the window of the last ``nights`` operational nights, the last one included."""
     last = choose_window(settings=settings)
     first = last.shift_dates(settings.zone)[0] - timedelta(days=nights - 1)
-    return Window(Window.night(first, settings.zone).start, last.end)
+    return Window(night_starts(first, settings.zone), last.end)
 
 
 def read_coverage(window: Window, context: Context) -> list[NightCoverage]:

@@ -47,4 +47,4 @@ def stretches(nights: Iterable[date], zone: ZoneInfo) -> list[Window]:
             found[-1] = (found[-1][0], night)
         else:
             found.append((night, night))
-    return [Window(Window.night(first, zone).start, Window.night(last, zone).end) for first, last in found]
+    return [Window.nights(first, last, zone) for first, last in found]

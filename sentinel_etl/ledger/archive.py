@@ -24,7 +24,7 @@ from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, night_starts
 
 __all__ = ["LATEST", "Archive", "ArchivedRun", "find_page", "list_runs", "opened_archive", "read_archive", "show_run"]
 
@@ -154,7 +154,7 @@ def read_archive(archive: Archive, since: date | None = None) -> list[ArchivedRu
     The source is asked only where a row says RUNNING, whether that run still holds its lock.
     """
     settings, pipeline = archive.settings, archive.pipeline
-    start = Window.night(since, settings.zone).start if since else datetime(1970, 1, 1, tzinfo=UTC)
+    start = night_starts(since, settings.zone) if since else datetime(1970, 1, 1, tzinfo=UTC)
     rows = []
     if has_table(archive.warehouse, ETL_RUNS.name):  # not before the first run comes so far
         rows = read_runs(archive.warehouse, runs_of(pipeline.fact_table), ETL_RUNS.c.window_end > instant(start))

@@ -18,7 +18,7 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, night_starts
 
 __all__ = ["DeadRun", "Standing", "find_dead_runs", "name_gone", "read_standing"]
 
@@ -89,7 +89,8 @@ def find_dead_runs(nights: Sequence[date], pipeline: Pipeline, warehouse: Engine
     """Find the nights whose run has died, or failed while it published, and has not been done again."""
     if not nights:
         return []
-    start, end = Window.night(min(nights), pipeline.zone).start, Window.night(max(nights), pipeline.zone).end
+    whole = Window.nights(min(nights), max(nights), pipeline.zone)
+    start, end = whole.start, whole.end
     columns = ETL_RUNS.c
     of_nights = (columns.window_start < instant(end), columns.window_end > instant(start))
     return list_dead(nights, read_standing_runs(warehouse, source, runs_of(pipeline.fact_table), *of_nights), pipeline)
@@ -105,7 +106,7 @@ def name_gone(nights: Sequence[date], counted: Mapping[date, int], archive: Arch
     warehouse, pipeline = archive.warehouse, archive.pipeline
     if not has_table(warehouse, ETL_RUNS.name):
         return {}
-    since = ETL_RUNS.c.window_end > instant(Window.night(nights[0], pipeline.zone).start)
+    since = ETL_RUNS.c.window_end > instant(night_starts(nights[0], pipeline.zone))
     gaps = compare_counts(read_runs(warehouse, runs_of(pipeline.fact_table), since), counted, pipeline, warehouse)
     found: dict[date, NightState] = {one.shift_date: NightState.LOST for one in gaps.lost}
     return found | {one.shift_date: NightState.EXPIRED for one in gaps.expired if not one.found}

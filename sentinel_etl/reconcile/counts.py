@@ -73,7 +73,7 @@ def find_late_rows(
     """
     if not nights:
         return as_late([])
-    window = Window(Window.night(nights[0], pipeline.zone).start, Window.night(nights[-1], pipeline.zone).end)
+    window = Window.nights(nights[0], nights[-1], pipeline.zone)
     statements = [count_events_by_night(kind, window, pipeline.zone) for kind in pipeline.event_types.values()]
     with open_snapshot(source, statement_timeout_seconds) as snapshot:
         counted = snapshot.read_whole(union_all(*statements)).to_pylist()

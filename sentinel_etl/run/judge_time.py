@@ -17,7 +17,7 @@ from sentinel_etl.run.job import Job
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, night_starts
 
 __all__ = ["judge_time"]
 
@@ -43,8 +43,8 @@ def check_times(job: Job) -> list[Check]:
     latest = choose_window(settings=settings)
     if job.limited or not (job.window.start <= latest.start and latest.end <= job.window.end):
         return []
-    first = Window.night(job.first_night - timedelta(days=HISTORY_NIGHTS), context.pipeline.zone)
-    since = ETL_RUNS.c.window_end > instant(first.start)
+    first = night_starts(job.first_night - timedelta(days=HISTORY_NIGHTS), context.pipeline.zone)
+    since = ETL_RUNS.c.window_end > instant(first)
     others = [
         run
         for run in read_runs(context.warehouse, runs_of(job.fact_table), since)

@@ -15,7 +15,7 @@ from sentinel_etl.extract.statements import night_of
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.type_mapping.fact_types import COMPARABLE, fact_type
 from sentinel_etl.type_mapping.source_types import NUMBERS, source_type, unlabelled
-from sentinel_etl.window import Window
+from sentinel_etl.window import night_starts
 
 __all__ = ["quote_fact", "source_statement", "warehouse_statement"]
 
@@ -31,7 +31,7 @@ def source_statement(kind: EventType, fact_columns: dict[str, str], zone: ZoneIn
     for join in kind.joins:
         source = source.join(join.table, join.on, isouter=join.outer)
     night = night_of(kind, zone)
-    since: ColumnElement[Any] = literal_column(f"'{Window.night(first, zone).start.isoformat(sep=' ')}'")
+    since: ColumnElement[Any] = literal_column(f"'{night_starts(first, zone).isoformat(sep=' ')}'")
     statement = (
         select(night.label("night"), func.count().label("rows"), *source_measures(kind, fact_columns))
         .select_from(source)
