@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
@@ -18,14 +18,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from sentinel_etl.brief import BRIEF, read_brief
 from sentinel_etl.env_file import PREFIX, describe_unknown, read_env_file
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
 __all__ = [
+    "SECRETS",
     "PiiPolicy",
     "Settings",
     "choose_window",
+    "hand_down",
     "home_is_named",
     "load_settings",
     "project_home",
@@ -41,7 +44,10 @@ ENCODING = "utf-8-sig"  # of .env: UTF-8, with a byte order mark or without
 OTHER_NAMES = frozenset(
     f"{PREFIX}{name}"
     for name in ("ETL", "LOCAL_PASSWORD", "TEST_SOURCE_URL", "TEST_WAREHOUSE_URL", "TEST_RUN", "BENCH_SOURCE")
-)
+) | {BRIEF}
+
+# Each machine's own: they are never handed to another process with the rest.
+SECRETS = frozenset({"source_url", "source_replica_url", "warehouse_url", "notify_url", "pii_key"})
 
 PiiPolicy = Literal["keep", "hash", "drop"]
 
@@ -153,6 +159,9 @@ class Settings(BaseSettings):
     retry_seconds: Annotated[float, Field(ge=0)] = Field(
         15, description="seconds over which a database that does not answer is asked again; 0: once"
     )
+    worker_wait_seconds: Annotated[float, Field(gt=0)] = Field(
+        60, description="seconds for which a Dask cluster may have no worker, or its scheduler not answer"
+    )
     deadline: time | None = Field(
         time(6, 30), description="local time by which the latest night is to be in, or a warning says so; none: no such"
     )
@@ -259,8 +268,18 @@ def check_names(file: Path) -> None:
         raise ConfigurationError(f"settings: expected only names that are settings, found {'; '.join(unknown)}")
 
 
-def load_settings(*, for_new_home: bool = False) -> Settings:
+def hand_down(settings: Settings) -> dict[str, Any]:
+    """Write every setting but the secrets, defaults included, as JSON has them: for another process of the same run."""
+    return settings.model_dump(mode="json", exclude=set(SECRETS))
+
+
+def load_settings(
+    *, for_new_home: bool = False, told: Mapping[str, Any] | None = None, given: Collection[str] = ()
+) -> Settings:
     """Read the settings afresh; ``for_new_home``: the home is yet to be made.
+
+    What another process has handed down (`hand_down`) counts before the environment and ``.env``: ``told``, of which
+    the names in ``given`` are no defaults; or else what this process's `Brief` says.
 
     Raises:
         ConfigurationError: a value that cannot be used, by the variable's name, or a name that is no setting's.
@@ -271,7 +290,12 @@ def load_settings(*, for_new_home: bool = False) -> Settings:
                 f"settings: {HOME}: expected a folder, found none at {project_home()}. Make it, or name another one"
             )
         check_names(project_home() / ".env")
-        return Settings(_env_file=project_home() / ".env", _env_file_encoding=ENCODING)
+        if told is None:
+            brief = read_brief()
+            told, given = brief.settings, brief.given
+        settings = Settings(_env_file=project_home() / ".env", _env_file_encoding=ENCODING, **told)
+        own = settings.model_fields_set - told.keys()
+        return Settings.model_construct(_fields_set=own | {*given}, **dict(settings))
     except ValidationError as error:
         problems = "; ".join(
             f"SENTINEL_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Sequence
 
 import click
@@ -14,6 +16,7 @@ from sentinel_etl.errors import SchemaMismatch
 from sentinel_etl.extract.check_keys import check_keys
 from sentinel_etl.extract.check_source import check_source
 from sentinel_etl.operations.check_nights import check_nights, check_policy
+from sentinel_etl.operations.progress import find_under_way
 from sentinel_etl.operations.schema import check_warehouse
 from sentinel_etl.operations.status import read_status
 from sentinel_etl.pipeline import load_pipeline
@@ -23,6 +26,8 @@ from sentinel_etl.warehouse.address import describe_warehouse
 from sentinel_etl.wording import plural
 
 __all__ = ["check", "plan", "status"]
+
+SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @click.command()
@@ -78,10 +83,25 @@ def name_databases(context: Context) -> str:
 
 @click.command()
 @click.option("--nights", default=7, show_default=True, help="How many nights to look back over.")
+@click.option("--watch", is_flag=True, help="First follow the runs and backfills that are under way, until they end.")
 @as_json
-def status(nights: int, as_json: bool) -> None:
+def status(nights: int, watch: bool, as_json: bool) -> None:
     """Tell whether last night is in, and which nights are missing; exit 5 where last night is not."""
     with open_context() as context:
+        if watch:
+            follow(context)
         report = read_status(context, nights)
     click.echo(json.dumps(report.as_dict()) if as_json else colour_verdicts(str(report)))
     report.raise_if_missing()
+
+
+def follow(context: Context) -> None:
+    """Write a line every few seconds of each backfill and run that is under way; at a terminal in place of the last."""
+    shown = 0
+    while under_way := find_under_way(context):
+        if sys.stderr.isatty() and shown:
+            click.echo(f"\x1b[{shown}A\x1b[J", nl=False, err=True)
+        for one in under_way:
+            click.echo(one.describe(), err=True)
+        shown = len(under_way)
+        time.sleep(SECONDS_BETWEEN_LOOKS)

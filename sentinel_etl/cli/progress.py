@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 from tqdm import tqdm
 
 from sentinel_etl.operations.groups import GroupResult
-from sentinel_etl.operations.progress import Progress, describe_progress, describe_result
+from sentinel_etl.operations.progress import BackfillProgress, describe_result
 
 __all__ = ["show_progress"]
 
 Told = Callable[[GroupResult], None]
-Watch = Callable[[Sequence[Progress]], None]
+Watch = Callable[[BackfillProgress], None]
 
 
 @contextmanager
@@ -47,4 +47,10 @@ def show_progress(nights: int, *, quiet: bool) -> Iterator[tuple[Told, Watch | N
                 done += result.group.nights
                 move(done, "")
 
-            yield end_group, lambda groups: move(done + sum(one.nights for one in groups), describe_progress(groups))
+            yield end_group, lambda progress: move(max(done, progress.done), describe_groups(progress))
+
+
+def describe_groups(progress: BackfillProgress) -> str:
+    """Write what the bar does not say by itself: rows a second, and the phases of the groups under way."""
+    pace = [f"{progress.rows_per_second:,.0f} rows/s"] if progress.rows else []
+    return "; ".join([*pace, *(group.describe() for group in progress.groups)])

@@ -93,7 +93,7 @@ def read_batches(
     # A throttled reader takes small bites, so that the source never works in bursts.
     batch_bytes = BATCH_BYTES if not limit else BATCH_BYTES // 16
     with ExitStack() as held:
-        snapshot = held.enter_context(open_snapshot(source, limits.statement_timeout_seconds, batch_bytes))
+        snapshot = held.enter_context(open_snapshot(source, limits.statement_timeout_seconds, batch_bytes, limit))
         for kind in kinds:
             for batch in clock.busy("extract", throttle(extract_batches(kind, window, snapshot), limit)):
                 read[kind.name] += batch.num_rows

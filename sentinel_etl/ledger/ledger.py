@@ -30,6 +30,7 @@ __all__ = [
     "attach_report",
     "kept_runs",
     "note_switch",
+    "read_clock",
     "read_runs",
     "record_run",
     "runs_of",
@@ -40,6 +41,13 @@ __all__ = [
 
 # How a dry run switches the fact table, from its first row on: a run that has died says no more than that.
 STAGES_ONLY = "dry run"
+
+JSON_COLUMNS = ("counts", "timings", "checks", "nights", "changes")
+
+# https://clickhouse.com/docs/sql-reference/functions/date-time-functions#now64
+LATER_THAN_ALL: ColumnElement[Any] = literal_column(
+    "greatest(now64(6, 'UTC'), max(updated_at) + toIntervalMicrosecond(1))"
+)
 
 
 def kept_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, object]]:
@@ -68,6 +76,8 @@ class RunRecord:
     """One row of the ledger.
 
     ``counts``, ``changes``  event type → counts, and what the run changes of rows that were loaded before
+    ``started_at``           None: as the ledger has it, or else when the row is written, by the ledger's clock
+    ``backfill``             the id of the backfill that the run is a part of; empty: of none
     """
 
     run_id: str
@@ -76,7 +86,7 @@ class RunRecord:
     event_types: tuple[str, ...]
     state: RunState = RunState.RUNNING
     cause: str = ""
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime | None = None
     source_rows: int = 0
     published_rows: int = 0
     counts: Mapping[str, Any] = field(default_factory=dict)
@@ -90,16 +100,16 @@ class RunRecord:
     switched_at: datetime | None = None
     nights: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
     pii: str = ""
+    backfill: str = ""
 
 
 def note_switch(record: RunRecord, how: str, nights: Iterable[date], warehouse: Engine) -> None:
-    """Note how a run is about to switch the fact table, which nights change, and when, by the warehouse's clock.
+    """Note how a run is about to switch the fact table, which nights change, and when, by the ledger's clock.
 
     Said before the switch, under the table's lock, so that the runs' order is the switches'. An interruption leaves
     a run that may have switched the table, or not.
     """
-    [[moment]] = run_statement(warehouse, "SELECT toString(now64(6, 'UTC'))", repeatable=True)
-    switched_at = datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+    switched_at, _ = next_moment(record, warehouse)
     unknown = {str(night): None for night in nights}
     record_run(replace(record, how=how, switched_at=switched_at, nights=unknown), warehouse)
 
@@ -120,27 +130,49 @@ def with_switch(record: RunRecord, warehouse: Engine) -> RunRecord:
     return replace(record, **found)
 
 
-def record_run(record: RunRecord, warehouse: Engine) -> None:
-    """Append the run's present state; readers take each run's newest row.
+def record_run(record: RunRecord, warehouse: Engine) -> dict[str, Any]:
+    """Append the run's present state, and return it as `read_runs` would; readers take each run's newest row.
 
     One row is one block, written in whole or not at all. An interruption before it leaves the
     state that was there, RUNNING at the least, so a killed run leaves its trace.
     """
+    moment, started_at = next_moment(record, warehouse)
     row = {
         **{name: getattr(record, name) for name in record.__dataclass_fields__ if name != "window"},
         "window_start": record.window.start,
         "window_end": record.window.end,
         "event_types": list(record.event_types),
-        "updated_at": datetime.now(UTC),
-        "counts": json.dumps(record.counts),
-        "timings": json.dumps(record.timings),
-        "checks": json.dumps(record.checks, default=str),
-        "nights": json.dumps(record.nights),
-        "changes": json.dumps(record.changes),
+        "started_at": record.started_at or started_at,
+        "updated_at": moment,
+        **{name: json.dumps(getattr(record, name), default=str) for name in JSON_COLUMNS},
     }
     rows = fit_table(pa.Table.from_pylist([row]), ETL_RUNS)
     # The same row twice is the same row: the newest of a run counts.
     try_again(warehouse, warehouse_may_recover)(insert_sql, [rows], ETL_RUNS, warehouse)
+    return {name: plain_value(name, row[name]) for name in ETL_RUNS.c.keys()}  # noqa: SIM118 - a collection of columns iterates over them
+
+
+def read_clock(warehouse: Engine) -> datetime:
+    """Read the clock that the ledger is written by: the warehouse's."""
+    [[moment]] = run_statement(warehouse, "SELECT toString(now64(6, 'UTC'))", repeatable=True)
+    return datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+
+
+def next_moment(record: RunRecord, warehouse: Engine) -> tuple[datetime, datetime]:
+    """Ask the ledger for the moment of its next row, and when the run began; of a run's first row they are the same.
+
+    It is the warehouse's clock, but later than each row that is there: the clocks of the machines that run, and one
+    that steps back, change no order.
+    """
+    first = record.state is RunState.RUNNING and record.switched_at is None
+    of_run = ETL_RUNS.c.run_id == ("" if first else record.run_id)
+    began = func.minIf(ETL_RUNS.c.started_at, of_run)
+    statement = plain_select(func.toString(LATER_THAN_ALL), func.toString(began), func.countIf(of_run)).select_from(
+        ETL_RUNS
+    )
+    [[moment, started_at, rows]] = run_statement(warehouse, statement, repeatable=True)
+    moments = [datetime.fromisoformat(str(each)).replace(tzinfo=UTC) for each in (moment, started_at)]
+    return moments[0], moments[1] if rows else moments[0]
 
 
 def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
@@ -163,7 +195,7 @@ def runs_of(fact_table: Table) -> ColumnElement[bool]:
 
 
 def plain_value(name: str, value: Any) -> Any:
-    if name in ("counts", "timings", "checks", "nights", "changes"):
+    if name in JSON_COLUMNS:
         return json.loads(value)
     if name == "event_types":
         return tuple(value)
@@ -179,8 +211,10 @@ def plain_value(name: str, value: Any) -> Any:
 
 def attach_report(run_id: str, report_path: str, warehouse: Engine) -> None:
     """Note where a run's report is kept; a run without a row stays without one."""
-    noted: dict[str, Any] = {"report_path": literal(report_path), "updated_at": func.now64(literal_column("6"))}
+    later = plain_select(LATER_THAN_ALL).select_from(ETL_RUNS).scalar_subquery()
+    noted: dict[str, Any] = {"report_path": literal(report_path), "updated_at": later}
     columns = [noted.get(column.name, column) for column in ETL_RUNS.columns]
     of_run = plain_select(*columns).where(ETL_RUNS.c.run_id == run_id)
     newest = of_run.order_by(ETL_RUNS.c.updated_at.desc()).limit(1)
-    run_statement(warehouse, ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), newest))
+    # Noted twice is noted: the newest row counts.
+    run_statement(warehouse, ETL_RUNS.insert().from_select(ETL_RUNS.columns.keys(), newest), repeatable=True)

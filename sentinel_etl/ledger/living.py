@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine
 
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.ledger.ledger import read_runs
+from sentinel_etl.ledger.ledger import read_clock, read_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.source.connection import connect_source
 from sentinel_etl.source.locks import held_names, run_lock, session_name, session_names
@@ -49,7 +49,7 @@ def read_standing_runs(warehouse: Engine, source: Engine, *conditions: ColumnEle
     runs = read_runs(warehouse, *conditions) if has_table(warehouse, ETL_RUNS.name) else []
     dead = find_dead(runs, source)
     deadline = time.monotonic() + SETTLE_SECONDS
-    while any(is_recent(run) for run in runs if run["run_id"] in dead) and time.monotonic() < deadline:
+    while dead and any(run["run_id"] in dead for run in find_recent(runs, warehouse)) and time.monotonic() < deadline:
         time.sleep(SETTLE_SECONDS / 10)
         runs = read_runs(warehouse, *conditions)
         dead = find_dead(runs, source)
@@ -61,6 +61,10 @@ def find_dead(runs: Sequence[Mapping[str, Any]], source: Engine) -> set[str]:
     return set(running) - find_living(running, source) if running else set()
 
 
-def is_recent(run: Mapping[str, Any]) -> bool:
-    updated_at: datetime = run["updated_at"]
-    return abs(datetime.now(UTC) - updated_at) < RECENT
+def find_recent(runs: Sequence[Mapping[str, Any]], warehouse: Engine) -> list[Mapping[str, Any]]:
+    """Find the runs that say RUNNING and have written to the ledger just now, by the clock that it is written by."""
+    running = [run for run in runs if run["state"] is RunState.RUNNING]
+    if not running:
+        return []
+    now = read_clock(warehouse)
+    return [run for run in running if abs(now - run["updated_at"]) < RECENT]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from sqlalchemy import Engine
 
+from sentinel_etl.brief import Brief
 from sentinel_etl.context import Context
-from sentinel_etl.databases import Databases, check_home, open_databases
+from sentinel_etl.databases import check_home, opened_warehouse
 from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
+from sentinel_etl.ledger.handover import take_over
 from sentinel_etl.ledger.ledger import attach_report, read_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
@@ -32,7 +36,8 @@ from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report import Page, failure_page
 from sentinel_etl.run.run_window import check_run_id, new_run_id
-from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
+from sentinel_etl.scratch import scratch_folder
+from sentinel_etl.settings import SECRETS, Settings, choose_window, hand_down, load_settings, project_home
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, check_ended
 from sentinel_etl.wording import without_statement
@@ -57,7 +62,7 @@ class Plan:
     run_id: str
     report: Path
     recorded: bool
-    began: datetime
+    backfill: str = ""
 
     @property
     def page(self) -> Path:
@@ -94,31 +99,88 @@ def run_notebook(
             is in the ledger, that is a warning: exit code and ledger stay the run's.
         Stopped: by an interrupt.
     """
-    settings = context.settings if context else settings or load_settings()
-    check_home(settings)  # its kernel could not: that is told where the home is
-    pipeline = context.pipeline if context else load_pipeline(settings)
-    plan = plan_run(name, dict(parameters or {}), pipeline, settings)
-    failure = execute_plan(plan, settings, progress, stop or StopSignal())
-    with databases_after(settings, context) as databases:
-        unwritten = archive_plan(plan, failure, databases, settings)
-        if failure and unwritten:
-            log.warning("%s", unwritten)
-        failure = settle(plan, failure or unwritten, databases)
-        record = note_report(plan, databases, settings)
-        for line in failed_sections(plan.report) if plan.report.exists() else ():
-            log.warning("a section of the report is missing: %s", line)
-        if record and databases:
-            refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
-    done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
-    tell_verdict(done, failure, settings, redo_of(plan, settings))
+    done, failure = try_notebook(name, parameters, settings, progress, context=context, stop=stop)
     if failure is not None:
-        if plan.report.exists():
-            failure.add_note(f"report of the failed run: {plan.report}")
+        if done.report.exists():
+            failure.add_note(f"report of the failed run: {done.report}")
         raise failure
     return done
 
 
-def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings: Settings) -> Plan:
+def try_notebook(
+    name: str,
+    parameters: Mapping[str, Any] | None,
+    settings: Settings | None = None,
+    progress: bool = False,
+    *,
+    context: Context | None = None,
+    stop: StopSignal | None = None,
+    backfill: str = "",
+) -> tuple[NotebookRun, SentinelError | None]:
+    """Execute and archive a notebook as `run_notebook` does, and return what went wrong with it instead of raising it.
+
+    ``backfill`` is the id of the backfill that it is a part of.
+
+    Raises:
+        ConfigurationError: nothing was executed.
+    """
+    settings = context.settings if context else settings or load_settings()
+    check_home(settings)  # its kernel could not: that is told where the home is
+    pipeline = context.pipeline if context else load_pipeline(settings)
+    plan = plan_run(name, dict(parameters or {}), pipeline, settings, backfill)
+    with warehouse_after(settings, context) as warehouse:
+        record, failure = carry_out(plan, settings, warehouse, progress, stop or StopSignal())
+        return conclude(plan, record, failure, Home(settings, pipeline, warehouse())), failure
+
+
+def carry_out(
+    plan: Plan,
+    settings: Settings,
+    warehouse: Callable[[], Engine | None],
+    progress: bool = False,
+    stop: StopSignal | None = None,
+) -> tuple[Mapping[str, Any], SentinelError | None]:
+    """Execute the plan and archive its notebook and page; return the run's ledger row and what went wrong.
+
+    The verdict is what the run hands over. ``warehouse`` opens the ledger, which is read only where it hands over
+    none: a kernel that died, or a notebook that writes no row.
+    """
+    with scratch_folder() as folder:
+        file = folder / "verdict.json"
+        failure = execute_plan(plan, file, settings, progress, stop or StopSignal())
+        record: Mapping[str, Any] = take_over(file, plan.run_id)
+    if not record and plan.recorded and (ledger := warehouse()) is not None:
+        with suppress(SentinelError):
+            record = read_record(plan.run_id, ledger)
+    unwritten = archive_plan(plan, record, failure, settings)
+    if failure and unwritten:
+        log.warning("%s", unwritten)
+    return record, settle(plan, record, failure or unwritten)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a run's report is kept and noted; ``warehouse`` None: it does not answer."""
+
+    settings: Settings
+    pipeline: Pipeline
+    warehouse: Engine | None
+
+
+def conclude(plan: Plan, record: Mapping[str, Any], failure: SentinelError | None, home: Home) -> NotebookRun:
+    """Note the run's report in the ledger and in the index of runs, and tell who is to be told of its verdict."""
+    settings = home.settings
+    record = note_report(plan, record, home)
+    for line in failed_sections(plan.report) if plan.report.exists() else ():
+        log.warning("a section of the report is missing: %s", line)
+    if record and home.warehouse is not None:
+        refresh_index(Archive(settings, home.pipeline, home.warehouse))
+    done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
+    tell_verdict(done, failure, settings, redo_of(plan, settings))
+    return done
+
+
+def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings: Settings, backfill: str = "") -> Plan:
     """Settle what a run does before it begins."""
     source = notebook_path(name, settings)
     given = check_parameters(source, parameters)
@@ -133,14 +195,20 @@ def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings
     folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
     span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
     report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
-    return Plan(source, given, window, run_id, report, recorded="run_id" in known, began=datetime.now(UTC))
+    return Plan(source, given, window, run_id, report, recorded="run_id" in known, backfill=backfill)
 
 
-def execute_plan(plan: Plan, settings: Settings, progress: bool, stop: StopSignal) -> SentinelError | None:
-    """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
+def execute_plan(
+    plan: Plan, verdict: Path, settings: Settings, progress: bool, stop: StopSignal
+) -> SentinelError | None:
+    """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong.
+
+    The kernel has these settings, whatever its environment says; its run writes its ``verdict`` there.
+    """
     source = plan.source
+    brief = Brief(hand_down(settings), tuple(settings.model_fields_set - SECRETS), str(verdict), plan.backfill)
     try:
-        with run_kernel() as config:
+        with run_kernel(brief) as config:
             execute_stoppable(
                 config,
                 stop,
@@ -186,27 +254,31 @@ def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
 
 
 @contextmanager
-def databases_after(settings: Settings, context: Context | None) -> Iterator[Databases | None]:
-    """Lend the databases for what is noted after a run: the context's, or opened now; None: they do not answer."""
+def warehouse_after(settings: Settings, context: Context | None) -> Iterator[Callable[[], Engine | None]]:
+    """Lend what gives the warehouse once the notebook has ended: the context's, or opened then; None: no answer."""
     if context is not None:
-        yield context.databases
+        warehouse = context.warehouse
+        yield lambda: warehouse
         return
-    try:
-        databases = open_databases(settings)
-    except SentinelError:
-        yield None
-        return
-    with closing(databases):
-        yield databases
+    with ExitStack() as opened:
+
+        @cache
+        def open_once() -> Engine | None:
+            with suppress(SentinelError):
+                return opened.enter_context(opened_warehouse(settings, settings.retry_seconds))
+            return None
+
+        yield open_once
 
 
 def archive_plan(
-    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
+    plan: Plan, record: Mapping[str, Any], failure: SentinelError | None, settings: Settings
 ) -> SentinelError | None:
     """Archive the executed notebook and its page; return what hindered it, such as a full disk or a broken template."""
     try:
-        verdict = judge_end(plan, failure, databases, settings)
-        archive_notebook(plan.part, plan.report, plan.source, verdict)
+        if not plan.part.exists():  # its process is gone, or had not begun
+            shutil.copyfile(plan.source, plan.part)
+        archive_notebook(plan.part, plan.report, plan.source, judge_end(plan, record, failure, settings))
     except OSError as error:
         return report_not_written(plan.report, error)
     except Exception as error:  # noqa: BLE001 - a template may raise anything, and takes nothing back
@@ -214,14 +286,12 @@ def archive_plan(
     return None
 
 
-def judge_end(
-    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
-) -> Page | None:
+def judge_end(plan: Plan, record: Mapping[str, Any], failure: SentinelError | None, settings: Settings) -> Page | None:
     """Write the page of a run that ended before its notebook could; of a failed audit the notebook itself tells."""
     if failure is None or isinstance(failure, AuditFailed):
         return None
-    record = read_record(plan.run_id, databases.warehouse if databases else None) if plan.recorded else None
-    return failure_page(failure, record, plan.window, redo_of(plan, settings), settings.zone)
+    known = record if plan.recorded else None
+    return failure_page(failure, known, plan.window, redo_of(plan, settings), settings.zone)
 
 
 def redo_of(plan: Plan, settings: Settings) -> str:
@@ -236,18 +306,16 @@ def redo_of(plan: Plan, settings: Settings) -> str:
     )
 
 
-def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:
-    """Return what went wrong with the run: where its verdict is in the ledger, what its notebook broke off at is not.
+def settle(plan: Plan, record: Mapping[str, Any], failure: SentinelError | None) -> SentinelError | None:
+    """Return what went wrong with the run: where its verdict is known, what its notebook broke off at is not.
 
     A cell that fails once the night is in takes nothing back, so it is a warning and no failure. Who stops a run is
     told that it was stopped, however far it had come.
     """
-    if failure is None or isinstance(failure, AuditFailed | Stopped) or not plan.recorded or databases is None:
+    if failure is None or isinstance(failure, AuditFailed | Stopped):
         return failure
-    record = read_record(plan.run_id, databases.warehouse)
     state = record.get("state", RunState.UNKNOWN)
-    decided = state.is_published or state in (RunState.DRY_RUN, RunState.NOT_PUBLISHED)
-    if not decided or record["started_at"] < plan.began:
+    if not (state.is_published or state in (RunState.DRY_RUN, RunState.NOT_PUBLISHED)):
         return failure
     log.warning("the report is not whole: %s. The run's verdict stands: %s", failure, state)
     if state is RunState.NOT_PUBLISHED:
@@ -255,23 +323,23 @@ def settle(plan: Plan, failure: SentinelError | None, databases: Databases | Non
     return None
 
 
-def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:
-    """Read the run's ledger row; empty where it has none, or where the warehouse does not answer."""
-    if warehouse is None:
-        return {}
-    try:
-        return next(iter(read_runs(warehouse, ETL_RUNS.c.run_id == run_id)), {})
-    except SentinelError:
-        return {}
+def read_record(run_id: str, warehouse: Engine) -> Mapping[str, Any]:
+    """Read the run's ledger row; empty where it has none.
+
+    Raises:
+        SentinelError: the warehouse does not answer.
+    """
+    return next(iter(read_runs(warehouse, ETL_RUNS.c.run_id == run_id)), {})
 
 
-def note_report(plan: Plan, databases: Databases | None, settings: Settings) -> Mapping[str, Any]:
-    """Write the report's path, where there is one, to the run's ledger row, if it has one; return the row."""
-    if databases is None:
-        return {}  # the database that failed the run cannot take the note either; the report says so
-    try:
-        if plan.report.exists():
-            attach_report(plan.run_id, report_path(plan.report, settings), databases.warehouse)
-    except SentinelError:
-        return {}
-    return read_record(plan.run_id, databases.warehouse)
+def note_report(plan: Plan, record: Mapping[str, Any], home: Home) -> Mapping[str, Any]:
+    """Write the report's path, where there is one, to the run's ledger row, if it has one; return the row with it."""
+    if not record or not plan.report.exists():
+        return record
+    noted = report_path(plan.report, home.settings)
+    if home.warehouse is not None:
+        try:
+            attach_report(plan.run_id, noted, home.warehouse)
+        except SentinelError as error:
+            log.warning("the report's path is not in the ledger: %s", error)
+    return {**record, "report_path": noted}

@@ -12,9 +12,10 @@ from typing import IO, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Int, default
+from traitlets import Dict, Int, default
 from traitlets.config import Config
 
+from sentinel_etl.brief import Brief
 from sentinel_etl.settings import project_home
 
 __all__ = ["run_kernel", "send_signal"]
@@ -33,6 +34,7 @@ class RunKernel(AsyncKernelManager):
 
     stderr = Int(help="the file that takes what the process writes past its notebook").tag(config=True)
     pid_file = Int(help="the file that takes the process's id, for who stops it").tag(config=True)
+    told = Dict(help="what this process tells it, as environment variables").tag(config=True)
 
     @default("kernel_spec_manager")
     def _own_kernel_alone(self) -> KernelSpecManager:
@@ -40,7 +42,9 @@ class RunKernel(AsyncKernelManager):
 
     async def start_kernel(self, **arguments: Any) -> None:
         environment = arguments.pop("env", os.environ)
-        await super().start_kernel(stderr=self.stderr, env={**environment, **kernel_variables()}, **arguments)
+        await super().start_kernel(
+            stderr=self.stderr, env={**environment, **kernel_variables(), **self.told}, **arguments
+        )
         os.write(self.pid_file, str(getattr(self.provisioner, "pid", "")).encode())
 
 
@@ -66,8 +70,8 @@ def send_signal(config: Config, signum: signal.Signals) -> None:
 
 
 @contextmanager
-def run_kernel() -> Iterator[Config]:
-    """Lend the settings of papermill's kernel; where it dies or does not start, log what it wrote last.
+def run_kernel(brief: Brief) -> Iterator[Config]:
+    """Lend the settings of papermill's kernel, told its ``brief``; where it dies or does not start, log its last words.
 
     What passes between this process and the kernel is encrypted: other users share the loopback.
 
@@ -90,6 +94,7 @@ def run_kernel() -> Iterator[Config]:
                     "RunKernel": {
                         "stderr": errors.fileno(),
                         "pid_file": pid_file.fileno(),
+                        "told": brief.variables(),
                         "transport_encryption": "required",
                     },
                 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,14 @@ from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
-from sentinel_etl.operations.progress import Progress, measure_progress
+from sentinel_etl.operations.progress import BackfillProgress, measure_backfill, name_backfill
 from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.warehouse.provision import prepare_tables
-from sentinel_etl.window import Window, check_ended
+from sentinel_etl.window import Window, check_ended, list_nights
 from sentinel_etl.wording import plural
+
+log = logging.getLogger(__name__)
 
 __all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
 
@@ -39,11 +42,14 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     if last < first:
         raise WindowError(f"backfill: expected --to on or after --from, found {first} to {last}")
     now = context.settings.now or datetime.now(UTC)
-    check_ended(Window.night(last, context.settings.zone), now, context.settings.zone)
+    check_ended(Window.nights(first, last, context.settings.zone), now, context.settings.zone)
     pipeline, warehouse, zone = context.pipeline, context.warehouse, context.settings.zone
     prepare_tables(warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     scheme = partition_scheme(pipeline.fact_table, warehouse)
-    nights = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    nights = list_nights(first, last, zone)
+    if skipped := (last - first).days + 1 - len(nights):
+        words = plural(skipped, "night", "nights")
+        log.warning("%s %s skipped that the clocks of %s have left out", skipped, words, zone)
     if missing_only:
         due = read_standing(nights, pipeline, warehouse, context.source).due
         nights = [night for night in nights if night in due]
@@ -59,7 +65,7 @@ def run_backfill(
     parameters: Mapping[str, Any] | None = None,
     progress: Callable[[GroupResult], None] = lambda result: None,
     stopped: Callable[[KeyboardInterrupt], None] = lambda interrupt: None,
-    watch: Callable[[Sequence[Progress]], None] | None = None,
+    watch: Callable[[BackfillProgress], None] | None = None,
     watch_seconds: float = 1.0,
 ) -> list[GroupResult]:
     """Run the groups, ``jobs`` at a time or on a Dask cluster, and return their results in order.
@@ -69,19 +75,22 @@ def run_backfill(
     from there. ``stopped`` is told what ended it. A driver that is killed ends its groups as a killed run ends, or
     leaves them to the cluster's workers.
 
-    ``progress`` is told each result, and ``watch`` every few seconds how far the groups under way are.
+    ``progress`` is told each result, and ``watch`` every few seconds how far the backfill is.
 
     Raises:
         ConfigurationError: Dask is asked for and not installed, or its scheduler does not answer.
     """
-    began = datetime.now(UTC)
     lanes: dict[str, deque[Group]] = {}
     for group in groups:
         lanes.setdefault(group.partition, deque()).append(group)
     free, running = deque(lanes.values()), dict[Future[GroupResult], tuple[Group, deque[Group]]]()
     results: dict[Window, GroupResult] = {}
-    stop = StopSignal()
-    workers = local_workers(jobs, context, stop) if dask is None else dask_workers(dask, context.settings)
+    stop, backfill = StopSignal(), name_backfill(groups)
+    workers = (
+        local_workers(jobs, context, stop, backfill)
+        if dask is None
+        else dask_workers(dask, groups, context, stop, backfill)
+    )
     with workers as (executor, work, slots):
         try:
             while free or running:
@@ -92,7 +101,7 @@ def run_backfill(
                     running[executor.submit(work, group, dict(parameters or {}))] = group, lane
                 ended = wait(running, watch_seconds if watch else None, return_when=FIRST_COMPLETED).done
                 if watch and not ended:
-                    watch(measure_progress([group for group, _ in running.values()], context, began))
+                    watch(measure_backfill(backfill, context, [group for group, _ in running.values()]))
                 for future in ended:
                     _, lane = running.pop(future)
                     result = results[future.result().group.window] = future.result()

@@ -16,10 +16,12 @@ from sentinel_etl.ledger.nights import OpenNight, open_nights
 from sentinel_etl.ledger.policies import OtherPolicy, find_other_policy
 from sentinel_etl.ledger.presence import ExpiredRows, LostRows
 from sentinel_etl.ledger.standing import DeadRun, read_standing
+from sentinel_etl.ledger.states import RunState
+from sentinel_etl.operations.progress import BackfillProgress, find_under_way
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import measure_kept
 from sentinel_etl.warehouse.tables import BEFORE_MARK
-from sentinel_etl.window import CITY_ZONE
+from sentinel_etl.window import CITY_ZONE, list_nights
 from sentinel_etl.wording import list_some, plural
 
 __all__ = ["Status", "read_status"]
@@ -37,6 +39,7 @@ class Status:
     ``lost``     nights that have other rows than their last run left; ``expired``: the fact table's TTL took them
     ``warnings`` what the run that published last night found of its time
     ``other_policy`` nights, of all, that hold personal data under another policy than the one that is set
+    ``under_way`` backfills and runs that are at work
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
 
@@ -54,6 +57,7 @@ class Status:
     zone: ZoneInfo = CITY_ZONE
     other_policy: OtherPolicy | None = None
     warnings: tuple[Check, ...] = ()
+    under_way: tuple[BackfillProgress, ...] = ()
 
     @property
     def is_in(self) -> bool:
@@ -111,6 +115,7 @@ class Status:
             "lost": [one.as_dict() for one in self.lost],
             "expired": [one.as_dict() for one in self.expired],
             "other_policy": self.other_policy.as_dict() if self.other_policy else None,
+            "under_way": [one.describe() for one in self.under_way],
             "kept_versions": self.kept,
             "kept_bytes": self.kept_bytes,
             "last_run": {key: self.last_run.get(key) for key in ("run_id", "state", "cause", "report_path")},
@@ -121,6 +126,7 @@ class Status:
         if self.last_run:
             lines.append(f"last run {self.last_run['run_id']}: {self.last_run['state']}")
             lines.append(f"report runs/{self.last_run['report_path']}" if self.last_run["report_path"] else "no report")
+        lines += [f"under way: {one.describe()}" for one in self.under_way]
         lines += [f"warning: {describe_checks([check])}" for check in self.warnings]
         missing = list_some(map(str, self.missing), MOST_NIGHTS, ", ") or "none"
         lines.append(f"missing of the last {f'{self.nights} nights' if self.nights != 1 else 'night'}: {missing}")
@@ -172,7 +178,7 @@ def read_status(context: Context, nights: int = 7) -> Status:
     kept, kept_bytes = measure_kept(warehouse, pipeline.fact_table.name, BEFORE_MARK)
     window = choose_window(settings=settings)
     last = window.shift_dates(settings.zone)[-1]
-    calendar = [last - timedelta(days=n) for n in range(nights)]
+    calendar = list_nights(last - timedelta(days=nights - 1), last, settings.zone)[::-1]
     late = (settings.now or datetime.now(UTC)) - window.end
     # The ledger is not made here where it is not there: who may only read asks, too.
     standing = read_standing(calendar, pipeline, warehouse, context.source)
@@ -193,7 +199,12 @@ def read_status(context: Context, nights: int = 7) -> Status:
         zone=settings.zone,
         other_policy=find_other_policy(standing.runs, pipeline),
         warnings=tuple(find_time_warnings(covering)),
+        under_way=tuple(find_under_way(context)) if any_running(standing.runs) else (),
     )
+
+
+def any_running(runs: Sequence[Mapping[str, Any]]) -> bool:
+    return any(run["backfill"] or run["state"] is RunState.RUNNING for run in runs)
 
 
 def find_time_warnings(runs: Sequence[Mapping[str, Any]]) -> list[Check]:

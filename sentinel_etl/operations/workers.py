@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from sentinel_etl.arrow import choose_allocator
 from sentinel_etl.context import Context
-from sentinel_etl.errors import ConfigurationError
+from sentinel_etl.errors import NotebookFailed, SentinelError
 from sentinel_etl.files import write_atomically
-from sentinel_etl.notebook.parameters import notebook_path
+from sentinel_etl.ledger.states import RunState
+from sentinel_etl.notebook.execute import Home, Plan, archive_plan, conclude, plan_run, read_record, settle
 from sentinel_etl.notebook.stopping import StopSignal
-from sentinel_etl.operations.groups import Group, GroupResult, run_group
-from sentinel_etl.settings import Settings, load_settings, project_home
+from sentinel_etl.operations.cluster import Cluster, check_workers, connect_cluster
+from sentinel_etl.operations.errands import Delivery, make_errand, take_delivery
+from sentinel_etl.operations.groups import Group, GroupResult, describe_error, parameters_of, result_of, run_group
 
 __all__ = ["Work", "dask_workers", "local_workers"]
 
@@ -26,74 +23,80 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 
 
 @contextmanager
-def local_workers(jobs: int, context: Context, stop: StopSignal) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
+def local_workers(
+    jobs: int, context: Context, stop: StopSignal, backfill: str
+) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
     """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart."""
+
+    def work(group: Group, parameters: Mapping[str, Any]) -> GroupResult:
+        return run_group(group, parameters, context.settings, context, stop, backfill)
+
     with ThreadPoolExecutor(jobs) as executor:
-        yield executor, partial(run_group, settings=context.settings, context=context, stop=stop), jobs
+        yield executor, work, jobs
 
 
 @contextmanager
-def dask_workers(address: str, settings: Settings) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
-    """Open a Dask cluster's workers; a thread here waits for each group and writes its report."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ConfigurationError(
-            "--dask: expected the package distributed; install it with pip install 'sentinel-warehouse-etl[dask]'"
-        ) from None
-    try:
-        client: Any = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"--dask: expected a Dask scheduler at {address}, found: {error}") from error
-    notebook = notebook_path("etl_nightly", settings).read_text(encoding="utf-8")
-    environment = environment_of(settings)
-    slots = max(1, sum(client.nthreads().values()))
-    with client, ThreadPoolExecutor(slots) as executor:
+def dask_workers(
+    address: str, groups: Sequence[Group], context: Context, stop: StopSignal, backfill: str
+) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
+    """Open a Dask cluster's workers; a thread here waits for each group, and brings its report home.
+
+    Raises:
+        ConfigurationError: no cluster, no worker, or one that is not as this process is. Nothing was begun.
+    """
+    with connect_cluster(address, context.settings) as cluster:
+        if groups:
+            check_workers(cluster, make_errand(plan_group(groups[0], {}, context, backfill), context))
 
         def work(group: Group, parameters: Mapping[str, Any]) -> GroupResult:
-            away = client.submit(run_away, group, parameters, notebook, environment, pure=False, retries=0)
-            result, reports = away.result()
-            for path, text in reports.items():
-                (settings.runs_dir / path).parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(settings.runs_dir / path, text)
-            return GroupResult(**vars(result))
+            try:
+                return run_away(plan_group(group, parameters, context, backfill), group, cluster, context, stop)
+            except Exception as error:  # noqa: BLE001 - sixty nights do not end without a word for one
+                return GroupResult(group, RunState.FAILED, describe_error(error), type(error).__name__, 0, "")
 
-        yield executor, work, slots
+        slots = max(1, sum(cluster.workers().values()))
+        with ThreadPoolExecutor(slots) as executor:
+            yield executor, work, slots
 
 
-def run_away(
-    group: Group, parameters: Mapping[str, Any], notebook: str, environment: Mapping[str, str]
-) -> tuple[GroupResult, dict[str, str]]:
-    """Run a group on a machine that has the package and the two URLs, and nothing else of ours.
+def plan_group(group: Group, parameters: Mapping[str, Any], context: Context, backfill: str) -> Plan:
+    return plan_run("etl_nightly", parameters_of(group, parameters), context.pipeline, context.settings, backfill)
 
-    The notebook and the driver's settings come along, and the reports go home: {path below runs/: text}. A pipeline's
-    module is each machine's own, like the URLs: installed, or in the home folder, which the kernel is told.
-    """
-    environment = {**environment, "SENTINEL_HOME": str(project_home())}
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    choose_allocator()
+
+def run_away(plan: Plan, group: Group, cluster: Cluster, context: Context, stop: StopSignal) -> GroupResult:
+    """Have a worker run a group, and note here how it ended, whatever became of the worker."""
+    delivery: Delivery | None = None
+    failure: SentinelError | None
     try:
-        with TemporaryDirectory(prefix="sentinel-") as home:
-            folders = {"notebooks_dir": Path(home) / "notebooks", "runs_dir": Path(home) / "runs"}
-            settings = load_settings().model_copy(update=folders)
-            settings.notebooks_dir.mkdir()
-            (settings.notebooks_dir / "etl_nightly.ipynb").write_text(notebook, encoding="utf-8")
-            result = run_group(group, parameters, settings)
-            reports = sorted(settings.runs_dir.glob("*/*"))
-            texts = {str(path.relative_to(settings.runs_dir)): path.read_text(encoding="utf-8") for path in reports}
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-    return result, texts
+        delivery = cluster.deliver(make_errand(plan, context), stop)
+        failure = take_delivery(delivery, plan)
+    except SentinelError as error:
+        failure = error
+    except Exception as error:  # noqa: BLE001 - whatever Dask ends a task with
+        failure = NotebookFailed(describe_error(error))
+    record, failure = believe_ledger(plan, delivery, failure, context)
+    if delivery is not None and delivery.notebook:
+        write_atomically(plan.report, delivery.notebook)
+        write_atomically(plan.page, delivery.page)
+    else:
+        unwritten = archive_plan(plan, record, failure, context.settings)
+        failure = settle(plan, record, failure or unwritten)
+    home = Home(context.settings, context.pipeline, context.warehouse)
+    return result_of(group, conclude(plan, record, failure, home), failure, context.settings)
 
 
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Write the settings that were given, but for URLs and folders, which are each machine's own."""
-    own = {"source_url", "source_replica_url", "warehouse_url", "notify_url"}
-    own |= {"pii_key", "runs_dir", "notebooks_dir", "state_dir", "risk_weights"}
-    given = settings.model_dump(include=settings.model_fields_set - own)
-    return {f"SENTINEL_{name.upper()}": str(value) for name, value in given.items()}
+def believe_ledger(
+    plan: Plan, delivery: Delivery | None, failure: SentinelError | None, context: Context
+) -> tuple[Mapping[str, Any], SentinelError | None]:
+    """Take how a run ended from this process's own ledger, where that answers; what a worker says has to be there."""
+    told: Mapping[str, Any] = delivery.record if delivery is not None else {}
+    try:
+        found = read_record(plan.run_id, context.warehouse)
+    except SentinelError:
+        return told, failure
+    if told and not found:
+        return {}, SentinelError(
+            f"its worker says {told['state']}, and the ledger here has no row of run {plan.run_id}: expected it to "
+            "write to the driver's warehouse. See what its SENTINEL_WAREHOUSE_URL names"
+        )
+    return found, failure

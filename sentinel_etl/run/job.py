@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from clickhouse_sqlalchemy import Table
 
+from sentinel_etl.brief import read_brief
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
 from sentinel_etl.ledger.ledger import STAGES_ONLY, RunRecord
@@ -81,6 +82,7 @@ class Job:
             code_version=version("sentinel-warehouse-etl"),
             how=STAGES_ONLY if self.dry_run else "",
             pii=self.context.pipeline.pii_policy,
+            backfill=read_brief().backfill,
         )
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -16,7 +18,9 @@ from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.engine import ask_version
 from sentinel_etl.window import Window
 
-__all__ = ["config_hash", "name_versions"]
+__all__ = ["config_hash", "name_engine", "name_versions"]
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
@@ -29,6 +33,15 @@ def name_versions(source: Engine, warehouse: Engine) -> dict[str, str]:
         "PostgreSQL": postgres,
         "ClickHouse": ask_version(warehouse),
     }
+
+
+@cache
+def name_engine() -> str:
+    """Name this engine: the package's version, and a fingerprint of its code, which tells two checkouts apart."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".j2")):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return f"{version('sentinel-warehouse-etl')} ({digest.hexdigest()[:12]})"
 
 
 def config_hash(pipeline: Pipeline, window: Window) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sentinel_etl.context import Context, completed_context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_source import require_source
+from sentinel_etl.ledger.handover import hand_over
 from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run, runs_of, with_switch
 from sentinel_etl.ledger.nights import OpenNight, open_nights
 from sentinel_etl.ledger.states import RunState
@@ -119,7 +120,7 @@ def run_recorded(job: Job) -> RunResult:
         except BaseException as error:
             note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
             raise
-        record_run(result.close_record(with_switch(job.record, warehouse)), warehouse)
+        hand_over(record_run(result.close_record(with_switch(job.record, warehouse)), warehouse))
     if result.published:
         result = replace(result, open=find_open(job))
         sweep_staging(job.fact_table, context.source, warehouse)
@@ -130,11 +131,11 @@ def find_open(job: Job) -> tuple[OpenNight, ...]:
     """Find the window's nights of which only a part is loaded, by this run and those before it."""
     pipeline, zone = job.context.pipeline, job.context.pipeline.zone
     nights = job.window.shift_dates(zone)
-    first, last = Window.night(nights[0], zone), Window.night(nights[-1], zone)
-    if Window(first.start, last.end) == job.window:
+    whole = Window.nights(nights[0], nights[-1], zone)
+    if whole == job.window:
         return ()
     columns = ETL_RUNS.c
-    of_nights = (columns.window_start < instant(last.end), columns.window_end > instant(first.start))
+    of_nights = (columns.window_start < instant(whole.end), columns.window_end > instant(whole.start))
     runs = read_runs(job.context.warehouse, runs_of(job.fact_table), *of_nights)
     return tuple(open_nights(nights, pipeline.event_types, runs, zone))
 
@@ -168,6 +169,6 @@ def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> 
         "stopped by Ctrl-C or SIGTERM" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
     )
     try:
-        record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse)
+        hand_over(record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse))
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first
         error.add_note(f"the ledger could not be written either: {second}")

@@ -54,6 +54,8 @@ BATCH_BYTES = 2 << 20
 class Snapshot:
     """One ``REPEATABLE READ READ ONLY`` transaction: every statement sees the same instant.
 
+    ``rows_per_second``: what its reader holds itself back to; 0: to nothing.
+
     An answer is waited for ``answer_seconds``. After that the connection is ``lost``: libpq still
     waits on it in a thread that nobody can stop, so it is not even closed.
     """
@@ -62,6 +64,7 @@ class Snapshot:
     waiter: Waiter
     batch_bytes: int = BATCH_BYTES
     answer_seconds: float = 900 + ANSWER_MARGIN_SECONDS
+    rows_per_second: int = 0
     lost: list[object] = field(default_factory=list, repr=False)
 
     def wait_for(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -101,7 +104,7 @@ class Snapshot:
                 if batch is None:
                     yield pa.RecordBatch.from_pylist([], schema=reader.schema)
         except (AdbcError, pa.ArrowException, OSError) as error:
-            raise reading_failed(error, event_type) from error
+            raise reading_failed(error, event_type, self.rows_per_second) from error
 
     def count(self, statements: Iterable[Select[Any]]) -> dict[str, int]:
         """Run counts made by `extract.statements.count_events`, in one round trip: {event type: rows}."""
@@ -131,7 +134,7 @@ def libpq_string(engine: Engine) -> str:
     return make_conninfo(**{**defaults, **{name: v for name, v in parameters.items() if name in LIBPQ_NAMES}})
 
 
-def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
+def reading_failed(error: Exception, event_type: str | None, rows_per_second: int = 0) -> SentinelError:
     reason = without_statement(str(error)).replace("\n", " ").strip()
     # An error in the middle of a stream comes through Arrow, which keeps its words only: ADBC 1.13 gives
     # pyarrow's own reader. https://github.com/apache/arrow-adbc/issues/1523
@@ -146,9 +149,11 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
     if state == INSUFFICIENT_PRIVILEGE:
         return ConfigurationError(describe_denial(reason), **place)
     if "statement timeout" in reason or (state == QUERY_CANCELED and not describe_end(reason)):
+        throttled = f"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND ({rows_per_second}) holds the reading back: raise that, or"
+        remedy = f"{throttled} raise the limit" if rows_per_second else "Raise the limit"
         return SourceUnreachable(
             "expected the statement to end within SENTINEL_STATEMENT_TIMEOUT_SECONDS; the source cancelled "
-            "it. Raise the limit, or load a shorter window",
+            f"it. {remedy}, or load a shorter window",
             **place,
         )
     if (end := describe_end(reason)) is not None:
@@ -160,7 +165,7 @@ def reading_failed(error: Exception, event_type: str | None) -> SentinelError:
 
 @contextmanager
 def open_snapshot(
-    engine: Engine, statement_timeout_seconds: int = 900, batch_bytes: int = BATCH_BYTES
+    engine: Engine, statement_timeout_seconds: int = 900, batch_bytes: int = BATCH_BYTES, rows_per_second: int = 0
 ) -> Iterator[Snapshot]:
     """Open a read-only snapshot of the source over ADBC; it ends with the block.
 
@@ -179,7 +184,7 @@ def open_snapshot(
         except BaseException:
             waiter.close()
             raise
-        return Snapshot(connection, waiter, batch_bytes, answer_seconds)
+        return Snapshot(connection, waiter, batch_bytes, answer_seconds, rows_per_second)
 
     try:
         snapshot = try_again(engine, source_may_recover)(connect)

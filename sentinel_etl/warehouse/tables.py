@@ -89,6 +89,7 @@ def build_ledger(cluster: str | None = None) -> Table:
             server_default=text("''"),
             comment="how it stored personal data: keep, drop, or hash and its key's id; empty: not noted",
         ),
+        Column("backfill", TEXT, server_default=text("''"), comment="id of the backfill it is a part of; empty: none"),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
     )

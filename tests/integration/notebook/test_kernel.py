@@ -12,6 +12,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from sentinel_etl.brief import Brief
 from sentinel_etl.notebook.kernel import run_kernel
 
 PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -20,7 +21,7 @@ PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "languag
 def execute(folder: Path, code: str) -> str:
     """Run one cell in a kernel of a run, and give what the notebook has of it."""
     nbformat.write(new_notebook(cells=[new_code_cell(code)], metadata=PYTHON), folder / "in.ipynb")
-    with run_kernel() as config:
+    with run_kernel(Brief()) as config:
         done = papermill.execute_notebook(folder / "in.ipynb", folder / "out.ipynb", progress_bar=False, config=config)
     return "".join(output.text for output in done.cells[0].outputs)
 

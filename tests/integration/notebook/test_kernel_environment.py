@@ -10,6 +10,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from sentinel_etl.brief import Brief
 from sentinel_etl.notebook.kernel import run_kernel
 
 PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -30,7 +31,7 @@ def test_a_run_shows_its_figures_whatever_backend_the_environment_names(
     code: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", backend)
-    with run_kernel() as config:
+    with run_kernel(Brief()) as config:
         (shown,) = outputs_of(tmp_path, code, config)
     assert shown["data"]["image/png"].startswith("iVBORw0KGgo")
     assert shown["data"]["text/plain"].startswith("<Figure size ")
@@ -53,6 +54,6 @@ def test_a_run_s_kernel_has_the_home_of_who_started_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SENTINEL_HOME", named)
     elsewhere = "import os; os.chdir('/')\nfrom sentinel_etl import load_settings; print(load_settings().runs_dir)"
-    with run_kernel() as config:
+    with run_kernel(Brief()) as config:
         (printed,) = outputs_of(tmp_path, elsewhere, config)
     assert printed.text == f"{tmp_path / 'runs'}\n"

@@ -10,21 +10,31 @@ import struct
 import subprocess
 import sys
 import termios
-from datetime import UTC, date, datetime, timedelta
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
+from dask_cluster import urls
 
 from sentinel_etl.context import Context, completed_context
 from sentinel_etl.databases import Databases
-from sentinel_etl.ledger.ledger import RunRecord, record_run
+from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.groups import Group, GroupResult
-from sentinel_etl.operations.progress import Progress, describe_progress, describe_result, measure_progress
+from sentinel_etl.operations.progress import (
+    BackfillProgress,
+    GroupProgress,
+    describe_result,
+    measure_backfill,
+    name_backfill,
+)
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings
+from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import create_staging, drop_staging
+from sentinel_etl.warehouse.tables import ETL_RUNS, create_staging, drop_staging
 from sentinel_etl.window import Window
 
 FIRST, LAST = date(2026, 11, 20), date(2026, 11, 21)
@@ -75,17 +85,18 @@ def context(databases: Databases, settings: Settings) -> Context:
 
 
 def test_progress_is_told_by_the_ledger_and_by_what_is_staged(context: Context) -> None:
-    began = datetime.now(UTC) - timedelta(seconds=1)
     run_window(WINDOW, context=context)  # its rows are those that the staging table gets, bit by bit
     warehouse, facts = context.warehouse, SENTINEL.fact_table
-    later = datetime.now(UTC)
+    backfill = name_backfill([GROUP, GROUP])
 
     def measure() -> tuple[str, bool, float]:
-        [one] = measure_progress([GROUP], context, later)
+        progress = measure_backfill(backfill, context, [GROUP])
+        [one] = progress.groups
+        assert (progress.total, progress.done, progress.rows) == (4, one.nights, one.rows)
         return one.phase, one.rows > 0, round(one.nights, 2)
 
     assert measure() == ("starting", False, 0)
-    record = RunRecord("r2", facts.name, WINDOW, tuple(SENTINEL.event_types))
+    record = RunRecord("r2", facts.name, WINDOW, tuple(SENTINEL.event_types), backfill=backfill)
     record_run(record, warehouse)
     assert measure() == ("starting", False, 0)
     staging = create_staging(facts, "r2", warehouse)
@@ -101,22 +112,57 @@ def test_progress_is_told_by_the_ledger_and_by_what_is_staged(context: Context) 
         warehouse, f"INSERT INTO {staging.name} SELECT {columns} FROM {facts.name} WHERE shift_date = '{LAST}'"
     )
     assert nights < measure()[2] <= 1.8
-    record_run(RunRecord(**{**vars(record), "switched_at": later, "how": "attach 202611"}), warehouse)
+    record_run(replace(record, switched_at=datetime.now(UTC), how="attach 202611"), warehouse)
     assert measure() == ("publishing", False, 1.8)
     drop_staging(staging, warehouse)
-    record_run(RunRecord(**{**vars(record), "state": RunState.PUBLISHED, "source_rows": 9}), warehouse)
+    record_run(replace(record, state=RunState.PUBLISHED, source_rows=9), warehouse)
     assert measure() == ("writing the report", True, 1.8)
-    assert measure_progress([GROUP], context, began)[0].phase == "writing the report"
+    told = measure_backfill(backfill, context)  # as another terminal sees it: the group has ended
+    assert (told.done, told.rows, told.groups) == (2, 9, ())
+    assert told.rows_per_second > 0
+    assert told.seconds_left == pytest.approx(told.seconds, rel=0.1)
 
 
 def test_a_warehouse_that_does_not_answer_tells_no_progress(context: Context) -> None:
-    assert measure_progress([GROUP], context, datetime.now(UTC)) == []  # it has no ledger yet
+    backfill = name_backfill([GROUP])
+    told = measure_backfill(backfill, context, [GROUP])  # it has no ledger yet
+    assert told.describe() == "0.0 of 2 nights; 202611 starting"
 
 
 def test_phases_and_results_are_a_few_words() -> None:
-    both = [Progress(GROUP, "starting"), Progress(GROUP, "reading", 12_000, 0.4)]
-    assert describe_progress(both) == "202611 starting; 202611 reading, 12,000 rows"
+    both = (GroupProgress(GROUP, "starting"), GroupProgress(GROUP, "reading", 12_000, 0.5))
+    assert BackfillProgress(4, 0.5, 12_000, 60, both).describe() == (
+        "0.5 of 4 nights, 12,000 rows, 200 a second, about 0:07:00 left; 202611 starting; 202611 reading, 12,000 rows"
+    )
     failed = GroupResult(GROUP, RunState.FAILED, "two\nlines", "SentinelError", 0, "")
     assert describe_result(failed, 2, 9) == (
         "202611  2026-11-20T00:30:00Z..2026-11-22T00:30:00Z  FAILED  2 of 9 nights: two lines"
     )
+
+
+def test_a_second_terminal_follows_a_backfill_to_its_end(context: Context) -> None:
+    """With the source held back, the nights take some seconds; ``status --watch`` shows them from another process."""
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")},
+        **urls(context.databases),
+        "SENTINEL_HOME": str(context.settings.runs_dir.parent),
+        "SENTINEL_NOW": "2026-11-22T06:10:00+05:30",
+        "SENTINEL_NOTEBOOKS_DIR": str(context.settings.notebooks_dir),
+    }
+    slow = variables | {"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND": "150"}
+    watch = [sys.executable, "-m", "sentinel_etl", "status", "--watch"]
+    with subprocess.Popen(COMMAND, env=slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as backfill:
+        deadline = time.monotonic() + 120
+        while not has_table(context.warehouse, ETL_RUNS.name) or not read_runs(context.warehouse):
+            assert backfill.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        done = subprocess.run(watch, env=variables, capture_output=True, text=True, timeout=300)
+        backfill.communicate(timeout=120)
+    lines = done.stderr.splitlines()
+    assert any(re.match(r"[01]\.\d of 2 nights.*; 202611 (starting|reading)", line) for line in lines), lines
+    assert any(
+        "rows, " in line and " a second, about 0:" in line and " left; 202611 reading, " in line for line in lines
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("night 2026-11-21: in")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dask_cluster import dask_process, free_port, urls, wait_for_workers, without_settings
 from sqlalchemy import Engine
 from two_months import ALL_NIGHTS, MORNING_AFTER, fingerprint, move_to_two_months
 
@@ -32,16 +30,6 @@ pytestmark = pytest.mark.skipif(
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def without_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SENTINEL_", "DASK_"))}
-
-
 @dataclass(frozen=True)
 class Cluster:
     """A scheduler's address, its workers' folders, and the databases that the workers know."""
@@ -53,13 +41,6 @@ class Cluster:
     def backfill(self, home: Path, *arguments: str, **settings: str) -> tuple[int, list[dict[str, Any]], str]:
         """Run the command as a driver whose home is ``home``: exit code, table of groups, stderr."""
         return backfill(home, {**urls(self.databases), **settings}, "--dask", self.address, *arguments)
-
-
-def urls(databases: Databases) -> dict[str, str]:
-    return {
-        "SENTINEL_SOURCE_URL": databases.source.url.render_as_string(hide_password=False),
-        "SENTINEL_WAREHOUSE_URL": databases.warehouse.url.render_as_string(hide_password=False),
-    }
 
 
 def backfill(home: Path, settings: dict[str, str], *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
@@ -77,38 +58,6 @@ def backfill(home: Path, settings: dict[str, str], *arguments: str) -> tuple[int
         timeout=300,
     )
     return done.returncode, json.loads(done.stdout) if done.stdout else [], done.stderr
-
-
-@contextmanager
-def dask_process(kind: str, *arguments: str, home: Path, settings: dict[str, str]) -> Iterator[None]:
-    """Run ``dask scheduler`` or ``dask worker`` in a folder of its own, and end it."""
-    for folder in (home, home / "tmp"):
-        folder.mkdir()
-    places = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "SENTINEL_HOME": str(home)}
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments],
-            env={**without_settings(), **places, **settings},
-            stdout=log,
-            stderr=log,
-            cwd=home,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def wait_for_workers(homes: list[Path]) -> None:
-    deadline = time.monotonic() + 90
-    while not all("Registered to:" in (home / "log").read_text() for home in homes):
-        assert time.monotonic() < deadline, [(home / "log").read_text() for home in homes]
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +157,6 @@ def test_a_scheduler_that_is_not_there_is_one_sentence_and_exit_code_2(databases
     night = ("--from", "2026-11-21", "--to", "2026-11-21")
     code, groups, said = backfill(tmp_path, urls(databases), "--dask", address, *night)
     assert (code, groups) == (2, [])
-    assert said.splitlines()[-1].startswith(f"sentinel-etl: --dask: expected a Dask scheduler at {address}, found: ")
+    assert said.splitlines()[-1].startswith(f"sentinel-etl: --dask: expected a Dask scheduler at {address} that ")
     assert said.count("\n") == 1
     assert list(tmp_path.rglob("*.ipynb")) == []

@@ -16,10 +16,9 @@ from sentinel_etl.config.dimensions import Dimensions
 from sentinel_etl.config.event_config import PERSONAL
 from sentinel_etl.config.fact_table import build_patrol_events, shown_columns
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.operations.workers import environment_of
 from sentinel_etl.pipeline import SENTINEL, Pipeline, load_pipeline
 from sentinel_etl.run.provenance import config_hash
-from sentinel_etl.settings import Settings
+from sentinel_etl.settings import Settings, hand_down
 from sentinel_etl.transform.concatenate import concatenate
 from sentinel_etl.transform.facts import transform_data
 from sentinel_etl.transform.personal import protect_row
@@ -122,8 +121,10 @@ def test_the_key_is_shown_nowhere_and_sent_to_no_worker() -> None:
     settings = Settings(pii="hash", pii_key=KEY)
     pipeline = load_pipeline(settings)
     assert KEY not in f"{settings!r} {pipeline!r} {pipeline}"
-    assert environment_of(settings)["SENTINEL_PII"] == "hash"
-    assert "SENTINEL_PII_KEY" not in environment_of(settings)
+    told = hand_down(settings)
+    assert told["pii"] == "hash"
+    assert "pii_key" not in told
+    assert KEY not in str(told)
 
 
 def test_the_frame_that_comes_in_is_not_changed() -> None:
