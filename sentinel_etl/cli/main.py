@@ -15,6 +15,7 @@ import click
 from sentinel_etl.arrow import choose_allocator
 from sentinel_etl.cli.init import init
 from sentinel_etl.cli.inspect import check, plan, status
+from sentinel_etl.cli.lineage import lineage
 from sentinel_etl.cli.local import local
 from sentinel_etl.cli.query import query
 from sentinel_etl.cli.run import backfill, demo, reconcile, run
@@ -55,6 +56,7 @@ for command in (
     demo,
     backfill,
     plan,
+    lineage,
     check,
     suggest,
     status,

@@ -1,0 +1,1 @@
+"""Where each fact column comes from, read off the pipeline: for people, and for a lineage server."""
