@@ -23,6 +23,7 @@ from given_servers import (
     maintenance,
     new_name,
 )
+from loopback_server import LoopbackServer, loopback_server
 from source_kinds import CITY, create_source, is_beyond_latin1, write_city_in_ascii
 from sqlalchemy import Engine, make_url
 
@@ -237,3 +238,10 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings
         if value is not None:
             monkeypatch.setenv(f"SENTINEL_{name.upper()}", secret() if secret else str(value))
     return settings
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    """An HTTP server that keeps what is posted to it."""
+    with loopback_server() as server:
+        yield server

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from loopback_server import LoopbackServer
 
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.loopback import is_loopback, libpq_variables, proxy_variable, without_libpq_variables
@@ -85,33 +84,14 @@ def test_without_a_word_of_it_in_the_refusal_all_variables_that_count_are_named(
     assert libpq_variables("port 5433 failed", {"application_name"}) == ["PGPORT"]
 
 
-@pytest.fixture
-def webhook() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/hook"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
 def test_a_webhook_on_the_loopback_is_reached_without_a_proxy(
-    name: str, webhook: str, monkeypatch: pytest.MonkeyPatch
+    name: str, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv(name, NOBODY)
-    assert post_verdict(webhook, AuditFailed("keys doubled"), tries=1)
+    assert post_verdict(server.url, AuditFailed("keys doubled"), tries=1)
 
 
 def test_the_variable_of_a_proxy_is_that_of_the_scheme_before_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:

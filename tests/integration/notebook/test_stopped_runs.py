@@ -7,17 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
+from loopback_server import LoopbackServer
 from nbformat.v4 import new_code_cell, new_notebook
 
 from sentinel_etl.config.fact_table import build_patrol_events
@@ -33,36 +31,6 @@ RUN = (
     "from sentinel_etl import choose_window, run_window\n"
     "run_window(choose_window(window_end, window_hours), run_id=run_id).raise_for_verdict()"
 )
-
-
-@dataclass(frozen=True)
-class Webhook:
-    """An HTTP server that takes verdicts."""
-
-    url: str
-    posted: list[dict[str, Any]] = field(default_factory=list)
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    posted: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Webhook(f"http://127.0.0.1:{server.server_port}/", posted)
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @dataclass(frozen=True)
@@ -96,7 +64,7 @@ class Place:
 
 
 @pytest.fixture
-def place(databases: Databases, tmp_path: Path, webhook: Webhook) -> Place:
+def place(databases: Databases, tmp_path: Path, server: LoopbackServer) -> Place:
     cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), new_code_cell(RUN)]
     nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / "etl_nightly.ipynb")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
@@ -104,7 +72,7 @@ def place(databases: Databases, tmp_path: Path, webhook: Webhook) -> Place:
         "SENTINEL_HOME": str(tmp_path),
         "SENTINEL_NOW": "2026-11-22T06:10:00+05:30",
         "SENTINEL_NOTEBOOKS_DIR": str(tmp_path),
-        "SENTINEL_NOTIFY_URL": webhook.url,
+        "SENTINEL_NOTIFY_URL": server.url,
         "SENTINEL_PARTITION_BY": "day",
         "SENTINEL_LOCK_WAIT_SECONDS": "600",
         "SENTINEL_SOURCE_URL": databases.source.url.render_as_string(hide_password=False),
@@ -157,7 +125,7 @@ def to_the_kernel_too(pid: int, signum: int) -> None:
     ],
 )
 def test_a_run_that_is_stopped_closes_the_ledger_archives_its_report_and_says_so(
-    place: Place, webhook: Webhook, signum: int, code: int, send: Callable[[int, int], None]
+    place: Place, server: LoopbackServer, signum: int, code: int, send: Callable[[int, int], None]
 ) -> None:
     with place.lock():
         process = place.start("run")
@@ -175,7 +143,7 @@ def test_a_run_that_is_stopped_closes_the_ledger_archives_its_report_and_says_so
     )
     assert "the run was stopped" in report.with_suffix(".html").read_text("utf-8")
     assert not list(place.runs.glob("*/.*"))
-    [posted] = webhook.posted
+    [posted] = server.documents
     assert (posted["verdict"], posted["exit_code"]) == ("FAILED", code)
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MailHandler
+from loopback_server import LoopbackServer
 from pydantic import SecretStr
 
 from sentinel_etl.audit.checks import Check, Severity
@@ -38,44 +37,6 @@ LATE = Check(
 FEW = Check("volumes are as usual", Severity.WARN, False, "0.56 to 1.8 times the median", "REMARK 3 is 0.1 times")
 LOST = Check("keys are unique", Severity.BLOCK, False, "5 distinct event_id", "4 distinct event_id")
 FINE = Check("the window has events", Severity.WARN, True, "at least 1 event", "5 events")
-
-
-class Server:
-    """An HTTP server on the loopback that keeps what is posted to it."""
-
-    def __init__(self) -> None:
-        self.posted: list[tuple[str, bytes]] = []
-        posted = self.posted
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                posted.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                """Keep the test's stderr to what is tested."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server.server_port}"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.stop()
 
 
 class Mailbox(MailHandler):
@@ -172,14 +133,16 @@ def test_a_long_cause_leaves_room_for_the_page() -> None:
     assert told[-1].startswith("page: ")
 
 
-def test_a_record_that_is_not_as_it_should_be_fails_no_run(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_that_is_not_as_it_should_be_fails_no_run(
+    server: LoopbackServer, caplog: pytest.LogCaptureFixture
+) -> None:
     done = executed("PUBLISHED", published_rows=None)
     assert tell_verdict(done, None, settings_for(f"json://{server.host}/json"), REDO) == [True]
     assert json.loads(server.posted[0][1])["message"] == "`sentinel-etl runs show latest` tells how"
     assert "the verdict's message is not whole: TypeError" in caplog.text
 
 
-def test_the_verdict_reaches_each_of_several_services(server: Server, mailbox: tuple[str, Mailbox]) -> None:
+def test_the_verdict_reaches_each_of_several_services(server: LoopbackServer, mailbox: tuple[str, Mailbox]) -> None:
     smtp, box = mailbox
     urls = [
         f"http://{server.host}/hook,with,commas",
@@ -201,7 +164,7 @@ def test_the_verdict_reaches_each_of_several_services(server: Server, mailbox: t
 
 
 def test_one_service_that_is_away_keeps_the_verdict_from_no_other(
-    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    server: LoopbackServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sentinel_etl.notebook.notify.wait_exponential", lambda seconds: lambda state: 0)
     settings = settings_for("json://u:hunter2@127.0.0.1:1/T0P-S3CRET", f"json://{server.host}/json")
@@ -244,7 +207,7 @@ def test_a_secret_in_a_url_is_never_shown(
     ],
 )
 def test_problems_alone_are_sent_where_that_is_asked_for(
-    server: Server, done: NotebookRun | SentinelError, error: SentinelError | None, sent: bool
+    server: LoopbackServer, done: NotebookRun | SentinelError, error: SentinelError | None, sent: bool
 ) -> None:
     settings = settings_for(f"http://{server.host}/hook", notify_on="problems")
     assert tell_verdict(done, error, settings, REDO) == [True] * sent
@@ -268,7 +231,7 @@ def test_urls_stand_beside_each_other_with_spaces_or_commas(text: str, urls: lis
 
 
 def test_a_run_of_the_notebook_tells_both_a_webhook_and_a_mailbox(
-    environment: Settings, server: Server, mailbox: tuple[str, Mailbox]
+    environment: Settings, server: LoopbackServer, mailbox: tuple[str, Mailbox]
 ) -> None:
     smtp, box = mailbox
     urls = f"http://{server.host}/hook mailto://{smtp}/?from=etl@example.org&to=oncall@example.org"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pwd
@@ -10,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback_server import LoopbackServer
 from sqlalchemy import Engine
 
 from sentinel_etl.errors import AuditFailed, NotebookFailed, SourceUnreachable
@@ -239,45 +238,12 @@ def test_systemd_takes_both_units(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    yield hook
-    hook.stop()
+def webhook(server: LoopbackServer) -> LoopbackServer:
+    return server
 
 
-class Webhook:
-    """A server on the loopback that answers with the statuses it is given and keeps what was posted."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.posted: list[dict[str, Any]] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.posted.append(json.loads(body))
-                self.send_response(hook.statuses.pop(0) if hook.statuses else 204)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                """Keep the test's stderr to what is tested."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://user:hunter2@127.0.0.1:{self.server.server_port}/services/T0P-S3CRET?token=abc"
-
-    def stop(self) -> None:
-        if self.thread.is_alive():
-            self.server.shutdown()
-            self.thread.join()
-            self.server.server_close()
+def secret_url(server: LoopbackServer) -> str:
+    return f"http://user:hunter2@{server.host}/services/T0P-S3CRET?token=abc"
 
 
 def executed(record: dict[str, Any]) -> NotebookRun:
@@ -289,9 +255,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_the_verdict_is_posted_as_json(webhook: Webhook, caplog: pytest.LogCaptureFixture) -> None:
-    assert post_verdict(webhook.url, executed(PUBLISHED)) is True
-    assert webhook.posted == [
+def test_the_verdict_is_posted_as_json(webhook: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
+    assert post_verdict(secret_url(webhook), executed(PUBLISHED)) is True
+    assert webhook.documents == [
         {
             "text": "sentinel-etl: PUBLISHED: night 2026-11-21",
             "verdict": "PUBLISHED",
@@ -358,20 +324,20 @@ def test_a_failure_is_told_with_its_exit_code(message: dict[str, Any], expected:
     ],
 )
 def test_a_post_is_tried_again_only_where_that_can_help(
-    webhook: Webhook, caplog: pytest.LogCaptureFixture, statuses: list[int], posts: int, warning: str
+    webhook: LoopbackServer, caplog: pytest.LogCaptureFixture, statuses: list[int], posts: int, warning: str
 ) -> None:
     webhook.statuses = list(statuses)
-    taken = post_verdict(webhook.url, executed(PUBLISHED), pause_seconds=0.01)
+    taken = post_verdict(secret_url(webhook), executed(PUBLISHED), pause_seconds=0.01)
     assert (taken, len(webhook.posted)) == (not warning, posts)
     assert warnings(caplog) == ([f"the verdict was not posted to 127.0.0.1: {warning}"] if warning else [])
 
 
 def test_a_webhook_that_is_not_there_is_a_warning_without_the_secret_in_its_url(
-    webhook: Webhook, caplog: pytest.LogCaptureFixture
+    webhook: LoopbackServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     webhook.stop()
     started = time.monotonic()
-    assert post_verdict(webhook.url, executed(PUBLISHED), tries=2, pause_seconds=0.3) is False
+    assert post_verdict(secret_url(webhook), executed(PUBLISHED), tries=2, pause_seconds=0.3) is False
     assert time.monotonic() - started >= 0.3
     assert warnings(caplog) == ["the verdict was not posted to 127.0.0.1: no connection (ConnectionError)"]
 
