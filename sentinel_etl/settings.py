@@ -179,6 +179,15 @@ class Settings(BaseSettings):
     reports_url: str = Field(
         "", description="address that serves the runs folder, for links in messages; empty: the page's file"
     )
+    openlineage_url: SecretStr | None = Field(
+        None,
+        description="collector of lineage that each run is told to by OpenLineage's events, http or https; empty: the "
+        "one that OPENLINEAGE_URL and its kind name, or nobody",
+    )
+    openlineage_api_key: SecretStr | None = Field(None, description="key that the collector of lineage asks for")
+    openlineage_seconds: Annotated[float, Field(gt=0)] = Field(
+        5, description="seconds for which a run waits for the collector of lineage at its end"
+    )
     runs_dir: Path = Field(
         Path("runs"), description="where executed notebooks are archived; relative to the home folder"
     )
@@ -206,6 +215,13 @@ class Settings(BaseSettings):
     @classmethod
     def password_is_as_written(cls, value: SecretStr | None) -> SecretStr | None:
         return SecretStr(quote_at_signs(value.get_secret_value())) if value is not None else None
+
+    @field_validator("openlineage_url")
+    @classmethod
+    def collector_is_a_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value.get_secret_value(), re.IGNORECASE):
+            raise ValueError("expected a URL such as https://lineage.example.org, http or https; found another text")
+        return value
 
     @field_validator("timezone")
     @classmethod

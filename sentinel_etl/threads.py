@@ -35,14 +35,19 @@ class Waiter:
             settle(*call)
             del call  # or its answer, which may be a large batch, would live until the next
 
+    def begin(self, function: Callable[..., Answer], *arguments: Any) -> Future[Answer]:
+        """Have the function called after those before it, and do not wait."""
+        answer: Future[Answer] = Future()
+        self.calls.put((answer, partial(function, *arguments)))
+        return answer
+
     def call(self, seconds: float, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """Call the function and give its answer, or raise what it raised.
 
         Raises:
             TimeoutError: no answer in time.
         """
-        answer: Future[Answer] = Future()
-        self.calls.put((answer, partial(function, *arguments)))
+        answer = self.begin(function, *arguments)
         try:
             return answer.result(seconds)
         except TimeoutError:

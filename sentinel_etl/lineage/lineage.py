@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -72,11 +72,15 @@ class Read:
 
 @dataclass(frozen=True)
 class Origin:
-    """How one event type fills a fact column: what it reads, and what is done with it, in order."""
+    """How one event type fills a fact column: what it reads, and what is done with it, in order.
+
+    ``changed``  whether a step makes another value of it than the source has; another type's is none
+    """
 
     event_type: str
     reads: tuple[Read, ...]
     steps: tuple[str, ...] = ()
+    changed: bool = False
 
     @property
     def columns(self) -> tuple[SourceColumn, ...]:
@@ -124,6 +128,11 @@ class EntryLineage:
     window: tuple[SourceColumn, ...] = ()
     tables: tuple[SourceTable, ...] = ()
 
+    @property
+    def joined(self) -> tuple[SourceColumn, ...]:
+        """The columns that joins compare."""
+        return each_once(column for join in self.joins for column in join.columns)
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -148,6 +157,26 @@ class Lineage:
         filling = {origin.event_type for origin in column.origins}
         entries = tuple(entry for entry in self.entries if entry.event_type in filling)
         return Lineage(self.fact_table, (column,), entries)
+
+    def of_event_types(self, names: Collection[str]) -> Lineage:
+        """Keep what these event types fill."""
+        columns = (
+            replace(column, origins=tuple(origin for origin in column.origins if origin.event_type in names))
+            for column in self.columns
+        )
+        return Lineage(self.fact_table, tuple(columns), tuple(e for e in self.entries if e.event_type in names))
+
+    @property
+    def tables(self) -> tuple[SourceTable, ...]:
+        """The tables that are read, each once."""
+        return tuple(dict.fromkeys(table for entry in self.entries for table in entry.tables))
+
+    @property
+    def source_columns(self) -> tuple[SourceColumn, ...]:
+        """The columns that are read or asked, each once."""
+        read = (column for each in self.columns for origin in each.origins for column in origin.columns)
+        asked = (column for e in self.entries for column in (*e.joined, *e.filtered, *e.window))
+        return tuple(dict.fromkeys(replace(column, decides=False) for column in (*read, *asked)))
 
     def as_dict(self) -> dict[str, Any]:
         """Write it with plain values alone, for JSON."""

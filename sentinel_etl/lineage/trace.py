@@ -92,11 +92,13 @@ def fact_flows(kind: EventType, pipeline: Pipeline) -> Flows:
     flows = coalesced(read_flows(kind), pipeline)
     for name, origin in flows.items():
         if name in pipeline.fact_types and origin.reads:
-            flows[name] = with_steps(origin, converted(origin.reads, pipeline.fact_types[name].name))
+            flows[name] = typed(origin, converted(origin.reads, pipeline.fact_types[name].name))
     mark_unknown(flows, pipeline)
     derive(flows, kind, pipeline)
-    for name, origin in flows.items():
-        flows[name] = with_steps(origin, *protection(name, pipeline))
+    for name in flows:
+        add_step = typed if pipeline.pii == "keep" else with_steps
+        for step in protection(name, pipeline):
+            flows[name] = add_step(flows[name], step)
     put_details(flows, pipeline)
     return {name: origin for name, origin in flows.items() if name in pipeline.schema.names}
 
@@ -122,7 +124,12 @@ def read_of(label: str, column: ColumnElement[Any]) -> Read:
 
 
 def with_steps(origin: Origin, *steps: str) -> Origin:
-    return replace(origin, steps=(*origin.steps, *steps))
+    return replace(origin, steps=(*origin.steps, *steps), changed=origin.changed or bool(steps))
+
+
+def typed(origin: Origin, step: str) -> Origin:
+    """Add a step that leaves the value as it is."""
+    return replace(origin, steps=(*origin.steps, step))
 
 
 def coalesced(flows: Flows, pipeline: Pipeline) -> Flows:
@@ -143,7 +150,8 @@ def joined(flows: Flows, names: Iterable[str]) -> Origin:
     origins = [flows[name] for name in names]
     reads = dict.fromkeys(read for origin in origins for read in origin.reads)
     steps = dict.fromkeys(step for origin in origins for step in origin.steps)
-    return Origin(next(iter(flows.values())).event_type, tuple(reads), tuple(steps))
+    changed = any(origin.changed for origin in origins)
+    return Origin(next(iter(flows.values())).event_type, tuple(reads), tuple(steps), changed)
 
 
 def converted(reads: Sequence[Read], fact_type: str) -> str:
@@ -203,7 +211,7 @@ def trace_score(flows: Flows, kind: EventType, pipeline: Pipeline) -> Origin:
         }
         steps += [f"{place.label}={value} +{as_written(weight)}" for value, weight in weights.items()]
         weighed += [place.column] if weights else []
-    return replace(joined(flows, dict.fromkeys(weighed)), steps=tuple(steps))
+    return replace(joined(flows, dict.fromkeys(weighed)), steps=tuple(steps), changed=True)
 
 
 def protection(name: str, pipeline: Pipeline) -> list[str]:
@@ -230,7 +238,7 @@ def put_details(flows: Flows, pipeline: Pipeline) -> None:
     whole = joined(flows, [*own, *extras])
     steps = [*(flows["details_json"].steps if own else ())]
     steps += [f"{name}: {step}" for name in extras for step in flows[name].steps]
-    flows["details_json"] = replace(whole, steps=(*steps, f"a JSON object of {', '.join(names)}"))
+    flows["details_json"] = with_steps(replace(whole, steps=tuple(steps)), f"a JSON object of {', '.join(names)}")
 
 
 def rules_of(name: str, filled: bool, pipeline: Pipeline) -> Iterable[str]:

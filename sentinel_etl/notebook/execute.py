@@ -23,14 +23,15 @@ from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stop
 from sentinel_etl.ledger.archive import Archive
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.ledger.handover import take_over
-from sentinel_etl.ledger.ledger import attach_report, read_runs
+from sentinel_etl.ledger.ledger import RunRecord, attach_report, read_runs
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.lineage.tell import tell_failure
 from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
 from sentinel_etl.notebook.index import refresh_index
 from sentinel_etl.notebook.kernel import run_kernel
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.notify import tell_verdict
-from sentinel_etl.notebook.page import archive_notebook, failed_sections
+from sentinel_etl.notebook.page import archive_notebook, failed_sections, unsent_lineage
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
 from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
 from sentinel_etl.pipeline import Pipeline, load_pipeline
@@ -173,6 +174,10 @@ def conclude(plan: Plan, record: Mapping[str, Any], failure: SentinelError | Non
     record = note_report(plan, record, home)
     for line in failed_sections(plan.report) if plan.report.exists() else ():
         log.warning("a section of the report is missing: %s", line)
+    for line in unsent_lineage(plan.report) if plan.report.exists() else ():
+        log.warning("%s", line)
+    if failure is not None:
+        tell_unrecorded(plan, failure, record, home)
     if record and home.warehouse is not None:
         refresh_index(Archive(settings, home.pipeline, home.warehouse))
     done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
@@ -330,6 +335,15 @@ def read_record(run_id: str, warehouse: Engine) -> Mapping[str, Any]:
         SentinelError: the warehouse does not answer.
     """
     return next(iter(read_runs(warehouse, ETL_RUNS.c.run_id == run_id)), {})
+
+
+def tell_unrecorded(plan: Plan, failure: SentinelError, record: Mapping[str, Any], home: Home) -> None:
+    """Tell the collector of lineage of a run that could not: it has no end in the ledger, or not even a beginning."""
+    ended = record.get("state", RunState.RUNNING) is not RunState.RUNNING
+    if plan.recorded and not ended and not plan.parameters.get("dry_run"):
+        kinds = tuple(home.pipeline.event_types)
+        begun = RunRecord(plan.run_id, home.pipeline.fact_table.name, plan.window, kinds)
+        tell_failure(begun, home.pipeline, failure, home.settings)
 
 
 def note_report(plan: Plan, record: Mapping[str, Any], home: Home) -> Mapping[str, Any]:

@@ -12,11 +12,12 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
 
 from sentinel_etl.files import write_atomically
+from sentinel_etl.lineage.collector import NOT_SENT
 from sentinel_etl.notebook.page_style import PAGE_STYLE
 from sentinel_etl.report import FAILED_SECTION, Page
 from sentinel_etl.wording import without_statement
 
-__all__ = ["archive_notebook", "export_html", "failed_sections"]
+__all__ = ["archive_notebook", "export_html", "failed_sections", "unsent_lineage"]
 
 
 # nbconvert's page would load these from other people's servers; a report opens without a network.
@@ -61,6 +62,14 @@ def failed_sections(report: Path) -> list[str]:
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     found = [output.get("metadata", {}).get(FAILED_SECTION) for output in outputs]
     return [str(line) for line in dict.fromkeys(found) if line]
+
+
+def unsent_lineage(report: Path) -> list[str]:
+    """List what an executed notebook's kernel warned of lineage that was not sent."""
+    cells = nbformat.read(report, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"]
+    lines = (line for output in outputs for line in str(output.get("text", "")).splitlines())
+    return [line for line in dict.fromkeys(lines) if line.startswith(NOT_SENT)]
 
 
 def export_html(notebook: nbformat.NotebookNode, title: str) -> str:

@@ -17,6 +17,7 @@ from sentinel_etl.ledger.handover import hand_over
 from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run, runs_of, with_switch
 from sentinel_etl.ledger.nights import OpenNight, open_nights
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.lineage.tell import tell_run
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.fill_staging import fill_staging
 from sentinel_etl.run.held_locks import hold_partitions
@@ -115,12 +116,15 @@ def run_recorded(job: Job) -> RunResult:
     with withdraw_unused(job):
         prepare_tables(warehouse, job.fact_table, context.pipeline.zone, context.pipeline.breakdown)
         record_run(job.record, warehouse)
-        try:
-            result = execute(job)
-        except BaseException as error:
-            note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
-            raise
-        hand_over(record_run(result.close_record(with_switch(job.record, warehouse)), warehouse))
+        with tell_run(job.record, context) as tell_end:
+            try:
+                result = execute(job)
+            except BaseException as error:
+                note_failure(replace(job.record, timings=job.clock.rounded()), error, warehouse)
+                raise
+            closed = result.close_record(with_switch(job.record, warehouse))
+            hand_over(record_run(closed, warehouse))
+            tell_end(closed)
     if result.published:
         result = replace(result, open=find_open(job))
         sweep_staging(job.fact_table, context.source, warehouse)

@@ -147,6 +147,20 @@ def test_a_run_that_is_stopped_closes_the_ledger_archives_its_report_and_says_so
     assert (posted["verdict"], posted["exit_code"]) == ("FAILED", code)
 
 
+def test_a_run_that_sigterm_ends_is_told_to_the_collector_of_lineage(place: Place, server: LoopbackServer) -> None:
+    place.environment["SENTINEL_OPENLINEAGE_URL"] = server.url
+    with place.lock():
+        process = place.start("run")
+        place.wait_for_run(process)
+        process.send_signal(signal.SIGTERM)
+        code, _, _ = end(process)
+    assert code == 143
+    events = [json.loads(body) for path, body in server.posted if path == "/api/v1/lineage"]
+    assert [event["eventType"] for event in events] == ["START", "FAIL"]
+    assert events[1]["run"]["facets"]["errorMessage"]["message"] == "stopped by Ctrl-C or SIGTERM"
+    assert len({event["run"]["runId"] for event in events}) == 1
+
+
 def test_a_backfill_that_is_stopped_ends_the_group_under_way_and_leaves_the_rest(place: Place) -> None:
     with place.lock():
         process = place.start("backfill", "--from", "2026-11-19", "--to", "2026-11-21", "--json")
