@@ -46,9 +46,6 @@ OTHER_NAMES = frozenset(
     for name in ("ETL", "LOCAL_PASSWORD", "TEST_SOURCE_URL", "TEST_WAREHOUSE_URL", "TEST_RUN", "BENCH_SOURCE")
 ) | {BRIEF}
 
-# Each machine's own: they are never handed to another process with the rest.
-SECRETS = frozenset({"source_url", "source_replica_url", "warehouse_url", "notify_url", "pii_key"})
-
 PiiPolicy = Literal["keep", "hash", "drop"]
 
 
@@ -254,6 +251,10 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+
+# Each machine's own: never handed to another process with the rest.
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)
 
 
 def setting_names() -> list[str]:

@@ -25,7 +25,15 @@ from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.query import run_statement
 
 COMMANDS: dict[str, tuple[int, list[str], dict[str, str]]] = {
-    "a good run, and no webhook": (0, ["run"], {"SENTINEL_NOTIFY_URL": "http://127.0.0.1:1/{secret}"}),
+    "a good run, and neither webhook nor collector": (
+        0,
+        ["run"],
+        {
+            "SENTINEL_NOTIFY_URL": "http://127.0.0.1:1/{secret}",
+            "SENTINEL_OPENLINEAGE_URL": "http://127.0.0.1:1/{secret}",
+            "SENTINEL_OPENLINEAGE_API_KEY": "{secret}",
+        },
+    ),
     "no source": (3, ["--verbose", "run"], {"SENTINEL_SOURCE_URL": "dead"}),
     "no warehouse": (4, ["--verbose", "check"], {"SENTINEL_WAREHOUSE_URL": "dead"}),
     "a cell that is stopped": (7, ["run"], {"SENTINEL_CELL_TIMEOUT_SECONDS": "1"}),
