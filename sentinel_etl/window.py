@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ __all__ = [
     "Window",
     "check_calendar",
     "check_ended",
+    "list_nights",
+    "night_stretches",
     "parse_instant",
 ]
 
@@ -116,6 +119,11 @@ class Window:
         last = shift_date_of(self.end - timedelta(microseconds=1), zone)
         return list_nights(first, last, zone)
 
+    def whole_nights(self, zone: ZoneInfo = CITY_ZONE) -> list[date]:
+        """List the operational nights that lie in the window from their start to their end, in order."""
+        nights = [(shift_date, Window.night(shift_date, zone)) for shift_date in self.shift_dates(zone)]
+        return [shift_date for shift_date, night in nights if self.start <= night.start and night.end <= self.end]
+
     def local(self, zone: ZoneInfo = CITY_ZONE) -> str:
         """Write the window on ``zone``'s clocks, for people."""
         start, end = self.start.astimezone(zone), self.end.astimezone(zone)
@@ -153,6 +161,25 @@ def shift_date_of(instant: datetime, zone: ZoneInfo = CITY_ZONE) -> date:
     """Tell the operational night of ``instant``: its local date, six hours earlier on the wall clock."""
     wall = instant.astimezone(zone).replace(tzinfo=None)
     return (wall - timedelta(hours=NIGHT_STARTS.hour)).date()
+
+
+def night_stretches(nights: Iterable[date]) -> list[tuple[date, date]]:
+    """Join nights that follow each other: the first and the last of each stretch, in order."""
+    stretches: list[tuple[date, date]] = []
+    for night in sorted(nights):
+        if stretches and night - stretches[-1][1] <= timedelta(days=1):
+            stretches[-1] = (stretches[-1][0], night)
+        else:
+            stretches.append((night, night))
+    return stretches
+
+
+def list_nights(nights: Collection[date], most: int = 3) -> str:
+    """Write nights, those that follow each other as a stretch: ``2026-11-15 to 2026-11-17, 2026-11-20``."""
+    stretches = night_stretches(nights)
+    named = [str(first) if first == last else f"{first} to {last}" for first, last in stretches[:most]]
+    rest = sum((last - first).days + 1 for first, last in stretches[most:])
+    return ", ".join([*named, *([f"and {rest:,} more {plural(rest, 'night')}"] if rest else [])])
 
 
 def check_ended(window: Window, now: datetime, zone: ZoneInfo = CITY_ZONE) -> None:

@@ -45,6 +45,7 @@ class Check:
     ``examples``  up to five rows that show it, without personal data
     ``query``     the SELECT that shows more of them; ``answers``: until when it does
     ``gate``      identifier of the gate that judged
+    ``nights``    those of a longer window that failed, in order; empty: the window is judged as one
     """
 
     name: str
@@ -57,6 +58,7 @@ class Check:
     query: str = ""
     gate: str = ""
     answers: str = ""
+    nights: tuple[str, ...] = ()
 
     @property
     def expected_alone(self) -> str:
@@ -73,13 +75,16 @@ class Check:
         return not self.passed and self.severity is Severity.BLOCK
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "subjects": list(self.subjects), "examples": [dict(row) for row in self.examples]}
+        lists = {"subjects": list(self.subjects), "examples": [dict(row) for row in self.examples]}
+        kept = {name: value for name, value in asdict(self).items() if name != "nights"}
+        return {**kept, **lists, **({"nights": list(self.nights)} if self.nights else {})}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Self:
         """Read a check as the ledger keeps it; rows of older versions name no gate."""
         known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
-        known |= {"severity": Severity(kept["severity"]), "subjects": tuple(kept.get("subjects", ()))}
+        known |= {"severity": Severity(kept["severity"])}
+        known |= {name: tuple(kept.get(name, ())) for name in ("subjects", "nights")}
         return cls(**{**known, "examples": tuple(kept.get("examples", ()))})
 
 

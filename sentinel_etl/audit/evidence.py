@@ -38,8 +38,8 @@ def attach_evidence(
     for check in checks:
         build = GATES[check.gate].evidence
         if not check.passed and build is not None:
-            rows = query_df(warehouse, build(now, check.subjects).limit(EXAMPLES))
-            query = write_short_statement(build(later, check.subjects))
+            rows = query_df(warehouse, build(now.narrow(check.nights), check.subjects).limit(EXAMPLES))
+            query = write_short_statement(build(later.narrow(check.nights), check.subjects))
             check = replace(check, examples=examples_of(rows), query=query, answers=answers)
         explained.append(check)
     return explained

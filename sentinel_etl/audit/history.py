@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Self
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
@@ -14,7 +16,7 @@ from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.types import is_nullable
 
-__all__ = ["HISTORY_NIGHTS", "Measures", "measure_before", "measure_rows"]
+__all__ = ["HISTORY_NIGHTS", "Measures", "add_up", "measure_before", "measure_rows"]
 
 
 HISTORY_NIGHTS = 28  # four of each weekday
@@ -27,11 +29,45 @@ class Measures:
     ``counts``  shift_date, event_type, events
     ``nulls``   event_type, column, share of the type's events in which it is NULL, events
     ``scores``  event_type, the station where there is one, base_risk_score where there is one, events
+
+    Measured by night, the last two have a shift_date (date), too; `of_nights` gives the measures of some nights.
     """
 
     counts: pd.DataFrame
     nulls: pd.DataFrame
     scores: pd.DataFrame
+
+    def of_nights(self, nights: Collection[date]) -> Self:
+        """Add up the measures of these nights; only of what was measured by night."""
+        counts, nulls, scores = (
+            frame[frame["shift_date"].isin(list(nights))] for frame in (self.counts, self.nulls, self.scores)
+        )
+        return type(self)(counts, add_up_nulls(nulls), add_up_scores(scores))
+
+    def beside(self, other: Self) -> Self:
+        """Put the measures of other nights beside these."""
+        if self.counts.empty or other.counts.empty:
+            return other if self.counts.empty else self
+        pairs = ((self.counts, other.counts), (self.nulls, other.nulls), (self.scores, other.scores))
+        return type(self)(*(pd.concat([one, two], ignore_index=True) for one, two in pairs))
+
+
+def add_up(measured: Measures) -> Measures:
+    """Add up what was measured by night; what was not stays as it is."""
+    by_night = "shift_date" in measured.scores.columns
+    return measured.of_nights(set(measured.counts["shift_date"])) if by_night else measured
+
+
+def add_up_nulls(nulls: pd.DataFrame) -> pd.DataFrame:
+    keys = ["event_type", "column"]
+    counted = nulls.assign(unknown=nulls["share"] * nulls["events"])
+    added = counted.groupby(keys, as_index=False, sort=False, observed=True)[["events", "unknown"]].sum()
+    return added.assign(share=added["unknown"] / added["events"]).drop(columns="unknown")
+
+
+def add_up_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    keys = [name for name in scores.columns if name not in ("shift_date", "events")]
+    return scores.groupby(keys, as_index=False, dropna=False, observed=True)[["events"]].sum()
 
 
 def measure_before(
@@ -40,13 +76,15 @@ def measure_before(
     warehouse: Engine,
     nights: int = HISTORY_NIGHTS,
     dimensions: Dimensions = CITY,
+    *,
+    by_night: bool = False,
 ) -> Measures:
     """Measure the fact table's nights before a window's first."""
     past = and_(
         table.c.shift_date >= str(first_night - timedelta(days=nights)),
         table.c.shift_date < str(first_night),
     )
-    return measure_rows(table, warehouse, past, dimensions)
+    return measure_rows(table, warehouse, past, dimensions, by_night=by_night)
 
 
 def measure_rows(
@@ -54,22 +92,36 @@ def measure_rows(
     warehouse: Engine,
     condition: ColumnElement[bool] | None = None,
     dimensions: Dimensions = CITY,
+    *,
+    by_night: bool = False,
 ) -> Measures:
-    """Measure a table's rows, or those that meet the condition; a score column that it lacks counts as none."""
+    """Measure a table's rows, or those that meet the condition; a score column that it lacks counts as none.
+
+    The queries are the same few for a window of one night and of many: ``by_night`` adds the night to their keys.
+    """
 
     def where(statement: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
         return statement if condition is None else statement.where(condition)
 
     events = func.count().label("events")
+    night = [table.c.shift_date] if by_night else []
     keys = [table.c.shift_date, table.c.event_type]
     counts = query_df(warehouse, where(select(*keys, events)).group_by(*keys).order_by(*keys))
     names = dict.fromkeys(("event_type", dimensions.station, "base_risk_score"))
-    scored = [table.c[name] for name in names if name in table.columns]
+    scored = [*night, *(table.c[name] for name in names if name in table.columns)]
     shown = map(readable, scored)
     scores = query_df(warehouse, where(select(*shown, events)).group_by(*scored).order_by(*scored))
     nullable = [column for column in table.columns if is_nullable(column)]
     shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
-    kind = table.c.event_type
-    wide = query_df(warehouse, where(select(kind, events, *shares)).group_by(kind).order_by(kind))
-    nulls = wide.melt(["event_type", "events"], [column.name for column in nullable], "column", "share")
-    return Measures(counts, nulls.astype({"events": "int64", "share": "float64"}), scores)
+    kinds = [*night, table.c.event_type]
+    wide = query_df(warehouse, where(select(*kinds, events, *shares)).group_by(*kinds).order_by(*kinds))
+    names_of_keys = [column.name for column in kinds]
+    nulls = wide.melt([*names_of_keys, "events"], [column.name for column in nullable], "column", "share")
+    nulls = nulls.astype({"events": "int64", "share": "float64"})
+    return Measures(*map(with_dates, (counts, nulls, scores))) if by_night else Measures(counts, nulls, scores)
+
+
+def with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the nights as dates, whatever the driver gives."""
+    days = {night: pd.Timestamp(str(night)).date() for night in frame["shift_date"].unique()}
+    return frame.assign(shift_date=frame["shift_date"].astype(object).map(days).astype(object))

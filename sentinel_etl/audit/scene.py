@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Self
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
@@ -27,6 +28,7 @@ class Scene:
     ``shown``: the columns that may be shown; ``dimensions``: what the pipeline calls its own.
     ``rejected``: where the rows stand that the run rejected; none: it rejected none.
     ``is_one_night``: whether the window is the first night, no more and no less.
+    ``nights``: those of the window that a check speaks of; empty: all.
     """
 
     rows: Table
@@ -39,6 +41,15 @@ class Scene:
     shown: Sequence[str] = ()
     dimensions: Dimensions = CITY
     is_one_night: bool = False
+    nights: Sequence[str] = ()
+
+    def narrow(self, nights: Sequence[str]) -> Self:
+        """Narrow the scene to these nights of the window, and the past to that of the first of them; none: to none."""
+        if not nights:
+            return self
+        past = date.fromisoformat(self.first_night) - date.fromisoformat(self.past_from)
+        past_from = str(date.fromisoformat(nights[0]) - past)
+        return replace(self, nights=tuple(nights), first_night=nights[0], past_from=past_from)
 
     @property
     def in_window(self) -> ColumnElement[bool]:
@@ -53,7 +64,8 @@ class Scene:
         if self.is_one_night:
             night: ColumnElement[bool] = table.c.shift_date == self.first_night
             return night
-        return in_time_window(table, self.window)
+        some = [table.c.shift_date.in_(list(self.nights))] if self.nights else []
+        return and_(in_time_window(table, self.window), *some)
 
     def show(self, table: Table, *more: str) -> list[ColumnElement[Any]]:
         """Select the columns that may be shown, and ``more``, as people can read them."""

@@ -49,7 +49,7 @@ ACCEPTED = Gate(
     "rows_accepted",
     "rows are accepted",
     Severity.WARN,
-    "rows rejected: 0; it blocks at more than `limit` of the window's rows and more than `least`",
+    "rows rejected: 0; it blocks at more than `limit` of a night's rows and more than `least`",
     limit=USUAL.rejected_share,
     least=USUAL.rejected_rows,
     evidence=select_rejected,
@@ -190,28 +190,30 @@ def check_scores(bad: int) -> Check:
 
 def count_loaded(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
     facts = scene.facts.c
-    counted = select(facts.event_type, func.count().label("loaded")).where(scene.owned(scene.facts))
+    some = facts.event_type.in_(subjects) if subjects else literal_column("1") == 1
+    counted = select(facts.event_type, func.count().label("loaded")).where(scene.owned(scene.facts), some)
     return counted.group_by(facts.event_type).order_by(literal_column("loaded").desc(), facts.event_type)
 
+
+ALLOW_SHRINK = "; if the source really lost them, run again with --allow-shrink"
 
 COLLAPSE = Gate(
     "window_kept",
     "the window has not collapsed",
     Severity.BLOCK,
-    "share of a loaded window's rows that may go: SENTINEL_MAX_SHRINK, or the pipeline's max_shrink",
+    "share of a loaded night's rows that may go: SENTINEL_MAX_SHRINK, or the pipeline's max_shrink",
     evidence=count_loaded,
 )
 
 
-def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool) -> Check:
-    """The collapse guard: a re-run that loses most of a loaded window is a broken source, mostly."""
+def check_shrink(before: int, after: int, max_shrink: float, allow_shrink: bool, hint: str = ALLOW_SHRINK) -> Check:
+    """The collapse guard: a re-run that loses most of a loaded night is a broken source, mostly."""
     least = max(int(before * (1 - max_shrink)), 1) if before else 0
     collapsed = after < least
-    hint = "; if the source really lost them, run again with --allow-shrink" if collapsed else ""
     return COLLAPSE.check(
         not collapsed,
         f"at least {least} {plural(least, 'row')}, after {before} before" if before else "no earlier rows",
-        f"{after} {plural(after, 'row')}{hint}",
+        f"{after} {plural(after, 'row')}{hint if collapsed else ''}",
         severity=Severity.WARN if allow_shrink else None,
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from sentinel_etl.window import Window
 
-__all__ = ["hours_of", "query_command", "redo_command"]
+__all__ = ["hours_of", "nights_command", "query_command", "redo_command"]
 
 
 NIGHTLY = "etl_nightly"
@@ -31,6 +31,18 @@ def redo_command(
     words += ["--dry-run"] if dry_run else []
     words += ["--notebook", notebook] if notebook != NIGHTLY else []
     return shlex.join(words)
+
+
+def nights_command(
+    first: date, last: date, zone: ZoneInfo, event_types: Sequence[str] = (), *, allow_shrink: bool = False
+) -> str:
+    """Write the command that loads the nights ``first`` to ``last``, of all event types or of some."""
+    if event_types:
+        window = Window(Window.night(first, zone).start, Window.night(last, zone).end)
+        command = redo_command(window, zone, event_types)
+    else:
+        command = f"sentinel-etl backfill --from {first} --to {last}"
+    return command + (" --allow-shrink" if allow_shrink else "")
 
 
 def hours_of(window: Window, zone: ZoneInfo) -> float:

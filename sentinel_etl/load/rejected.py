@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 import pandas as pd
 import pyarrow as pa
@@ -34,12 +35,14 @@ class Rejected:
 
     ``counts``     (event type, reason) → rows
     ``in_window``  event type → rows that the source counts in the window, so not those that lie in no night
+    ``by_night``   (night, event type, reason) → rows; the night is None of those that lie in none
     ``staging``    where they stand; None: there are none
     """
 
     counts: Mapping[tuple[str, str], int]
     in_window: Mapping[str, int]
     staging: Table | None
+    by_night: Mapping[tuple[date | None, str, str], int] = field(default_factory=dict)
 
     def tabulate(self) -> pd.DataFrame:
         """Tabulate: event_type, reason, rows (int64)."""
@@ -58,7 +61,7 @@ class RejectedRows:
     table: Table
     run_id: str
     warehouse: Engine
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_night: Counter[tuple[date | None, str, str]] = field(default_factory=Counter)
     in_window: Counter[str] = field(default_factory=Counter)
     staging: Table | None = None
     held: list[pa.Table] = field(default_factory=list)
@@ -69,7 +72,7 @@ class RejectedRows:
         if not rows.num_rows:
             return
         with self.lock:
-            self.counts.update(count_pairs(rows))
+            self.by_night.update(count_rows(rows))
             windowed = rows.filter(pc.is_valid(rows["event_timestamp"]))
             self.in_window.update(windowed["event_type"].to_pylist())
             self.held.append(rows)
@@ -81,7 +84,10 @@ class RejectedRows:
         """Write what is held still, and give what there is now."""
         with self.lock:
             self.flush()
-            return Rejected(dict(self.counts), dict(self.in_window), self.staging)
+            counts: Counter[tuple[str, str]] = Counter()
+            for (_, kind, reason), rows in self.by_night.items():
+                counts[kind, reason] += rows
+            return Rejected(dict(counts), dict(self.in_window), self.staging, dict(self.by_night))
 
     def flush(self) -> None:
         if not self.held:
@@ -93,8 +99,9 @@ class RejectedRows:
         self.held.clear()
 
 
-def count_pairs(rows: pa.Table) -> dict[tuple[str, str], int]:
-    """Count rows by event type and reason."""
-    counted = rows.group_by(["event_type", "reason"]).aggregate([([], "count_all")])
-    columns = (counted[name].to_pylist() for name in ("event_type", "reason", "count_all"))
-    return {(kind, reason): count for kind, reason, count in zip(*columns, strict=True)}
+def count_rows(rows: pa.Table) -> dict[tuple[date | None, str, str], int]:
+    """Count rows by night, event type and reason."""
+    keys = ["shift_date", "event_type", "reason"]
+    counted = rows.group_by(keys).aggregate([([], "count_all")])
+    columns = (counted[name].to_pylist() for name in (*keys, "count_all"))
+    return {(night, kind, reason): count for night, kind, reason, count in zip(*columns, strict=True)}

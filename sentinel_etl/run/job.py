@@ -85,9 +85,14 @@ class Job:
             backfill=read_brief().backfill,
         )
 
+    @cached_property
+    def nights(self) -> list[date]:
+        """The operational nights that the window touches, in order."""
+        return self.window.shift_dates(self.context.pipeline.zone)
+
     @property
     def first_night(self) -> date:
-        return self.window.shift_dates(self.context.pipeline.zone)[0]
+        return self.nights[0]
 
     @property
     def is_one_night(self) -> bool:

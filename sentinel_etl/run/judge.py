@@ -12,15 +12,17 @@ from clickhouse_sqlalchemy import Table
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.rerun import find_rerun_changes
 from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.each_night import check_each_accepted, judge_each_night
 from sentinel_etl.audit.evidence import attach_evidence
-from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_before, measure_rows
+from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, add_up, measure_before, measure_rows
 from sentinel_etl.audit.history_gates import check_late, check_settled, judge_history
 from sentinel_etl.audit.night_gates import check_moved, check_one_night
 from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
 from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
-from sentinel_etl.audit.staged import audit_staging
-from sentinel_etl.audit.window_gates import check_accepted, check_ranges
+from sentinel_etl.audit.staged import audit_staging, hold_nights
+from sentinel_etl.audit.tabulate_nights import tabulate_nights
+from sentinel_etl.audit.window_gates import check_ranges
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.standing import DeadRun, find_dead_runs
 from sentinel_etl.ledger.versions import last_switch
@@ -63,6 +65,7 @@ class Judged:
     ``staged``   event type → rows in staging
     ``others``   the staged events that stand outside of the window, as of the switch that was the last at ``looked_at``
     ``changes``  against what readers see; None: they see nothing of the window
+    ``nights``   `RunResult.by_night`; None: the window lies in one night
     """
 
     checks: tuple[Check, ...]
@@ -75,6 +78,7 @@ class Judged:
     others: OtherNights
     looked_at: datetime | None
     changes: Changes | None
+    nights: pd.DataFrame | None
 
     @property
     def blocked(self) -> list[Check]:
@@ -91,10 +95,11 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
     warehouse, pipeline = context.warehouse, context.pipeline
     limits, dimensions = pipeline.gate_limits, pipeline.breakdown
     with job.clock.measure("audit"):
+        by_night = len(job.nights) > 1
         measuring = background(
             lambda: (
-                measure_rows(table, warehouse, dimensions=dimensions),
-                measure_before(job.first_night, facts, warehouse, dimensions=dimensions),
+                measure_rows(table, warehouse, dimensions=dimensions, by_night=by_night),
+                measure_before(job.first_night, facts, warehouse, dimensions=dimensions, by_night=by_night),
             )
         )
         looked_at = last_switch(facts, warehouse)
@@ -103,8 +108,9 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
             lambda: find_rerun_changes(table, job.window, job.event_types, looking(), context.pipeline, warehouse)
         )
         source, rejected = staged.extracted.counts, staged.rejected
+        held = hold_nights(table, facts, job.window, pipeline.zone, warehouse, rejected.by_night, job.owned_types)
         checks = [
-            check_accepted(rejected.in_window, rejected.counts, source, limits),
+            check_each_accepted(held, rejected.in_window, source, limits),
             *audit_staging(
                 table,
                 facts,
@@ -115,7 +121,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
                 warehouse,
                 job.max_shrink,
                 job.allow_shrink,
-                job.owned_types,
+                held,
             ),
             check_ranges(staged.outside, facts, context.pipeline.bounds),
         ]
@@ -123,19 +129,15 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
         tonight, before = measuring()
         others, earlier = looking(), looked_back()
         checks += [check_one_night(others, job.event_types), check_moved(others)]
-        # Part of a night, or several, cannot be compared with whole nights.
-        checks += (
-            judge_history(before, tonight, limits, pipeline.settling, dimensions)
-            if job.is_one_night and not job.limited
-            else []
-        )
+        checks += judge_past(job, before, tonight)
         nights = context.settings.lookback_nights
         checks += [check_late(earlier.late, nights, limits, earlier.settling)] if nights else []
         checks += [check_settled({str(one.shift_date): one.cause for one in earlier.dead})] if earlier.dead else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
-            tonight=tonight,
-            before=before,
+            tonight=add_up(tonight),
+            before=add_up(before),
+            nights=tabulate_nights(held, tonight) if by_night else None,
             late=earlier.late,
             preview=preview,
             riskiest=read_riskiest(table, warehouse, context.pipeline.shown_columns),
@@ -144,6 +146,17 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
             looked_at=looked_at,
             changes=comparing(),
         )
+
+
+def judge_past(job: Job, before: Measures, tonight: Measures) -> list[Check]:
+    """Judge the window by the nights before: each of its whole nights, for a part cannot be compared with a whole."""
+    pipeline = job.context.pipeline
+    limits, settling, dimensions = pipeline.gate_limits, pipeline.settling, pipeline.breakdown
+    if job.limited:
+        return []
+    if len(job.nights) > 1:
+        return judge_each_night(before, tonight, job.window, pipeline.zone, limits, settling, dimensions)
+    return judge_history(before, tonight, limits, settling, dimensions) if job.is_one_night else []
 
 
 def look_elsewhere(job: Job, staging: Table) -> OtherNights:

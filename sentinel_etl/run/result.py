@@ -59,6 +59,8 @@ class RunResult:
                  this window now
     ``dimensions`` what the pipeline calls its own; ``shown``: the columns that may be shown of a row
     ``open``     the window's nights of which only a part is loaded, by this run and those before it
+    ``by_night`` of a window that touches several nights: shift_date, rows (staged), rejected, before (rows that
+                 were loaded), and mean_risk of the events that score, where there is a score; else None
     ``changes``  what is staged against what readers saw before the run; None: they saw nothing of the window
     """
 
@@ -85,6 +87,7 @@ class RunResult:
         default_factory=lambda: empty(shift_date="object", event_type="str", source="int64", warehouse="int64")
     )
     moved: pd.DataFrame = field(default_factory=lambda: empty(event_type="str", shift_date="object", rows="int64"))
+    by_night: pd.DataFrame | None = None
     changes: Changes | None = None
     dimensions: Dimensions = CITY
     shown: tuple[str, ...] = ()
@@ -155,6 +158,7 @@ def make_result(
         rejected=staged.rejected.tabulate(),
         late=judged.late,
         moved=judged.others.moved,
+        by_night=judged.nights,
         changes=judged.changes,
         checks=(*judged.checks, *timed),
         timings=job.clock.rounded(),
