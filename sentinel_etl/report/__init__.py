@@ -14,6 +14,7 @@ from sentinel_etl.report.nightly import (
     riskiest_table,
     timings_table,
 )
+from sentinel_etl.report.nights import nights_figure, nights_table
 from sentinel_etl.report.pages import Page, show_value, table_page
 from sentinel_etl.report.quality import (
     coverage_figure,
@@ -43,6 +44,8 @@ __all__ = [
     "lag_figure",
     "lag_table",
     "nights_differing_table",
+    "nights_figure",
+    "nights_table",
     "nulls_over_time_figure",
     "nulls_table",
     "plan_page",

@@ -48,9 +48,9 @@ def counts_table(result: RunResult) -> Page:
 
     A week before, the usual night, and the change.
 
-    The median is that of the nights before, 28 at most; ``change`` is this window over it. Rejected rows
-    have a column where there are any. Flagged are the types whose sides differ, and those that a failed
-    check names.
+    The median is that of the nights before, 28 at most; ``change`` is this window over it. Several nights have none
+    of these: `nights_table` shows each. Rejected rows have a column where there are any. Flagged are the types whose
+    sides differ, and those that a failed check names.
     """
     counts = result.counts.set_index("event_type").rename_axis(None)
     rejected = rejected_counts(counts)
@@ -66,7 +66,7 @@ def counts_table(result: RunResult) -> Page:
     if not result.published:
         table = table.rename(columns={"published": "in the warehouse"})
     past = spread_counts(result.before.counts, list(result.counts["event_type"]))
-    if len(past):
+    if len(past) and result.by_night is None:
         week_ago = result.window.shift_dates(result.zone)[0] - timedelta(days=7)
         table["week before"] = past.loc[week_ago].astype("Int64") if week_ago in past.index else pd.NA
         table[f"{len(past)}-night median"] = past.median().round().astype("Int64")
