@@ -6,6 +6,7 @@ import json
 import logging
 import webbrowser
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -142,6 +143,8 @@ def describe_run(run: ArchivedRun, runs_dir: Path) -> str:
     if run.counts:
         counts = pd.DataFrame.from_dict(dict(run.counts), orient="index")
         parts.append(pd.concat([counts, counts.sum().to_frame("total").T]).to_string())
+    if run.first_night != run.last_night:
+        parts.append(nights_table(run).to_string())
     if run.changes:
         parts.append(f"changes  {Changes.from_record(run.changes).describe()}")
     if run.checks:
@@ -151,6 +154,17 @@ def describe_run(run: ArchivedRun, runs_dir: Path) -> str:
     if run.timings:
         parts.append("\n".join(f"{phase:<10}{seconds:>9.3f} s" for phase, seconds in run.timings.items()))
     return "\n\n".join(parts)
+
+
+def nights_table(run: ArchivedRun) -> pd.DataFrame:
+    """Tabulate the nights of a run of several: their rows after it, and the failed checks that name them."""
+    failed = [check for check in map(Check.from_dict, run.checks) if not check.passed]
+    count = (run.last_night - run.first_night).days + 1
+    nights = [str(run.first_night + timedelta(days=number)) for number in range(count)]
+    checks = [list_some((check.name for check in failed if night in check.nights), 3) or "ok" for night in nights]
+    left = [run.nights.get(night) for night in nights]
+    rows = [f"{rows[0]:,}" if rows else "–" for rows in left]
+    return pd.DataFrame({"rows": rows, "checks": checks}, index=nights)
 
 
 def describe_passed(checks: Sequence[Check]) -> list[str]:

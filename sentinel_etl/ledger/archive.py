@@ -38,6 +38,7 @@ class ArchivedRun:
 
     ``report``, ``page``  executed notebook and its page, relative to the runs folder; empty: gone
     ``redo``            the command that does it again
+    ``nights``          night → its rows after the run, and their digest: see `RunResult.nights`
     ``stages_only``     whether it was a dry run, however it ended
     """
 
@@ -53,6 +54,7 @@ class ArchivedRun:
     source_rows: int | None = None
     published_rows: int | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nights: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     checks: Sequence[Mapping[str, Any]] = ()
@@ -191,9 +193,9 @@ def from_ledger(
     notebook = files[0].notebook if files else NIGHTLY
     dead = row["state"] is RunState.RUNNING and row["run_id"] not in living
     stages_only = row["state"] is RunState.DRY_RUN or row["how"] == STAGES_ONLY
-    taken = ("run_id", "cause", "started_at", "source_rows", "published_rows", "counts", "changes", "timings", "checks")
+    taken = ("run_id", "cause", "started_at", "source_rows", "published_rows", "counts", "nights", "changes")
     return ArchivedRun(
-        **{name: row[name] for name in (*taken, "event_types", "config_hash", "code_version")},
+        **{name: row[name] for name in (*taken, "timings", "checks", "event_types", "config_hash", "code_version")},
         state=RunState.NO_END if dead else row["state"],
         window=window,
         first_night=nights[0],

@@ -205,7 +205,8 @@ def judge_nights(
 ) -> list[NightCoverage]:
     """Judge each night by what is in the warehouse; ``runs`` come newest first.
 
-    published  runs that were published cover it, for all event types; warned: the newest with warnings
+    published  runs that were published cover it, for all event types; warned: the newest with warnings, of which one
+               is of the night, or of the whole window
     lost       they do, and its rows are gone; expired: the table's TTL took them. ``gone`` names these nights
     failed     they do not, and the newest run of it ended badly; or one died, and it has not been done again
     open       they cover a part of it
@@ -222,7 +223,7 @@ def judge_nights(
         if dead is not None:
             judged.append(NightCoverage(night, NightState.FAILED, dead["run"]))
         elif not missing_nights([night], event_types, rows, zone):
-            state = (gone or {}).get(night, NIGHT_STATES[published[0].state])
+            state = (gone or {}).get(night, state_of_night(night, published[0]))
             judged.append(NightCoverage(night, state, published[0]))
         elif of_night and of_night[0].state.ended_badly:
             judged.append(NightCoverage(night, NightState.FAILED, of_night[0]))
@@ -231,6 +232,16 @@ def judge_nights(
             state = NightState.OPEN if part else NightState.MISSING
             judged.append(NightCoverage(night, state, of_night[0] if of_night else None))
     return judged
+
+
+def state_of_night(night: date, run: ArchivedRun) -> NightState:
+    """Say what a published run's state means for one of its nights: a warning that names its nights is theirs alone."""
+    state = NIGHT_STATES[run.state]
+    failed = [check for check in run.checks if not check["passed"]]
+    if state is not NightState.WARNED or not failed:
+        return state
+    named = [check.get("nights") or (str(night),) for check in failed]
+    return state if any(str(night) in nights for nights in named) else NightState.PUBLISHED
 
 
 def as_row(run: ArchivedRun) -> dict[str, Any]:
