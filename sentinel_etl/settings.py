@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         64_000, description="rows transformed and loaded at a time: what bounds memory"
     )
     max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="share of a loaded window's rows that a re-run may lose without --allow-shrink"
+        0.5, description="share of a loaded night's rows that a re-run may lose without --allow-shrink"
     )
     keep_versions: Annotated[int, Field(ge=0)] = Field(
         3, description="states of the fact table before a switch that are kept, as hard links, to go back to; 0: none"

@@ -1,4 +1,7 @@
-"""The gates that compare a night with the nights before it. They wait until there are enough of those."""
+"""The gates that compare a night with the nights before it. They wait until there are enough of those.
+
+`each_night` asks them of each whole night of a window, and says which nights stand before it.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ __all__ = ["backfill", "demo", "reconcile", "run"]
 )
 @event_types
 @click.option("--dry-run", is_flag=True, help="Stage and audit, publish nothing.")
-@click.option("--allow-shrink", is_flag=True, help="Publish even if the window lost most of its rows.")
+@click.option("--allow-shrink", is_flag=True, help="Publish even if a night lost most of its rows.")
 @click.option("--notebook", default="etl_nightly", show_default=True, help="Notebook to execute.")
 @click.option(
     "-p", "--parameter", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Any other parameter."
@@ -102,7 +102,7 @@ def demo(as_json: bool) -> None:
 @click.option("--missing-only", is_flag=True, help="Leave out the nights that are published.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Partitions moved at a time.")
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask cluster instead, such as tcp://host:8786.")
-@click.option("--allow-shrink", is_flag=True, help="Publish even if a window lost most of its rows.")
+@click.option("--allow-shrink", is_flag=True, help="Publish even if a night lost most of its rows.")
 @as_json
 def backfill(
     first: datetime,

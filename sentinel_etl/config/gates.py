@@ -15,9 +15,9 @@ __all__ = ["GATE_FIELDS", "GateLimits", "check_gate_limits"]
 class GateLimits:
     """The limits of one pipeline's gates. A share is of 1, a number of events or nights at least 1.
 
-    ``max_shrink``                     share of a loaded window's rows that may go; None: SENTINEL_MAX_SHRINK's
+    ``max_shrink``                     share of a loaded night's rows that may go; None: SENTINEL_MAX_SHRINK's
                                        default. That setting, where it is given, wins
-    ``rejected_share``                 share of the window's rows above which rejected ones block, and the number
+    ``rejected_share``                 share of a night's rows above which rejected ones block, and the number
     ``rejected_rows``                  of rows that may be rejected in any case
     ``usual_nights``                   nights before with events of a type, from which on it is missed
     ``volume_ratio``                   a type's events over the median of the nights before, or the inverse

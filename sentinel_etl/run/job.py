@@ -27,7 +27,7 @@ class Job:
     """One run of one window.
 
     ``event_types``   the types to move; ``dry_run`` stages and audits, then publishes nothing
-    ``allow_shrink``  publish even if a loaded window lost most of its rows
+    ``allow_shrink``  publish even if a loaded night lost most of its rows
     ``clock``         adds up what each phase takes
     """
 
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def max_shrink(self) -> float:
-        """The share of a loaded window's rows that may go: the setting's where it is given, or else the pipeline's."""
+        """The share of a loaded night's rows that may go: the setting's where it is given, or else the pipeline's."""
         settings, own = self.context.settings, self.context.pipeline.gate_limits.max_shrink
         return settings.max_shrink if own is None or "max_shrink" in settings.model_fields_set else own
 
