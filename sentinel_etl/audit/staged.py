@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -20,15 +20,16 @@ from sentinel_etl.audit.window_gates import (
     check_nulls,
     check_scores,
     check_window,
+    is_beyond,
 )
 from sentinel_etl.warehouse.catalog import count_expired, has_ttl
 from sentinel_etl.warehouse.ddl import storage_name
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import count_rows, rows_of_window
 from sentinel_etl.warehouse.types import is_nullable
-from sentinel_etl.window import Window
+from sentinel_etl.window import Window, list_nights
 
-__all__ = ["audit_staging", "hold_nights"]
+__all__ = ["audit_staging", "hold_nights", "name_nights"]
 
 
 def hold_nights(
@@ -63,6 +64,15 @@ def count_by_night(table: Table, condition: ColumnElement[bool] | None, warehous
     for night, kind, count in rows:
         found.setdefault(date.fromisoformat(str(night)), {})[str(kind)] = int(count)
     return found
+
+
+def name_nights(check: Check, staging: Table, fact_table: Table, warehouse: Engine) -> Check:
+    """Name the nights of a window of several in which a check of ranges has found values beyond them."""
+    if check.passed:
+        return check
+    found = count_by_night(staging, is_beyond(staging, fact_table, check.subjects), warehouse)
+    observed = f"{check.observed}; in {list_nights(found)}"
+    return replace(check, observed=observed, nights=tuple(map(str, sorted(found))))
 
 
 def audit_staging(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickhouse_sqlalchemy import Table
-from sqlalchemy import Select, func, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, not_, or_, select
 
 from sentinel_etl.audit.checks import Check, Gate, Severity
 from sentinel_etl.audit.scene import Scene, rows_of_past, select_unknown
@@ -28,6 +28,7 @@ __all__ = [
     "check_scores",
     "check_shrink",
     "check_window",
+    "is_beyond",
     "most_rejected",
 ]
 
@@ -231,11 +232,16 @@ def check_events(rows: int) -> Check:
     return EVENTS.check(rows > 0, "at least 1 event", f"{rows} {plural(rows, 'event')}")
 
 
+def is_beyond(rows: Table, facts: Table, names: Sequence[str]) -> ColumnElement[bool]:
+    """Build the condition that one of these columns lies outside the range that the fact table states."""
+    ranges = ranges_of(facts)
+    beyond = [rows.c[name] < ranges[name][0] for name in names if ranges[name][0] is not None]
+    beyond += [rows.c[name] > ranges[name][1] for name in names if ranges[name][1] is not None]
+    return or_(literal_column("0") == 1, *beyond)
+
+
 def select_beyond(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
-    ranges = ranges_of(scene.facts)
-    beyond = [scene.rows.c[name] < ranges[name][0] for name in subjects if ranges[name][0] is not None]
-    beyond += [scene.rows.c[name] > ranges[name][1] for name in subjects if ranges[name][1] is not None]
-    return scene.select_events(or_(literal_column("0") == 1, *beyond), *subjects)
+    return scene.select_events(is_beyond(scene.rows, scene.facts, subjects), *subjects)
 
 
 RANGES = Gate(

@@ -140,6 +140,9 @@ def backfill(
             print_frame(table, as_json)
         else:
             click.echo(colour_verdicts(fit_table(table, ["report", "window"])))
+            for result in results:
+                if result.cause and not result.error:
+                    click.echo(f"{result.group.partition}: {result.cause}")
     raise_for_groups(groups, results, stopped)
 
 

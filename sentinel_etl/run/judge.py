@@ -12,7 +12,7 @@ from clickhouse_sqlalchemy import Table
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.rerun import find_rerun_changes
 from sentinel_etl.audit.checks import Check
-from sentinel_etl.audit.each_night import check_each_accepted, judge_each_night
+from sentinel_etl.audit.each_night import HeldNights, check_each_accepted, judge_each_night
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, add_up, measure_before, measure_rows
 from sentinel_etl.audit.history_gates import check_late, check_settled, judge_history
@@ -20,7 +20,7 @@ from sentinel_etl.audit.night_gates import check_moved, check_one_night
 from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
 from sentinel_etl.audit.preview import read_examples, read_riskiest
 from sentinel_etl.audit.scene import Scene
-from sentinel_etl.audit.staged import audit_staging, hold_nights
+from sentinel_etl.audit.staged import audit_staging, hold_nights, name_nights
 from sentinel_etl.audit.tabulate_nights import tabulate_nights
 from sentinel_etl.audit.window_gates import check_ranges
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
@@ -93,7 +93,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
     """Check the staged rows, and read from them what the report shows; the last waits for `look_back`. Reads only."""
     context, table, facts = job.context, staged.table, job.fact_table
     warehouse, pipeline = context.warehouse, context.pipeline
-    limits, dimensions = pipeline.gate_limits, pipeline.breakdown
+    dimensions = pipeline.breakdown
     with job.clock.measure("audit"):
         by_night = len(job.nights) > 1
         measuring = background(
@@ -107,31 +107,16 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
         comparing = background(
             lambda: find_rerun_changes(table, job.window, job.event_types, looking(), context.pipeline, warehouse)
         )
-        source, rejected = staged.extracted.counts, staged.rejected
-        held = hold_nights(table, facts, job.window, pipeline.zone, warehouse, rejected.by_night, job.owned_types)
-        checks = [
-            check_each_accepted(held, rejected.in_window, source, limits),
-            *audit_staging(
-                table,
-                facts,
-                job.window,
-                source,
-                rejected.in_window,
-                staged.nulls,
-                warehouse,
-                job.max_shrink,
-                job.allow_shrink,
-                held,
-            ),
-            check_ranges(staged.outside, facts, context.pipeline.bounds),
-        ]
+        refused = staged.rejected.by_night
+        held = hold_nights(table, facts, job.window, pipeline.zone, warehouse, refused, job.owned_types)
+        checks = check_staged(job, staged, held)
         preview = read_examples(table, warehouse, context.pipeline.personal)
         tonight, before = measuring()
         others, earlier = looking(), looked_back()
         checks += [check_one_night(others, job.event_types), check_moved(others)]
         checks += judge_past(job, before, tonight)
         nights = context.settings.lookback_nights
-        checks += [check_late(earlier.late, nights, limits, earlier.settling)] if nights else []
+        checks += [check_late(earlier.late, nights, pipeline.gate_limits, earlier.settling)] if nights else []
         checks += [check_settled({str(one.shift_date): one.cause for one in earlier.dead})] if earlier.dead else []
         return Judged(
             checks=tuple(explain(job, staged, checks)),
@@ -146,6 +131,29 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
             looked_at=looked_at,
             changes=comparing(),
         )
+
+
+def check_staged(job: Job, staged: Staged, held: HeldNights) -> list[Check]:
+    """Check the staged rows against the source's snapshot and what is loaded."""
+    facts, warehouse, pipeline = job.fact_table, job.context.warehouse, job.context.pipeline
+    source, rejected = staged.extracted.counts, staged.rejected
+    ranges = check_ranges(staged.outside, facts, pipeline.bounds)
+    return [
+        check_each_accepted(held, rejected.in_window, source, pipeline.gate_limits),
+        *audit_staging(
+            staged.table,
+            facts,
+            job.window,
+            source,
+            rejected.in_window,
+            staged.nulls,
+            warehouse,
+            job.max_shrink,
+            job.allow_shrink,
+            held,
+        ),
+        name_nights(ranges, staged.table, facts, warehouse) if held.is_several else ranges,
+    ]
 
 
 def judge_past(job: Job, before: Measures, tonight: Measures) -> list[Check]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sentinel_etl.errors import WindowError
-from sentinel_etl.window import Window, parse_instant, shift_date_of
+from sentinel_etl.window import Window, list_nights, parse_instant, shift_date_of
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 LONDON = ZoneInfo("Europe/London")
@@ -326,3 +326,31 @@ def test_a_window_is_written_for_people_on_the_zones_clocks_and_for_files_in_utc
     assert window.local(KOLKATA) == "2026-11-21 06:00 → 2026-11-22 06:00 IST"
     assert window.local(LONDON) == "2026-11-21 00:30 → 2026-11-22 00:30 GMT"
     assert str(window) == "2026-11-21T00:30:00Z..2026-11-22T00:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "whole"),
+    [
+        pytest.param("2026-10-24T06:00", "2026-10-27T06:00", [24, 25, 26], id="whole nights, one of 25 hours"),
+        pytest.param("2026-10-24T05:00", "2026-10-26T07:00", [24, 25], id="and parts of two others"),
+        pytest.param("2026-10-24T06:01", "2026-10-26T05:59", [], id="parts of two nights"),
+        pytest.param("2026-10-25T06:00", "2026-10-26T06:00", [25], id="one night"),
+    ],
+)
+def test_the_whole_nights_of_a_window_lie_in_it_from_end_to_end(start: str, end: str, whole: list[int]) -> None:
+    # The clocks change in the night of 24 October 2026.
+    bounds = [datetime.fromisoformat(bound).replace(tzinfo=LONDON) for bound in (start, end)]
+    assert [night.day for night in Window(*bounds).whole_nights(LONDON)] == whole
+
+
+@pytest.mark.parametrize(
+    ("days", "written"),
+    [
+        pytest.param([5], "2026-11-05", id="one"),
+        pytest.param([5, 6, 7, 20], "2026-11-05 to 2026-11-07, 2026-11-20", id="a stretch and one more"),
+        pytest.param([1, 3, 5, 7, 8, 9], "2026-11-01, 2026-11-03, 2026-11-05, and 3 more nights", id="many"),
+        pytest.param([1, 3, 5, 7], "2026-11-01, 2026-11-03, 2026-11-05, and 1 more night", id="one more"),
+    ],
+)
+def test_nights_are_listed_as_stretches(days: list[int], written: str) -> None:
+    assert list_nights([date(2026, 11, day) for day in days]) == written
