@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,6 +33,9 @@ __all__ = ["nights_figure", "nights_table"]
 TITLE = "Night by night"
 
 MOST_ROWS = 62  # two months, each night of which is shown; of more, those with a failed check
+
+HATCH = "///"  # what was rejected
+HEADROOM = 1.25  # above the highest bar, for its letter
 
 # How a night is drawn, by the worst of its failed checks: colour, the letter above it, and words.
 MARKS: dict[Severity | None, tuple[str, str, str]] = {
@@ -101,14 +105,14 @@ def nights_figure(result: RunResult) -> Figure | None:
         draw_rows(panels[0], nights, worst)
         if scored:
             panels[1].plot(nights.index, nights["mean_risk"], marker="o", markersize=4, color=INK)
-            panels[1].set_ylabel("mean score")
-            panels[1].set_ylim(bottom=0)
+            panels[1].set_ylabel("mean score,\nrisk points")
+            panels[1].set_ylim(0, HEADROOM * max(1.0, nights["mean_risk"].max()))
             panels[1].grid(axis="y")
         label_nights(panels[-1], list(nights["shift_date"]))
         used = [mark for severity, mark in MARKS.items() if severity in worst]
         handles = [Patch(color=colour, label=words) for colour, _, words in used]
         if nights["rejected"].any():
-            handles.append(Patch(facecolor="white", edgecolor=INK, hatch="///", label="rejected rows"))
+            handles.append(Patch(facecolor="white", edgecolor=INK, hatch=HATCH, label="rejected rows"))
         figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return finish_figure(figure)
 
@@ -116,16 +120,9 @@ def nights_figure(result: RunResult) -> Figure | None:
 def draw_rows(axis: Axes, nights: pd.DataFrame, worst: Sequence[Severity | None]) -> None:
     """Draw a bar a night, its rejected rows on top of it, and above both the letter of its verdict."""
     axis.bar(nights.index, nights["rows"], width=0.8, color=[MARKS[severity][0] for severity in worst])
-    axis.bar(
-        nights.index,
-        nights["rejected"],
-        bottom=nights["rows"],
-        width=0.8,
-        facecolor="white",
-        edgecolor=INK,
-        hatch="///",
-        linewidth=0.6,
-    )
+    some = nights[nights["rejected"] > 0]
+    hatched: dict[str, Any] = {"facecolor": "white", "edgecolor": INK, "hatch": HATCH, "linewidth": 0.6}
+    axis.bar(some.index, some["rejected"], bottom=some["rows"], width=0.8, **hatched)
     for position, top, severity in zip(nights.index, nights["rows"] + nights["rejected"], worst, strict=True):
         axis.annotate(
             MARKS[severity][1],
@@ -137,7 +134,6 @@ def draw_rows(axis: Axes, nights: pd.DataFrame, worst: Sequence[Severity | None]
             fontweight="bold",
         )
     axis.set_ylabel("rows a night")
-    axis.set_ylim(bottom=0)
-    axis.margins(y=0.15)
+    axis.set_ylim(0, HEADROOM * max(1, (nights["rows"] + nights["rejected"]).max()))
     axis.yaxis.set_major_formatter("{x:,.0f}")
     axis.grid(axis="y")
