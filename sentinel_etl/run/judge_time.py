@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -57,7 +58,9 @@ def check_times(job: Job) -> list[Check]:
     if settings.deadline is not None:
         now = settings.now or datetime.now(UTC)
         published_at = min([now, *earlier_publications(others, latest, job)])
-        checks.append(check_deadline(published_at, latest, settings.deadline, context.pipeline.zone))
+        check = check_deadline(published_at, latest, settings.deadline, context.pipeline.zone)
+        of_latest = () if check.passed or job.is_one_night else (str(latest.shift_dates(context.pipeline.zone)[0]),)
+        checks.append(replace(check, nights=of_latest))
     return checks
 
 

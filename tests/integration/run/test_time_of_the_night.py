@@ -113,6 +113,7 @@ def test_a_backfill_up_to_the_latest_night_is_asked_for_its_deadline_alone(
     result = run(databases, at(settings, "20:00"), Window(LATEST.start - timedelta(days=1), LATEST.end))
     assert failed(result) == [ON_TIME]
     assert judged(result) == {ON_TIME}
+    assert [check.nights for check in result.checks if not check.passed] == [("2026-11-21",)]
 
 
 def test_no_deadline_asks_for_none(databases: Databases, settings: Settings) -> None:
