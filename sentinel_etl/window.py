@@ -19,7 +19,9 @@ __all__ = [
     "check_calendar",
     "check_ended",
     "list_nights",
+    "night_starts",
     "night_stretches",
+    "nights_between",
     "parse_instant",
 ]
 
@@ -117,7 +119,7 @@ class Window:
         """List the operational nights that the window touches, in order."""
         first = shift_date_of(self.start, zone)
         last = shift_date_of(self.end - timedelta(microseconds=1), zone)
-        return list_nights(first, last, zone)
+        return nights_between(first, last, zone)
 
     def whole_nights(self, zone: ZoneInfo = CITY_ZONE) -> list[date]:
         """List the operational nights that lie in the window from their start to their end, in order."""
@@ -136,12 +138,12 @@ class Window:
 def days_before(at: datetime, days: int, zone: ZoneInfo) -> datetime:
     """Step back on the wall clock by days that there were."""
     start = at - timedelta(days=days)
-    while more := days - len(list_nights(start.date(), at.date() - timedelta(days=1), zone)):
+    while more := days - len(nights_between(start.date(), at.date() - timedelta(days=1), zone)):
         start -= timedelta(days=more)
     return start
 
 
-def list_nights(first: date, last: date, zone: ZoneInfo = CITY_ZONE) -> list[date]:
+def nights_between(first: date, last: date, zone: ZoneInfo = CITY_ZONE) -> list[date]:
     """List the nights ``first`` to ``last``, but for one that never was, as 2011-12-30 in Pacific/Apia."""
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [day for day in days if has_night(day, zone)]

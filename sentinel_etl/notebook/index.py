@@ -18,7 +18,7 @@ from sentinel_etl.report.index_page import Measure, render_index
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.window import list_nights
+from sentinel_etl.window import nights_between
 
 __all__ = ["measure_nights", "refresh_index", "write_index"]
 
@@ -41,7 +41,7 @@ def write_index(archive: Archive, nights: int = NIGHTS_SHOWN) -> Path:
     runs = read_archive(archive, since=since)
     # Where every run is of a night to come, as under a frozen clock, the calendar is last night alone.
     first = min(last, max(since, min((run.first_night for run in runs), default=last)))
-    calendar = list_nights(first, last, settings.zone)
+    calendar = nights_between(first, last, settings.zone)
     there = has_table(archive.warehouse, pipeline.fact_table.name)
     measures = measure_nights(pipeline.fact_table, first, archive.warehouse) if there else {}
     gone = name_gone(calendar, {night: measure.events for night, measure in measures.items()}, archive)

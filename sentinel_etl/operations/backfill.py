@@ -22,7 +22,7 @@ from sentinel_etl.operations.progress import BackfillProgress, measure_backfill,
 from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
 from sentinel_etl.warehouse.provision import prepare_tables
-from sentinel_etl.window import Window, check_ended, list_nights
+from sentinel_etl.window import Window, check_ended, nights_between
 from sentinel_etl.wording import plural
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     pipeline, warehouse, zone = context.pipeline, context.warehouse, context.settings.zone
     prepare_tables(warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
     scheme = partition_scheme(pipeline.fact_table, warehouse)
-    nights = list_nights(first, last, zone)
+    nights = nights_between(first, last, zone)
     if skipped := (last - first).days + 1 - len(nights):
         words = plural(skipped, "night", "nights")
         log.warning("%s %s skipped that the clocks of %s have left out", skipped, words, zone)

@@ -17,7 +17,7 @@ from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings, load_settings
 from sentinel_etl.warehouse.provision import prepare_tables
-from sentinel_etl.window import Window, list_nights
+from sentinel_etl.window import Window, nights_between
 
 __all__ = ["prepare_city", "run_demo"]
 
@@ -81,7 +81,7 @@ def prepare_city(context: Context) -> None:
     load_city(source, city)
     load_nights(source, city, shift_date, HISTORY_NIGHTS + 1, EVENTS_PER_NIGHT, received_before=last.end)
     prepare_tables(context.warehouse, pipeline.fact_table, pipeline.zone, pipeline.breakdown)
-    history = list_nights(shift_date - timedelta(days=HISTORY_NIGHTS), shift_date - timedelta(days=1), settings.zone)
+    history = nights_between(shift_date - timedelta(days=HISTORY_NIGHTS), shift_date - timedelta(days=1), settings.zone)
     due = sorted(read_standing(history, pipeline, context.warehouse, source).due)
     if due:
         whole = Window.nights(due[0], due[-1], settings.zone)

@@ -21,7 +21,7 @@ from sentinel_etl.operations.progress import BackfillProgress, find_under_way
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import measure_kept
 from sentinel_etl.warehouse.tables import BEFORE_MARK
-from sentinel_etl.window import CITY_ZONE, list_nights
+from sentinel_etl.window import CITY_ZONE, nights_between
 from sentinel_etl.wording import list_some, plural
 
 __all__ = ["Status", "read_status"]
@@ -178,7 +178,7 @@ def read_status(context: Context, nights: int = 7) -> Status:
     kept, kept_bytes = measure_kept(warehouse, pipeline.fact_table.name, BEFORE_MARK)
     window = choose_window(settings=settings)
     last = window.shift_dates(settings.zone)[-1]
-    calendar = list_nights(last - timedelta(days=nights - 1), last, settings.zone)[::-1]
+    calendar = nights_between(last - timedelta(days=nights - 1), last, settings.zone)[::-1]
     late = (settings.now or datetime.now(UTC)) - window.end
     # The ledger is not made here where it is not there: who may only read asks, too.
     standing = read_standing(calendar, pipeline, warehouse, context.source)

@@ -9,15 +9,15 @@ import pytest
 
 from sentinel_etl.errors import WindowError
 from sentinel_etl.operations.groups import group_nights
-from sentinel_etl.window import Window, list_nights
+from sentinel_etl.window import Window, nights_between
 
 APIA = ZoneInfo("Pacific/Apia")
 BEFORE, NEVER, AFTER = date(2011, 12, 29), date(2011, 12, 30), date(2011, 12, 31)
 
 
 def test_a_night_that_never_was_is_left_out_of_a_list() -> None:
-    assert list_nights(BEFORE, AFTER, APIA) == [BEFORE, AFTER]
-    assert list_nights(NEVER, NEVER, APIA) == []
+    assert nights_between(BEFORE, AFTER, APIA) == [BEFORE, AFTER]
+    assert nights_between(NEVER, NEVER, APIA) == []
     with pytest.raises(WindowError, match="expected an end after its start"):
         Window.night(NEVER, APIA)
 
@@ -36,7 +36,7 @@ def test_a_day_before_its_end_is_the_last_night_that_was() -> None:
 
 
 def test_a_backfill_over_it_has_a_group_on_each_side() -> None:
-    groups = group_nights(list_nights(date(2011, 12, 28), date(2012, 1, 1), APIA), "month", APIA)
+    groups = group_nights(nights_between(date(2011, 12, 28), date(2012, 1, 1), APIA), "month", APIA)
     assert [(group.partition, group.nights) for group in groups] == [("201112", 2), ("201112", 1), ("201201", 1)]
     for group in groups:
         assert Window.ending(group.window.end, 24 * group.nights, APIA) == group.window
