@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,7 +15,6 @@ __all__ = [
     "as_arrow",
     "as_frame",
     "as_one",
-    "choose_allocator",
     "empty_for_null",
     "list_elements",
     "list_rows",
@@ -36,21 +33,6 @@ VALUE_ERRORS = (
     TypeError,
     ValueError,
 )
-
-
-def choose_allocator(*, for_children: bool = False) -> None:
-    """Let Arrow's memory come from jemalloc, where Arrow was built with it; to be called as a process starts.
-
-    Batches are made in one thread and freed in another, and of Arrow's allocators jemalloc gives the most of them
-    back: a run peaks a fifth lower. In this process it serves what Python asks Arrow for. ``for_children`` lets it
-    serve all of Arrow in the processes that this one starts, a notebook's kernel above all: Arrow reads the
-    variable once, when it is imported. Wheels for some processors come without it.
-    https://arrow.apache.org/docs/cpp/env_vars.html#envvar-ARROW_DEFAULT_MEMORY_POOL
-    """
-    with suppress(NotImplementedError):
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
-        if for_children:
-            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:

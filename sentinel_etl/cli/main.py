@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import click
 
-from sentinel_etl.arrow import choose_allocator
 from sentinel_etl.cli.init import init
 from sentinel_etl.cli.inspect import check, plan, status
 from sentinel_etl.cli.local import local
@@ -71,7 +70,6 @@ for command in (
 
 def main() -> None:
     """Run the command line; every error is one sentence and the exit code of its class."""
-    choose_allocator(for_children=True)
     leave_out_iri_grammar()
     print_whatever_the_terminal()
     configure_logging()

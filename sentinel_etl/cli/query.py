@@ -8,16 +8,15 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sentinel_etl.cli.options import as_json
-from sentinel_etl.databases import opened_warehouse
 from sentinel_etl.errors import ConfigurationError, without_control_characters
-from sentinel_etl.settings import load_settings
-from sentinel_etl.warehouse.answer import Answer, read_answer
-from sentinel_etl.warehouse.one_select import require_one_select
+
+if TYPE_CHECKING:
+    from sentinel_etl.warehouse.answer import Answer
 
 __all__ = ["query"]
 
@@ -103,6 +102,11 @@ WRITERS: dict[str, Callable[[Answer], str]] = {
 @as_json
 def query(sql: str | None, limit: int | None, how: str, as_json: bool) -> None:
     """Run one SELECT in the warehouse and print its rows; without SQL, or with -, it is read from standard input."""
+    from sentinel_etl.databases import opened_warehouse
+    from sentinel_etl.settings import load_settings
+    from sentinel_etl.warehouse.answer import read_answer
+    from sentinel_etl.warehouse.one_select import require_one_select
+
     how = "json" if as_json else how
     to_read = how in ("table", "markdown")
     limit = (SHOWN if to_read else 0) if limit is None else limit

@@ -9,20 +9,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
-import yaml
 
-from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
 from sentinel_etl.cli.terminal import colour_verdicts, fit_table
-from sentinel_etl.context import open_context
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.ledger.commands import hours_of
-from sentinel_etl.settings import Settings, load_settings, window_so_far
 
-# Notebooks and figures take two seconds to import: only the commands that need them wait for it.
 if TYPE_CHECKING:
     from sentinel_etl.notebook.notebook_run import NotebookRun
+    from sentinel_etl.settings import Settings
 
 __all__ = ["backfill", "demo", "reconcile", "run"]
 
@@ -54,6 +48,7 @@ def run(
 ) -> None:
     """Execute the nightly notebook headlessly and archive it under runs/."""
     from sentinel_etl.notebook.execute import run_notebook
+    from sentinel_etl.settings import load_settings
 
     given = parse_parameters(parameters)
     if window_hours is not None:
@@ -75,6 +70,9 @@ def run(
 
 def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Write the window of the night under way as a notebook's parameters."""
+    from sentinel_etl.ledger.commands import hours_of
+    from sentinel_etl.settings import window_so_far
+
     if named := [name for name in ("window_end", "window_hours") if name in given]:
         raise ConfigurationError(
             f"--so-far: expected no other window, found {' and '.join(named)}; give one of the two"
@@ -89,6 +87,7 @@ def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str,
 def demo(as_json: bool) -> None:
     """Start the local stack, make a sample city, and run its last night."""
     from sentinel_etl.operations.demo import run_demo
+    from sentinel_etl.settings import load_settings
 
     settings = load_settings()
     done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True))
@@ -115,6 +114,7 @@ def backfill(
 ) -> None:
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
     from sentinel_etl.cli.progress import show_progress
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
 
     stopped: list[KeyboardInterrupt] = []
@@ -150,6 +150,7 @@ def backfill(
 @as_json
 def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
     """Find loaded nights whose source has changed since: late rows, edits, deletions; exit 5 where one has."""
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.heal import reconcile_nights
 
     with open_context() as context:
@@ -161,6 +162,8 @@ def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
 
 def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Read each value as YAML, as papermill does: 6 is a number, [A, B] a list."""
+    import yaml
+
     try:
         read = {name: (text, yaml.safe_load(text)) for name, text in parameters}
         # YAML has instants of its own; the notebooks take them as they are written.
@@ -171,6 +174,10 @@ def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
     """Print the verdict, counts per event type, what it changes of a loaded window, and the report's path."""
+    import pandas as pd
+
+    from sentinel_etl.audit.changes.changes import Changes
+
     record, report, page = done.record, display_path(done.report), display_path(done.page)
     changes = Changes.from_record(record["changes"]) if record.get("changes") else None
     if as_json:

@@ -7,11 +7,14 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
 from sentinel_etl.ledger.states import RunState
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["colour_verdicts", "fit_table", "terminal_width"]
 

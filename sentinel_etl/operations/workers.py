@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sentinel_etl.arrow import choose_allocator
+from sentinel_etl.allocator import choose_allocator
 from sentinel_etl.context import Context
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.files import write_atomically

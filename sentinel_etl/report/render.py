@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sentinel_etl.report.figure_style import INK, MUTED, WARNED
+from sentinel_etl.report.colours import INK, MUTED, WARNED
 
 if TYPE_CHECKING:
     from jinja2 import Environment

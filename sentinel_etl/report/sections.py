@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sentinel_etl.config.dimensions import ROLES
 from sentinel_etl.errors import NothingThere, SentinelError
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.report.figure_style import FAILED
+from sentinel_etl.report.colours import FAILED
 from sentinel_etl.report.pages import Page
 from sentinel_etl.report.render import render_macro
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from sentinel_etl.audit.checks import Check, Severity
+from sentinel_etl.cli.archived_runs import describe_passed
 from sentinel_etl.cli.local import describe_service, write_size
-from sentinel_etl.cli.runs import describe_passed
 from sentinel_etl.cli.terminal import colour_verdicts, fit_table
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.local.status import ServiceStatus
