@@ -47,8 +47,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Execute the nightly notebook headlessly and archive it under runs/."""
-    from sentinel_etl.notebook.execute import run_notebook
-    from sentinel_etl.settings import load_settings
+    from sentinel_etl.notebook.kernel_process import start_kernel_process
 
     given = parse_parameters(parameters)
     if window_hours is not None:
@@ -60,10 +59,14 @@ def run(
         "allow_shrink": allow_shrink,
     }
     given |= {name: value for name, value in options.items() if value}
-    settings = load_settings()
-    if so_far:
-        given |= parameters_so_far(given, settings)
-    done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty())
+    with start_kernel_process() as kernel:  # which imports its part while this process does
+        from sentinel_etl.notebook.execute import run_notebook
+        from sentinel_etl.settings import load_settings
+
+        settings = load_settings()
+        if so_far:
+            given |= parameters_so_far(given, settings)
+        done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty(), kernel=kernel)
     with beside_the_verdict():
         print_run(done, settings, as_json)
 

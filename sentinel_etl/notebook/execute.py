@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from contextlib import nullcontext
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from sqlalchemy import Engine
 
-from sentinel_etl.context import Context
-from sentinel_etl.databases import Databases, check_home, open_databases
-from sentinel_etl.errors import AuditFailed, NotebookFailed, SentinelError, Stopped, error_named
-from sentinel_etl.ledger.archive import Archive
-from sentinel_etl.ledger.commands import redo_command
-from sentinel_etl.ledger.ledger import attach_report, read_runs
-from sentinel_etl.ledger.states import RunState
-from sentinel_etl.notebook.folder import choose_report_folder, report_not_written, report_path
-from sentinel_etl.notebook.index import refresh_index
+from sentinel_etl.errors import NotebookFailed, SentinelError, Stopped, error_named
+from sentinel_etl.home import check_home
+from sentinel_etl.notebook.folder import report_not_written
 from sentinel_etl.notebook.kernel import run_kernel
+from sentinel_etl.notebook.kernel_process import KernelProcess, start_kernel_process
 from sentinel_etl.notebook.notebook_run import NotebookRun
-from sentinel_etl.notebook.notify import tell_verdict
-from sentinel_etl.notebook.page import archive_notebook, failed_sections
-from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
+from sentinel_etl.notebook.plan_run import Plan, kernel_folder, plan_run
 from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
-from sentinel_etl.pipeline import Pipeline, load_pipeline
-from sentinel_etl.report import Page, failure_page
-from sentinel_etl.run.run_window import check_run_id, new_run_id
-from sentinel_etl.settings import Settings, choose_window, load_settings, project_home
-from sentinel_etl.warehouse.tables import ETL_RUNS
-from sentinel_etl.window import Window, check_ended
+from sentinel_etl.pipeline import load_pipeline
+from sentinel_etl.settings import Settings, load_settings
+from sentinel_etl.threads import background
 from sentinel_etl.wording import without_statement
 
+if TYPE_CHECKING:
+    from sentinel_etl.context import Context
+
 __all__ = ["run_notebook"]
-
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A notebook about to be executed: the parameters as they are settled, and where its report will be.
-
-    ``recorded``: whether it takes a run id, so that a run of it has a row in the ledger. ``began``: when this one was
-    planned; a row that is older is of another run that bore its id.
-    """
-
-    source: Path
-    parameters: Mapping[str, Any]
-    window: Window
-    run_id: str
-    report: Path
-    recorded: bool
-    began: datetime
-
-    @property
-    def page(self) -> Path:
-        return self.report.with_suffix(".html")
-
-    @property
-    def part(self) -> Path:
-        """Where it is executed, until it is done."""
-        return self.report.with_name(f".{self.report.stem}.part.ipynb")
 
 
 def run_notebook(
@@ -77,6 +37,7 @@ def run_notebook(
     *,
     context: Context | None = None,
     stop: StopSignal | None = None,
+    kernel: KernelProcess | None = None,
 ) -> NotebookRun:
     """Execute ``notebooks/<name>.ipynb`` and archive it under ``runs/<shift_date>/``.
 
@@ -85,6 +46,7 @@ def run_notebook(
     place: an interruption leaves a hidden ``.part`` file and no half report. The notebook of a failed
     run is archived too, before the error is raised. Without a ``context`` the databases are opened once
     the notebook has ended, for the ledger and the index: what they are like before is the notebook's to find.
+    ``kernel`` waits to become the notebook's; without, one is started first of all.
     An interrupt, or ``stop`` where another thread has it, ends the cell under way; its run closes its ledger row.
 
     Raises:
@@ -94,53 +56,25 @@ def run_notebook(
             is in the ledger, that is a warning: exit code and ledger stay the run's.
         Stopped: by an interrupt.
     """
-    settings = context.settings if context else settings or load_settings()
-    check_home(settings)  # its kernel could not: that is told where the home is
-    pipeline = context.pipeline if context else load_pipeline(settings)
-    plan = plan_run(name, dict(parameters or {}), pipeline, settings)
-    failure = execute_plan(plan, settings, progress, stop or StopSignal())
-    with databases_after(settings, context) as databases:
-        unwritten = archive_plan(plan, failure, databases, settings)
-        if failure and unwritten:
-            log.warning("%s", unwritten)
-        failure = settle(plan, failure or unwritten, databases)
-        record = note_report(plan, databases, settings)
-        for line in failed_sections(plan.report) if plan.report.exists() else ():
-            log.warning("a section of the report is missing: %s", line)
-        if record and databases:
-            refresh_index(Archive(settings, pipeline, databases.warehouse, databases.source))
-    done = NotebookRun(plan.run_id, plan.window, plan.report, plan.page, record)
-    tell_verdict(done, failure, settings, redo_of(plan, settings))
-    if failure is not None:
-        if plan.report.exists():
-            failure.add_note(f"report of the failed run: {plan.report}")
-        raise failure
+    with nullcontext(kernel) if kernel else start_kernel_process() as process:
+        settings = context.settings if context else settings or load_settings()
+        check_home(settings)  # its kernel could not: that is told where the home is
+        pipeline = context.pipeline if context else load_pipeline(settings)
+        plan = plan_run(name, dict(parameters or {}), pipeline, settings)
+        # A second of imports that the kernel's work hides.
+        conclusion = background(lambda: import_module("sentinel_etl.notebook.conclude_run"))
+        failure = execute_plan(plan, settings, progress, stop or StopSignal(), process)
+    done: NotebookRun = conclusion().conclude_run(plan, failure, pipeline, settings, context)
     return done
 
 
-def plan_run(name: str, parameters: dict[str, Any], pipeline: Pipeline, settings: Settings) -> Plan:
-    """Settle what a run does before it begins."""
-    source = notebook_path(name, settings)
-    given = check_parameters(source, parameters)
-    known = notebook_parameters(source)
-    window = choose_window(given.get("window_end", ""), given.get("window_hours", 24), settings)
-    if "window_end" in known:
-        check_ended(window, settings.now or datetime.now(UTC), settings.zone)
-    pipeline.select_event_types(given.get("event_types"))
-    run_id = check_run_id(str(given.get("run_id") or new_run_id()))
-    settled = {"window_end": window.end.astimezone(settings.zone).isoformat(), "run_id": run_id}
-    given |= {key: value for key, value in settled.items() if key in known}
-    folder = choose_report_folder(str(window.shift_dates(settings.zone)[-1]), settings)
-    span = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
-    report = folder / f"{source.stem}_{span}_{run_id}.ipynb"
-    return Plan(source, given, window, run_id, report, recorded="run_id" in known, began=datetime.now(UTC))
-
-
-def execute_plan(plan: Plan, settings: Settings, progress: bool, stop: StopSignal) -> SentinelError | None:
+def execute_plan(
+    plan: Plan, settings: Settings, progress: bool, stop: StopSignal, process: KernelProcess
+) -> SentinelError | None:
     """Execute into the plan's part, which papermill keeps up to date cell by cell; return what went wrong."""
     source = plan.source
     try:
-        with run_kernel() as config:
+        with run_kernel(process) as config:
             execute_stoppable(
                 config,
                 stop,
@@ -173,105 +107,8 @@ def execute_plan(plan: Plan, settings: Settings, progress: bool, stop: StopSigna
     return None
 
 
-def kernel_folder(source: Path, settings: Settings) -> Path:
-    """Choose where the kernel runs: beside a notebook of the home; for one of the package in the home itself."""
-    return source.parent if source.is_relative_to(settings.notebooks_dir) else project_home()
-
-
 def as_sentinel_error(error: PapermillExecutionError) -> SentinelError:
     known = error_named(error.ename)
     if known is None:
         return NotebookFailed(f"In [{error.exec_count}] failed: {error.ename}: {without_statement(error.evalue)}")
     return known(error.evalue)
-
-
-@contextmanager
-def databases_after(settings: Settings, context: Context | None) -> Iterator[Databases | None]:
-    """Lend the databases for what is noted after a run: the context's, or opened now; None: they do not answer."""
-    if context is not None:
-        yield context.databases
-        return
-    try:
-        databases = open_databases(settings)
-    except SentinelError:
-        yield None
-        return
-    with closing(databases):
-        yield databases
-
-
-def archive_plan(
-    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
-) -> SentinelError | None:
-    """Archive the executed notebook and its page; return what hindered it, such as a full disk or a broken template."""
-    try:
-        verdict = judge_end(plan, failure, databases, settings)
-        archive_notebook(plan.part, plan.report, plan.source, verdict)
-    except OSError as error:
-        return report_not_written(plan.report, error)
-    except Exception as error:  # noqa: BLE001 - a template may raise anything, and takes nothing back
-        return NotebookFailed(f"{plan.page.name}: expected to draw the page, found: {type(error).__name__}: {error}")
-    return None
-
-
-def judge_end(
-    plan: Plan, failure: SentinelError | None, databases: Databases | None, settings: Settings
-) -> Page | None:
-    """Write the page of a run that ended before its notebook could; of a failed audit the notebook itself tells."""
-    if failure is None or isinstance(failure, AuditFailed):
-        return None
-    record = read_record(plan.run_id, databases.warehouse if databases else None) if plan.recorded else None
-    return failure_page(failure, record, plan.window, redo_of(plan, settings), settings.zone)
-
-
-def redo_of(plan: Plan, settings: Settings) -> str:
-    """Write the command that does the planned run again."""
-    given = plan.parameters
-    return redo_command(
-        plan.window,
-        settings.zone,
-        given.get("event_types", ()),
-        dry_run=bool(given.get("dry_run", False)),
-        notebook=plan.source.stem,
-    )
-
-
-def settle(plan: Plan, failure: SentinelError | None, databases: Databases | None) -> SentinelError | None:
-    """Return what went wrong with the run: where its verdict is in the ledger, what its notebook broke off at is not.
-
-    A cell that fails once the night is in takes nothing back, so it is a warning and no failure. Who stops a run is
-    told that it was stopped, however far it had come.
-    """
-    if failure is None or isinstance(failure, AuditFailed | Stopped) or not plan.recorded or databases is None:
-        return failure
-    record = read_record(plan.run_id, databases.warehouse)
-    state = record.get("state", RunState.UNKNOWN)
-    decided = state.is_published or state in (RunState.DRY_RUN, RunState.NOT_PUBLISHED)
-    if not decided or record["started_at"] < plan.began:
-        return failure
-    log.warning("the report is not whole: %s. The run's verdict stands: %s", failure, state)
-    if state is RunState.NOT_PUBLISHED:
-        return AuditFailed(f"{record['cause']}. Nothing was published", stage="audit", window=plan.window)
-    return None
-
-
-def read_record(run_id: str, warehouse: Engine | None) -> Mapping[str, Any]:
-    """Read the run's ledger row; empty where it has none, or where the warehouse does not answer."""
-    if warehouse is None:
-        return {}
-    try:
-        return next(iter(read_runs(warehouse, ETL_RUNS.c.run_id == run_id)), {})
-    except SentinelError:
-        return {}
-
-
-def note_report(plan: Plan, databases: Databases | None, settings: Settings) -> Mapping[str, Any]:
-    """Write the report's path, where there is one, to the run's ledger row, if it has one; return the row."""
-    if databases is None:
-        return {}  # the database that failed the run cannot take the note either; the report says so
-    try:
-        if plan.report.exists():
-            attach_report(plan.run_id, report_path(plan.report, settings), databases.warehouse)
-    except SentinelError:
-        return {}
-    return read_record(plan.run_id, databases.warehouse)

@@ -13,7 +13,8 @@ from papermill.execute import ERROR_MARKER_TAG
 
 from sentinel_etl.files import write_atomically
 from sentinel_etl.notebook.page_style import PAGE_STYLE
-from sentinel_etl.report import FAILED_SECTION, Page
+from sentinel_etl.report.pages import Page
+from sentinel_etl.report.sections import FAILED_SECTION
 from sentinel_etl.wording import without_statement
 
 __all__ = ["archive_notebook", "export_html", "failed_sections"]

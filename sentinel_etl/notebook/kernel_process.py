@@ -1,0 +1,124 @@
+"""The process that becomes a run's kernel: it is started first, and imports while the run is being prepared."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from runpy import run_module
+from typing import IO, cast
+
+from sentinel_etl.allocator import allocator_variables
+
+__all__ = ["KernelProcess", "start_kernel_process"]
+
+# What a run needs first comes first: where the order to become a kernel comes before the end, the notebook imports
+# the rest when it needs it.
+IMPORTED = (
+    "ipykernel.kernelapp",
+    "sentinel_etl.run.run_window",
+    "sentinel_etl.report.verdict",
+    "sentinel_etl.report.risk",
+)
+
+# What ipykernel chooses by itself where MPLBACKEND is not set. A server's ``Agg`` would show no figures:
+# https://matplotlib.org/stable/users/explain/figure/backends.html
+INLINE = "module://matplotlib_inline.backend_inline"
+
+LAST_WORDS = 4_000
+
+
+@dataclass(frozen=True)
+class KernelProcess:
+    """A process that waits, as its own session, for the order to become a kernel."""
+
+    process: subprocess.Popen[bytes]
+    orders: IO[bytes]
+    errors: IO[bytes]
+
+    def become_kernel(self, command: Sequence[str], folder: str, environment: Mapping[str, str]) -> None:
+        """Let the process go on as a kernel's command would, in this folder and environment; to be called once.
+
+        ``command``: as a kernelspec has it, ``python -m module arguments``. What `start_kernel_process` says in the
+        environment stays. A process that has died meanwhile is not told of here: it is found dead, as any kernel is.
+        """
+        order = {"command": list(command), "folder": folder, "environment": dict(environment)}
+        with suppress(BrokenPipeError), self.orders:
+            self.orders.write(json.dumps(order).encode())
+
+    def send_signal(self, signum: signal.Signals) -> None:
+        """Send a signal to the process; one that has ended gets none."""
+        self.process.send_signal(signum)
+
+    def last_words(self) -> str:
+        """Read the end of what the process wrote past its notebook."""
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - LAST_WORDS))
+        return self.errors.read().decode(errors="replace").strip()
+
+
+@contextmanager
+def start_kernel_process() -> Iterator[KernelProcess]:
+    """Start a process that can become a kernel, and end it at the latest when the block ends.
+
+    It has this interpreter, and a session of its own, so that Ctrl-C at a terminal is for this process alone to
+    answer. Where this process is killed, it reads the end of its standard input, and ends. What it writes past a
+    notebook is kept apart. The working directory is no place to import from (``-P``) until it is a kernel.
+    https://docs.python.org/3/using/cmdline.html#cmdoption-P
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, **allocator_variables(), **read_at_import()},
+            start_new_session=True,
+        )
+        try:
+            yield KernelProcess(process, cast(IO[bytes], process.stdin), errors)
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):
+                process.communicate()
+
+
+def read_at_import() -> dict[str, str]:
+    """Name what matplotlib and ipykernel read in the environment when they are imported, and not later."""
+    return {"MPLBACKEND": INLINE, "JPY_PARENT_PID": str(os.getpid())}
+
+
+def wait_to_become_kernel() -> None:
+    """Import what a run needs, wait for the order, and be the kernel; without an order, end.
+
+    A service's stop sends SIGTERM to all its processes at once. A kernel that it ended would leave its run without an
+    end; so it is taken as an interrupt, which a cell can answer, and which does nothing where none is under way.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as ipykernel has it between cells
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for name in IMPORTED:
+        if select.select([sys.stdin], [], [], 0)[0]:
+            break
+        import_module(name)
+    told = sys.stdin.buffer.read()
+    if not told:
+        return
+    order = json.loads(told)
+    kept = {name: os.environ[name] for name in read_at_import()} | allocator_variables()
+    os.environ.clear()
+    os.environ.update(order["environment"] | kept)
+    os.chdir(order["folder"])
+    module = order["command"].index("-m") + 1
+    sys.argv[1:] = order["command"][module + 1 :]
+    sys.path.insert(0, "")  # the launcher takes the working directory out of the path while it imports, as `-m` left it
+    run_module(order["command"][module], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    wait_to_become_kernel()
