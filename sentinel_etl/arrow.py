@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "VALUE_ERRORS",
@@ -43,6 +46,8 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """Hand an Arrow table over to pandas, Arrow-backed and so without a copy."""
+    import pandas as pd  # a quarter of a second, which who reads rows alone need not wait for
+
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 

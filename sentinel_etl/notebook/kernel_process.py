@@ -33,6 +33,10 @@ IMPORTED = (
 # https://matplotlib.org/stable/users/explain/figure/backends.html
 INLINE = "module://matplotlib_inline.backend_inline"
 
+# Nothing is imported from the working directory, which `-c` puts first on the path, until the process is a kernel.
+# `-P` would keep it from the kernel's path, too: https://docs.python.org/3/using/cmdline.html#cmdoption-P
+BEGIN = f"import sys; sys.path[:1] == [''] and sys.path.pop(0); from {__name__} import be_kernel; be_kernel()"
+
 LAST_WORDS = 4_000
 
 
@@ -70,12 +74,11 @@ def start_kernel_process() -> Iterator[KernelProcess]:
 
     It has this interpreter, and a session of its own, so that Ctrl-C at a terminal is for this process alone to
     answer. Where this process is killed, it reads the end of its standard input, and ends. What it writes past a
-    notebook is kept apart. The working directory is no place to import from (``-P``) until it is a kernel.
-    https://docs.python.org/3/using/cmdline.html#cmdoption-P
+    notebook is kept apart.
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-c", BEGIN],
             stdin=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **allocator_variables(), **read_at_import()},
@@ -94,7 +97,7 @@ def read_at_import() -> dict[str, str]:
     return {"MPLBACKEND": INLINE, "JPY_PARENT_PID": str(os.getpid())}
 
 
-def wait_to_become_kernel() -> None:
+def be_kernel() -> None:
     """Import what a run needs, wait for the order, and be the kernel; without an order, end.
 
     A service's stop sends SIGTERM to all its processes at once. A kernel that it ended would leave its run without an
@@ -116,9 +119,5 @@ def wait_to_become_kernel() -> None:
     os.chdir(order["folder"])
     module = order["command"].index("-m") + 1
     sys.argv[1:] = order["command"][module + 1 :]
-    sys.path.insert(0, "")  # the launcher takes the working directory out of the path while it imports, as `-m` left it
+    sys.path.insert(0, "")  # what ipykernel's launcher expects first, takes away while it imports, and gives back
     run_module(order["command"][module], run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    wait_to_become_kernel()

@@ -81,3 +81,22 @@ def test_each_public_name_has_the_module_that_it_is_imported_from() -> None:
 def test_a_name_that_the_package_does_not_have_is_an_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'extract_date'"):
         _ = sentinel_etl.extract_date
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        pytest.param("notebook.kernel_process", {"numpy", "pyarrow"}, id="before the kernel's process starts"),
+        pytest.param(
+            "notebook.execute",
+            HEAVY - {"IPython", "apprise", "matplotlib", "nbconvert", "pandas", "scipy"},
+            id="before the kernel is told what to run",
+        ),
+    ],
+)
+def test_a_run_loads_no_more_than_it_needs(module: str, allowed: set[str], environment: dict[str, str]) -> None:
+    program = f"import sys, sentinel_etl.{module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert set(done.stdout.split()) & HEAVY <= allowed
