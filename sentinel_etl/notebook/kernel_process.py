@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import select
@@ -97,6 +99,16 @@ def read_at_import() -> dict[str, str]:
     return {"MPLBACKEND": INLINE, "JPY_PARENT_PID": str(os.getpid())}
 
 
+def spare_modules() -> None:
+    """Keep what is imported out of the search for garbage, which would take a fifth of the time that imports take.
+
+    The last search, as the process ends, spares all: of a process that ends nothing needs to be freed, and who waits
+    for the end of the kernel would wait 0.4 s longer. https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.freeze()
+    atexit.register(gc.freeze)
+
+
 def be_kernel() -> None:
     """Import what a run needs, wait for the order, and be the kernel; without an order, end.
 
@@ -105,10 +117,13 @@ def be_kernel() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as ipykernel has it between cells
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    gc.disable()
     for name in IMPORTED:
         if select.select([sys.stdin], [], [], 0)[0]:
             break
         import_module(name)
+    spare_modules()
+    gc.enable()
     told = sys.stdin.buffer.read()
     if not told:
         return
