@@ -54,6 +54,7 @@ HEAVY = OF_NOTEBOOKS | {
 PROGRAM = """
 import sys
 from sentinel_etl.cli.main import main
+sys.argv[0] = "sentinel-etl"
 try:
     main()
 finally:
@@ -65,7 +66,6 @@ finally:
 
 def loaded_by(*words: str, environment: Mapping[str, str], code: int = 0) -> set[str]:
     """Run a command in a process of its own, and name the top-level packages that are loaded at its end."""
-    # `-c` takes the first of sys.argv's places, as a script's name does.
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words], env=dict(environment), capture_output=True, text=True, timeout=240
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sentinel_etl.cli.options import as_json
+from sentinel_etl.cli.terminal import align_columns
 from sentinel_etl.errors import ConfigurationError, without_control_characters
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def write_table(answer: Answer) -> str:
     if not answer.rows:
         return "no rows"
     right = [is_number(kind) for kind in answer.types]
-    lines = [[in_one_line(spell(value)) for value in line] for line in (answer.names, *answer.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(align(line, widths, right) for line in lines)
+    return align_columns(
+        [[in_one_line(spell(value)) for value in line] for line in (answer.names, *answer.rows)], right
+    )
 
 
 def write_markdown(answer: Answer) -> str:
@@ -75,14 +76,6 @@ def in_cell(text: str) -> str:
 
 def is_number(kind: str) -> bool:
     return re.match(r"(?:Nullable\(|LowCardinality\()*(?:U?Int|Float|Decimal|BFloat|u?int|float)", kind) is not None
-
-
-def align(line: list[str], widths: list[int], right: list[bool]) -> str:
-    cells = [
-        text.rjust(width) if to_right else text.ljust(width)
-        for text, width, to_right in zip(line, widths, right, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
 
 
 WRITERS: dict[str, Callable[[Answer], str]] = {

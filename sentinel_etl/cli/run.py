@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
-from sentinel_etl.cli.terminal import colour_verdicts, fit_table
+from sentinel_etl.cli.terminal import align_columns, colour_verdicts, fit_table
 from sentinel_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -177,12 +177,12 @@ def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
     """Print the verdict, counts per event type, what it changes of a loaded window, and the report's path."""
-    import pandas as pd
-
-    from sentinel_etl.audit.changes.changes import Changes
-
     record, report, page = done.record, display_path(done.report), display_path(done.page)
-    changes = Changes.from_record(record["changes"]) if record.get("changes") else None
+    changes = None
+    if record.get("changes"):  # few nights are loaded twice
+        from sentinel_etl.audit.changes.changes import Changes
+
+        changes = Changes.from_record(record["changes"])
     if as_json:
         shown = ("state", "cause", "source_rows", "published_rows", "counts", "timings")
         facts = {"run_id": done.run_id, "window": str(done.window), **{key: record.get(key) for key in shown}}
@@ -194,10 +194,17 @@ def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
         click.echo(f"{colour_verdicts(record['state'])}  {done.window.local(settings.zone)}")
         if record["cause"]:
             click.echo(record["cause"])
-        counts = pd.DataFrame.from_dict(record["counts"], orient="index")[["source", "staged", "published"]]
-        counts.loc["total"] = counts.sum()
-        click.echo(counts.to_string())
+        click.echo(write_counts(record["counts"]))
     if changes:
         click.echo(f"changes {changes.describe()}")
     for name, path in (("report", done.report), ("page", done.page)):
         click.echo(f"{name:<8}{display_path(path) if path.exists() else 'not written'}")
+
+
+def write_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Write a row for each event type, and their sum: source, staged, published."""
+    names = ("source", "staged", "published")
+    rows = {kind: [of_kind[name] for name in names] for kind, of_kind in counts.items()}
+    rows["total"] = [sum(row[column] for row in rows.values()) for column in range(len(names))]
+    lines = [("", *names), *((kind, *map(str, row)) for kind, row in rows.items())]
+    return align_columns(lines, [False, True, True, True])

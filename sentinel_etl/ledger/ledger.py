@@ -168,7 +168,8 @@ def plain_value(name: str, value: Any) -> Any:
     if name == "state":
         return RunState(value)
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value  # pandas' own, where it is one
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return value
 
 

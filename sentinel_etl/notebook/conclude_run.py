@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -25,9 +25,11 @@ from sentinel_etl.notebook.notify import tell_verdict
 from sentinel_etl.notebook.page import archive_notebook, failed_sections
 from sentinel_etl.notebook.plan_run import Plan, redo_of
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.report.pages import Page
 from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.tables import ETL_RUNS
+
+if TYPE_CHECKING:
+    from sentinel_etl.report.pages import Page
 
 __all__ = ["conclude_run"]
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         nulls_over_time_figure,
         reconciliation_figure,
     )
+    from sentinel_etl.report.render import FAILED_SECTION
     from sentinel_etl.report.risk import risk_box_figure, risk_ecdf_figure, risk_histogram_figure, risk_table
-    from sentinel_etl.report.sections import FAILED_SECTION, LeftOut, Sections
+    from sentinel_etl.report.sections import LeftOut, Sections
     from sentinel_etl.report.verdict import changes_page, failure_page, first_screen, verdict_page
 
 __all__ = [
@@ -91,7 +92,7 @@ MODULES = {
     "risk_ecdf_figure": "risk",
     "risk_histogram_figure": "risk",
     "risk_table": "risk",
-    "FAILED_SECTION": "sections",
+    "FAILED_SECTION": "render",
     "LeftOut": "sections",
     "Sections": "sections",
     "changes_page": "verdict",

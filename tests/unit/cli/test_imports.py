@@ -92,6 +92,11 @@ def test_a_name_that_the_package_does_not_have_is_an_error() -> None:
             HEAVY - {"IPython", "apprise", "matplotlib", "nbconvert", "pandas", "scipy"},
             id="before the kernel is told what to run",
         ),
+        pytest.param(
+            "notebook.conclude_run",
+            HEAVY - {"IPython", "apprise", "matplotlib", "pandas", "scipy"},
+            id="while the kernel works",
+        ),
     ],
 )
 def test_a_run_loads_no_more_than_it_needs(module: str, allowed: set[str], environment: dict[str, str]) -> None:
