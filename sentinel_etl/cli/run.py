@@ -89,11 +89,14 @@ def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str,
 @as_json
 def demo(as_json: bool) -> None:
     """Start the local stack, make a sample city, and run its last night."""
-    from sentinel_etl.operations.demo import run_demo
-    from sentinel_etl.settings import load_settings
+    from sentinel_etl.notebook.kernel_process import start_kernel_process
 
-    settings = load_settings()
-    done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True))
+    with start_kernel_process() as kernel:
+        from sentinel_etl.operations.demo import run_demo
+        from sentinel_etl.settings import load_settings
+
+        settings = load_settings()
+        done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True), kernel=kernel)
     with beside_the_verdict():
         print_run(done, settings, as_json)
 
