@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from sentinel_etl.arrow import choose_allocator
+from sentinel_etl.allocator import choose_allocator
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
 from sentinel_etl.local.stack import LocalStack, start_stack, stop_stack
 from sentinel_etl.settings import Settings

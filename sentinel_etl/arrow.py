@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "VALUE_ERRORS",
     "as_arrow",
     "as_frame",
     "as_one",
-    "choose_allocator",
     "empty_for_null",
     "list_elements",
     "list_rows",
@@ -38,21 +38,6 @@ VALUE_ERRORS = (
 )
 
 
-def choose_allocator(*, for_children: bool = False) -> None:
-    """Let Arrow's memory come from jemalloc, where Arrow was built with it; to be called as a process starts.
-
-    Batches are made in one thread and freed in another, and of Arrow's allocators jemalloc gives the most of them
-    back: a run peaks a fifth lower. In this process it serves what Python asks Arrow for. ``for_children`` lets it
-    serve all of Arrow in the processes that this one starts, a notebook's kernel above all: Arrow reads the
-    variable once, when it is imported. Wheels for some processors come without it.
-    https://arrow.apache.org/docs/cpp/env_vars.html#envvar-ARROW_DEFAULT_MEMORY_POOL
-    """
-    with suppress(NotImplementedError):
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
-        if for_children:
-            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-
-
 def as_arrow(frame: pd.DataFrame) -> pa.Table:
     """Hand a frame over to Arrow; without a copy where its columns are Arrow-backed."""
     # One thread: columns that are handed over whole take less time than a pool of threads to start.
@@ -61,6 +46,8 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """Hand an Arrow table over to pandas, Arrow-backed and so without a copy."""
+    import pandas as pd  # a quarter of a second, which who reads rows alone need not wait for
+
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 

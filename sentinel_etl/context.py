@@ -13,7 +13,7 @@ from typing import Self
 
 from sqlalchemy import Engine
 
-from sentinel_etl.arrow import choose_allocator
+from sentinel_etl.allocator import choose_allocator
 from sentinel_etl.databases import Databases, open_databases, opened_replica, opened_source, opened_warehouse
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.settings import Settings, load_settings

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from pydantic import SecretStr
 
 from sentinel_etl.cli.inspect import check
 from sentinel_etl.cli.options import display_path
 from sentinel_etl.cli.run import run
 from sentinel_etl.errors import ConfigurationError, SentinelError
-from sentinel_etl.settings import load_settings
 
 __all__ = ["init"]
 
@@ -44,9 +42,11 @@ def init(
     The URLs and the zone may stand in SENTINEL_SOURCE_URL, SENTINEL_WAREHOUSE_URL and SENTINEL_TIMEZONE instead,
     where no list of processes shows a password.
     """
-    # Templates and reflection take a moment to import: only this command waits for them.
+    from pydantic import SecretStr
+
     from sentinel_etl.onboarding.project.start_project import start_project
     from sentinel_etl.onboarding.project.write_project import Place
+    from sentinel_etl.settings import load_settings
 
     names = split_names(tables)
     given = {"--source": source, "--warehouse": warehouse, "--zone": zone, "--tables": names}

@@ -6,24 +6,17 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from sentinel_etl.cli.options import as_json, event_types, window_end, window_hours
 from sentinel_etl.cli.terminal import colour_verdicts
-from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import SchemaMismatch
-from sentinel_etl.extract.check_keys import check_keys
-from sentinel_etl.extract.check_source import check_source
-from sentinel_etl.operations.check_nights import check_nights, check_policy
-from sentinel_etl.operations.progress import find_under_way
-from sentinel_etl.operations.schema import check_warehouse
-from sentinel_etl.operations.status import read_status
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.settings import choose_window, load_settings
-from sentinel_etl.source.connection import describe_source
-from sentinel_etl.warehouse.address import describe_warehouse
 from sentinel_etl.wording import plural
+
+if TYPE_CHECKING:
+    from sentinel_etl.context import Context
 
 __all__ = ["check", "plan", "status"]
 
@@ -36,7 +29,9 @@ SECONDS_BETWEEN_LOOKS = 2.0
 @event_types
 def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> None:
     """Print the statement that each event type sends to PostgreSQL. Connects to nothing."""
+    from sentinel_etl.pipeline import load_pipeline
     from sentinel_etl.report import plan_page
+    from sentinel_etl.settings import choose_window, load_settings
 
     settings = load_settings()
     window = choose_window(window_end, window_hours, settings)
@@ -48,6 +43,12 @@ def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> No
 @as_json
 def check(event_types: Sequence[str], as_json: bool) -> None:
     """Compare the code with both databases: the source's columns, types, indexes, keys, the warehouse's tables."""
+    from sentinel_etl.context import open_context
+    from sentinel_etl.extract.check_keys import check_keys
+    from sentinel_etl.extract.check_source import check_source
+    from sentinel_etl.operations.check_nights import check_nights, check_policy
+    from sentinel_etl.operations.schema import check_warehouse
+
     with open_context() as context:
         chosen = context.pipeline.select_event_types(list(event_types))
         differences = check_source(chosen.values(), context.source)
@@ -72,6 +73,9 @@ def check(event_types: Sequence[str], as_json: bool) -> None:
 
 def name_databases(context: Context) -> str:
     """Name both databases, without their passwords; one without a URL is the local stack's."""
+    from sentinel_etl.source.connection import describe_source
+    from sentinel_etl.warehouse.address import describe_warehouse
+
     settings, local = context.settings, "{} of the local stack, database {}"
     source, warehouse = context.source.url, context.warehouse.url
     names = [
@@ -87,6 +91,9 @@ def name_databases(context: Context) -> str:
 @as_json
 def status(nights: int, watch: bool, as_json: bool) -> None:
     """Tell whether last night is in, and which nights are missing; exit 5 where last night is not."""
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.status import read_status
+
     with open_context() as context:
         if watch:
             follow(context)
@@ -97,6 +104,8 @@ def status(nights: int, watch: bool, as_json: bool) -> None:
 
 def follow(context: Context) -> None:
     """Write a line every few seconds of each backfill and run that is under way; at a terminal in place of the last."""
+    from sentinel_etl.operations.progress import find_under_way
+
     shown = 0
     while under_way := find_under_way(context):
         if sys.stderr.isatty() and shown:

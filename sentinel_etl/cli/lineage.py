@@ -9,10 +9,6 @@ import click
 
 from sentinel_etl.cli.options import as_json
 from sentinel_etl.errors import without_control_characters
-from sentinel_etl.lineage.trace import trace_lineage
-from sentinel_etl.lineage.write import write_lineage
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.settings import load_settings
 
 __all__ = ["lineage"]
 
@@ -23,6 +19,11 @@ __all__ = ["lineage"]
 @as_json
 def lineage(column: str | None, how: str, as_json: bool) -> None:
     """Tell where each fact column, or COLUMN alone, comes from in the source. Connects to nothing."""
+    from sentinel_etl.lineage.trace import trace_lineage
+    from sentinel_etl.lineage.write import write_lineage
+    from sentinel_etl.pipeline import load_pipeline
+    from sentinel_etl.settings import load_settings
+
     found = trace_lineage(load_pipeline(load_settings()))
     if column is not None:
         found = found.of_column(column)

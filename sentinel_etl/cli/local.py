@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
 from sentinel_etl.cli.options import as_json, print_frame
 from sentinel_etl.cli.terminal import colour_verdicts, fit_table
-from sentinel_etl.context import open_context
-from sentinel_etl.local.stack import ServiceStatus, stack_status, start_stack, stop_stack
-from sentinel_etl.settings import load_settings
+
+if TYPE_CHECKING:
+    from sentinel_etl.local.stack import ServiceStatus
 
 __all__ = ["local"]
 
@@ -24,6 +24,9 @@ def local() -> None:
 @local.command()
 def up() -> None:
     """Start both services, or leave them running."""
+    from sentinel_etl.local.stack import stack_status, start_stack
+    from sentinel_etl.settings import load_settings
+
     settings = load_settings()
     start_stack(settings.state_dir)
     print_services(stack_status(settings.state_dir), as_json=False)
@@ -32,6 +35,9 @@ def up() -> None:
 @local.command()
 def down() -> None:
     """Stop both services; their data stay."""
+    from sentinel_etl.local.stack import stack_status, stop_stack
+    from sentinel_etl.settings import load_settings
+
     settings = load_settings()
     stop_stack(settings.state_dir)
     print_services(stack_status(settings.state_dir), as_json=False)
@@ -41,13 +47,19 @@ def down() -> None:
 @as_json
 def local_status(as_json: bool) -> None:
     """Show whether both services run."""
+    from sentinel_etl.local.stack import stack_status
+    from sentinel_etl.settings import load_settings
+
     print_services(stack_status(load_settings().state_dir), as_json)
 
 
 @local.command()
 def city() -> None:
     """Make the sample city and its history in the local databases, where they are the ones in use."""
+    from sentinel_etl.context import open_context
+    from sentinel_etl.local.stack import start_stack
     from sentinel_etl.operations.demo import HISTORY_NIGHTS, prepare_city
+    from sentinel_etl.settings import load_settings
 
     settings = load_settings()
     if settings.source_url is None and settings.warehouse_url is None:
@@ -58,6 +70,8 @@ def city() -> None:
 
 
 def print_services(services: Sequence[ServiceStatus], as_json: bool) -> None:
+    import pandas as pd
+
     if as_json:
         print_frame(pd.DataFrame([vars(service) for service in services]), as_json)
     else:

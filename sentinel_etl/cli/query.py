@@ -8,16 +8,16 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sentinel_etl.cli.options import as_json
-from sentinel_etl.databases import opened_warehouse
+from sentinel_etl.cli.terminal import align_columns
 from sentinel_etl.errors import ConfigurationError, without_control_characters
-from sentinel_etl.settings import load_settings
-from sentinel_etl.warehouse.answer import Answer, read_answer
-from sentinel_etl.warehouse.one_select import require_one_select
+
+if TYPE_CHECKING:
+    from sentinel_etl.warehouse.answer import Answer
 
 __all__ = ["query"]
 
@@ -46,9 +46,9 @@ def write_table(answer: Answer) -> str:
     if not answer.rows:
         return "no rows"
     right = [is_number(kind) for kind in answer.types]
-    lines = [[in_one_line(spell(value)) for value in line] for line in (answer.names, *answer.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(align(line, widths, right) for line in lines)
+    return align_columns(
+        [[in_one_line(spell(value)) for value in line] for line in (answer.names, *answer.rows)], right
+    )
 
 
 def write_markdown(answer: Answer) -> str:
@@ -78,14 +78,6 @@ def is_number(kind: str) -> bool:
     return re.match(r"(?:Nullable\(|LowCardinality\()*(?:U?Int|Float|Decimal|BFloat|u?int|float)", kind) is not None
 
 
-def align(line: list[str], widths: list[int], right: list[bool]) -> str:
-    cells = [
-        text.rjust(width) if to_right else text.ljust(width)
-        for text, width, to_right in zip(line, widths, right, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
-
-
 WRITERS: dict[str, Callable[[Answer], str]] = {
     "table": write_table,
     "csv": write_csv,
@@ -103,6 +95,11 @@ WRITERS: dict[str, Callable[[Answer], str]] = {
 @as_json
 def query(sql: str | None, limit: int | None, how: str, as_json: bool) -> None:
     """Run one SELECT in the warehouse and print its rows; without SQL, or with -, it is read from standard input."""
+    from sentinel_etl.databases import opened_warehouse
+    from sentinel_etl.settings import load_settings
+    from sentinel_etl.warehouse.answer import read_answer
+    from sentinel_etl.warehouse.one_select import require_one_select
+
     how = "json" if as_json else how
     to_read = how in ("table", "markdown")
     limit = (SHOWN if to_read else 0) if limit is None else limit

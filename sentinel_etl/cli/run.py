@@ -9,20 +9,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
-import yaml
 
-from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.cli.options import as_json, beside_the_verdict, display_path, event_types, print_frame, window_end
-from sentinel_etl.cli.terminal import colour_verdicts, fit_table
-from sentinel_etl.context import open_context
+from sentinel_etl.cli.terminal import align_columns, colour_verdicts, fit_table
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.ledger.commands import hours_of
-from sentinel_etl.settings import Settings, load_settings, window_so_far
 
-# Notebooks and figures take two seconds to import: only the commands that need them wait for it.
 if TYPE_CHECKING:
     from sentinel_etl.notebook.notebook_run import NotebookRun
+    from sentinel_etl.settings import Settings
 
 __all__ = ["backfill", "demo", "reconcile", "run"]
 
@@ -53,7 +47,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Execute the nightly notebook headlessly and archive it under runs/."""
-    from sentinel_etl.notebook.execute import run_notebook
+    from sentinel_etl.notebook.kernel_process import start_kernel_process
 
     given = parse_parameters(parameters)
     if window_hours is not None:
@@ -65,16 +59,23 @@ def run(
         "allow_shrink": allow_shrink,
     }
     given |= {name: value for name, value in options.items() if value}
-    settings = load_settings()
-    if so_far:
-        given |= parameters_so_far(given, settings)
-    done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty())
+    with start_kernel_process() as kernel:  # which imports its part while this process does
+        from sentinel_etl.notebook.execute import run_notebook
+        from sentinel_etl.settings import load_settings
+
+        settings = load_settings()
+        if so_far:
+            given |= parameters_so_far(given, settings)
+        done = run_notebook(notebook, given, settings, progress=sys.stderr.isatty(), kernel=kernel)
     with beside_the_verdict():
         print_run(done, settings, as_json)
 
 
 def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Write the window of the night under way as a notebook's parameters."""
+    from sentinel_etl.ledger.commands import hours_of
+    from sentinel_etl.settings import window_so_far
+
     if named := [name for name in ("window_end", "window_hours") if name in given]:
         raise ConfigurationError(
             f"--so-far: expected no other window, found {' and '.join(named)}; give one of the two"
@@ -88,10 +89,14 @@ def parameters_so_far(given: Mapping[str, Any], settings: Settings) -> dict[str,
 @as_json
 def demo(as_json: bool) -> None:
     """Start the local stack, make a sample city, and run its last night."""
-    from sentinel_etl.operations.demo import run_demo
+    from sentinel_etl.notebook.kernel_process import start_kernel_process
 
-    settings = load_settings()
-    done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True))
+    with start_kernel_process() as kernel:
+        from sentinel_etl.operations.demo import run_demo
+        from sentinel_etl.settings import load_settings
+
+        settings = load_settings()
+        done = run_demo(settings, say=lambda line: click.echo(f"… {line}", err=True), kernel=kernel)
     with beside_the_verdict():
         print_run(done, settings, as_json)
 
@@ -115,6 +120,7 @@ def backfill(
 ) -> None:
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
     from sentinel_etl.cli.progress import show_progress
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
 
     stopped: list[KeyboardInterrupt] = []
@@ -153,6 +159,7 @@ def backfill(
 @as_json
 def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
     """Find loaded nights whose source has changed since: late rows, edits, deletions; exit 5 where one has."""
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.heal import reconcile_nights
 
     with open_context() as context:
@@ -164,6 +171,8 @@ def reconcile(days: int, heal: bool, allow_shrink: bool, as_json: bool) -> None:
 
 def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Read each value as YAML, as papermill does: 6 is a number, [A, B] a list."""
+    import yaml
+
     try:
         read = {name: (text, yaml.safe_load(text)) for name, text in parameters}
         # YAML has instants of its own; the notebooks take them as they are written.
@@ -175,7 +184,11 @@ def parse_parameters(parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
 def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
     """Print the verdict, counts per event type, what it changes of a loaded window, and the report's path."""
     record, report, page = done.record, display_path(done.report), display_path(done.page)
-    changes = Changes.from_record(record["changes"]) if record.get("changes") else None
+    changes = None
+    if record.get("changes"):  # few nights are loaded twice
+        from sentinel_etl.audit.changes.changes import Changes
+
+        changes = Changes.from_record(record["changes"])
     if as_json:
         shown = ("state", "cause", "source_rows", "published_rows", "counts", "timings")
         facts = {"run_id": done.run_id, "window": str(done.window), **{key: record.get(key) for key in shown}}
@@ -187,10 +200,17 @@ def print_run(done: NotebookRun, settings: Settings, as_json: bool) -> None:
         click.echo(f"{colour_verdicts(record['state'])}  {done.window.local(settings.zone)}")
         if record["cause"]:
             click.echo(record["cause"])
-        counts = pd.DataFrame.from_dict(record["counts"], orient="index")[["source", "staged", "published"]]
-        counts.loc["total"] = counts.sum()
-        click.echo(counts.to_string())
+        click.echo(write_counts(record["counts"]))
     if changes:
         click.echo(f"changes {changes.describe()}")
     for name, path in (("report", done.report), ("page", done.page)):
         click.echo(f"{name:<8}{display_path(path) if path.exists() else 'not written'}")
+
+
+def write_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Write a row for each event type, and their sum: source, staged, published."""
+    names = ("source", "staged", "published")
+    rows = {kind: [of_kind[name] for name in names] for kind, of_kind in counts.items()}
+    rows["total"] = [sum(row[column] for row in rows.values()) for column in range(len(names))]
+    lines = [("", *names), *((kind, *map(str, row)) for kind, row in rows.items())]
+    return align_columns(lines, [False, True, True, True])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from sentinel_etl.cli.options import as_json
-from sentinel_etl.context import open_context
-from sentinel_etl.operations.recreate import recreate_tables
-from sentinel_etl.operations.schema import SchemaChange, apply_schema, diff_schema, raise_for_refused
+
+if TYPE_CHECKING:
+    from sentinel_etl.operations.schema import SchemaChange
 
 __all__ = ["schema"]
 
@@ -24,6 +25,9 @@ def schema() -> None:
 @as_json
 def diff(as_json: bool) -> None:
     """List how the tables differ from the code; exit 2 where they do. Changes nothing."""
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.schema import diff_schema, raise_for_refused
+
     with open_context() as context:
         changes = diff_schema(context.pipeline, context.warehouse)
     print_changes(changes, as_json)
@@ -34,6 +38,9 @@ def diff(as_json: bool) -> None:
 @as_json
 def apply(as_json: bool) -> None:
     """Add the columns that are missing; drop, rename and retype nothing. Exit 2 where that is not enough."""
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.schema import apply_schema, diff_schema, raise_for_refused
+
     with open_context() as context:
         changes = diff_schema(context.pipeline, context.warehouse)
         apply_schema(changes, context)
@@ -47,6 +54,10 @@ def recreate() -> None:
 
     Exit 2 where there are rows, or kept states hold some.
     """
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.recreate import recreate_tables
+    from sentinel_etl.operations.schema import diff_schema, raise_for_refused
+
     with open_context() as context:
         for name in recreate_tables(context):
             click.echo(f"made anew: {name}")

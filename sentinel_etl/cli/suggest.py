@@ -7,13 +7,6 @@ import json
 import click
 
 from sentinel_etl.cli.options import as_json
-from sentinel_etl.databases import opened_source
-from sentinel_etl.onboarding.live.read_table import read_table
-from sentinel_etl.onboarding.suggestion.models import find_models
-from sentinel_etl.onboarding.suggestion.suggest_entry import suggest_entry
-from sentinel_etl.onboarding.suggestion.suggestion_page import as_dict, write_page
-from sentinel_etl.pipeline import load_pipeline
-from sentinel_etl.settings import choose_window, load_settings
 
 __all__ = ["suggest"]
 
@@ -26,6 +19,14 @@ def suggest(table: str, as_json: bool) -> None:
 
     It reads the catalog and a sample of at most 10,000 rows, and changes nothing.
     """
+    from sentinel_etl.databases import opened_source
+    from sentinel_etl.onboarding.live.read_table import read_table
+    from sentinel_etl.onboarding.suggestion.models import find_models
+    from sentinel_etl.onboarding.suggestion.suggest_entry import suggest_entry
+    from sentinel_etl.onboarding.suggestion.suggestion_page import as_dict, write_page
+    from sentinel_etl.pipeline import load_pipeline
+    from sentinel_etl.settings import choose_window, load_settings
+
     settings = load_settings()
     pipeline, window = load_pipeline(settings), choose_window(settings=settings)
     with opened_source(settings) as source:

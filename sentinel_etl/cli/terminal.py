@@ -7,13 +7,16 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-import pandas as pd
 
 from sentinel_etl.ledger.states import RunState
 
-__all__ = ["colour_verdicts", "fit_table", "terminal_width"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["align_columns", "colour_verdicts", "fit_table", "terminal_width"]
 
 
 def colour_of(state: RunState) -> str:
@@ -49,6 +52,19 @@ def colour_verdicts(text: str) -> str:
 def terminal_width() -> int | None:
     """Give the terminal's columns; None: the output goes to a file or another program, which has no width."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def align_columns(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Write lines of cells as columns, two spaces apart; ``right``: which columns are numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    written = [
+        [
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        ]
+        for line in lines
+    ]
+    return "\n".join("  ".join(cells).rstrip() for cells in written)
 
 
 def fit_table(frame: pd.DataFrame, spare: Sequence[str] = ()) -> str:

@@ -7,7 +7,6 @@ import json
 import click
 
 from sentinel_etl.cli.options import as_json, beside_the_verdict
-from sentinel_etl.context import open_context
 
 __all__ = ["diff", "undo"]
 
@@ -18,6 +17,7 @@ __all__ = ["diff", "undo"]
 @as_json
 def undo(run_id: str, discard_later: bool, as_json: bool) -> None:
     """Go back to the fact table as it was before a run; without RUN_ID, before the last one that published."""
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.undo import undo_run
 
     with open_context() as context:
@@ -32,6 +32,7 @@ def undo(run_id: str, discard_later: bool, as_json: bool) -> None:
 @as_json
 def diff(run_a: str, run_b: str, as_json: bool) -> None:
     """Show how the fact table as RUN_B left it differs from how RUN_A did; without RUN_B, what RUN_A changed."""
+    from sentinel_etl.context import open_context
     from sentinel_etl.operations.diff import diff_runs
     from sentinel_etl.report import changes_page
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sentinel_etl.databases import opened_source, opened_warehouse
 from sentinel_etl.errors import ConfigurationError, SentinelError
-from sentinel_etl.ledger.commands import NIGHTLY, redo_command
+from sentinel_etl.ledger.commands import LATEST, NIGHTLY, redo_command
 from sentinel_etl.ledger.ledger import STAGES_ONLY, read_runs, runs_of
 from sentinel_etl.ledger.living import find_living
 from sentinel_etl.ledger.report_files import ReportFile, find_reports, find_suffix, night_folders
@@ -27,9 +27,6 @@ from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, night_starts
 
 __all__ = ["LATEST", "Archive", "ArchivedRun", "find_page", "list_runs", "opened_archive", "read_archive", "show_run"]
-
-
-LATEST = "latest"  # instead of a run's id: the one that began last
 
 
 @dataclass(frozen=True)

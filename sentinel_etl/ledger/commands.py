@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 from sentinel_etl.window import Window
 
-__all__ = ["hours_of", "nights_command", "query_command", "redo_command"]
+__all__ = ["LATEST", "hours_of", "nights_command", "query_command", "redo_command"]
 
 
 NIGHTLY = "etl_nightly"
+
+LATEST = "latest"  # instead of a run's id: the one that began last
 
 
 def redo_command(

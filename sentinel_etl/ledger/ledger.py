@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table, select
 from sqlalchemy import ColumnElement, Engine, func, literal, literal_column
@@ -20,7 +19,7 @@ from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.contract import fit_table
 from sentinel_etl.warehouse.failures import warehouse_may_recover
 from sentinel_etl.warehouse.insert import insert_sql
-from sentinel_etl.warehouse.query import query_df, run_statement
+from sentinel_etl.warehouse.query import query_rows, run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 
@@ -183,8 +182,7 @@ def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[
     """
     runs = ETL_RUNS.c
     newest_first = (runs.started_at.desc(), runs.run_id.desc())
-    frame = query_df(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
-    rows = frame.itertuples(index=False, name=None)
+    rows = query_rows(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
     return [{name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)} for row in rows]
 
 
@@ -201,10 +199,8 @@ def plain_value(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "state":
         return RunState(value)
-    if name == "switched_at" and pd.isna(value):
-        return None
     if isinstance(value, datetime):
-        moment = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+        moment = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value  # pandas' own, where it is one
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return value
 

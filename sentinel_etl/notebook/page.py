@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import escape, unescape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 from nbconvert import HTMLExporter
@@ -14,8 +15,11 @@ from papermill.execute import ERROR_MARKER_TAG
 from sentinel_etl.files import write_atomically
 from sentinel_etl.lineage.collector import NOT_SENT
 from sentinel_etl.notebook.page_style import PAGE_STYLE
-from sentinel_etl.report import FAILED_SECTION, Page
+from sentinel_etl.report.render import FAILED_SECTION
 from sentinel_etl.wording import without_statement
+
+if TYPE_CHECKING:
+    from sentinel_etl.report.pages import Page
 
 __all__ = ["archive_notebook", "export_html", "failed_sections", "unsent_lineage"]
 

@@ -13,6 +13,7 @@ from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.ledger.standing import read_standing
 from sentinel_etl.local.stack import start_stack
 from sentinel_etl.notebook.execute import run_notebook
+from sentinel_etl.notebook.kernel_process import KernelProcess
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.run.run_window import run_window
 from sentinel_etl.settings import Settings, load_settings
@@ -28,11 +29,16 @@ HISTORY_NIGHTS = 28  # four of each weekday, which is what a night is compared w
 EVENTS_PER_NIGHT = 5_000
 
 
-def run_demo(settings: Settings | None = None, say: Callable[[str], None] = lambda line: None) -> NotebookRun:
+def run_demo(
+    settings: Settings | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    kernel: KernelProcess | None = None,
+) -> NotebookRun:
     """Make the sample city up to last night, load its history, and execute the nightly notebook.
 
     Each part is left as it is where it is there already, so a second demonstration only runs the
-    notebook again, over the same rows. It writes to the local stack alone. ``say`` is told each step.
+    notebook again, over the same rows. It writes to the local stack alone. ``say`` is told each step;
+    ``kernel`` waits to become the notebook's, as for `run_notebook`.
 
     Raises:
         ConfigurationError: a database URL is set, so there might be a live database behind it.
@@ -50,7 +56,7 @@ def run_demo(settings: Settings | None = None, say: Callable[[str], None] = lamb
         prepare_city(context)
         say("nightly run: notebooks/etl_nightly.ipynb")
         with without_deadline(settings):
-            return run_notebook("etl_nightly", context=context)
+            return run_notebook("etl_nightly", context=context, kernel=kernel)
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sentinel_etl.arrow import choose_allocator
+from sentinel_etl.allocator import choose_allocator
 from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import ConfigurationError, NotebookFailed, SentinelError, error_named
-from sentinel_etl.notebook.execute import Plan, carry_out, warehouse_after
+from sentinel_etl.notebook.execute import carry_out, warehouse_after
+from sentinel_etl.notebook.plan_run import Plan
 from sentinel_etl.run.provenance import config_hash, name_engine
 from sentinel_etl.scratch import scratch_folder
 from sentinel_etl.settings import Settings, hand_down, load_settings

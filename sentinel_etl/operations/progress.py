@@ -16,7 +16,7 @@ from sentinel_etl.ledger.living import read_standing_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.groups import Group, GroupResult
 from sentinel_etl.publish.partitions import partition_ids, partition_scheme
-from sentinel_etl.run.run_window import new_run_id
+from sentinel_etl.run.run_ids import new_run_id
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS, STAGING_MARK, table_beside

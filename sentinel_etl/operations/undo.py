@@ -18,7 +18,7 @@ from sentinel_etl.publish.go_back import go_back, restore_rejected
 from sentinel_etl.publish.switch import can_switch_at_once
 from sentinel_etl.publish.turn import Turn
 from sentinel_etl.run.held_locks import table_holder
-from sentinel_etl.run.run_window import new_run_id
+from sentinel_etl.run.run_ids import new_run_id
 from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.source.locks import SessionLocks, hold_locks, partition_lock, run_lock, session_name
 from sentinel_etl.warehouse.provision import prepare_tables

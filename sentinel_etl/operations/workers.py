@@ -11,7 +11,8 @@ from sentinel_etl.context import Context
 from sentinel_etl.errors import NotebookFailed, SentinelError
 from sentinel_etl.files import write_atomically
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.notebook.execute import Home, Plan, archive_plan, conclude, plan_run, read_record, settle
+from sentinel_etl.notebook.conclude_run import Home, archive_run, conclude_run, read_record
+from sentinel_etl.notebook.plan_run import Plan, plan_run
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.cluster import Cluster, check_workers, connect_cluster
 from sentinel_etl.operations.errands import Delivery, make_errand, take_delivery
@@ -79,10 +80,9 @@ def run_away(plan: Plan, group: Group, cluster: Cluster, context: Context, stop:
         write_atomically(plan.report, delivery.notebook)
         write_atomically(plan.page, delivery.page)
     else:
-        unwritten = archive_plan(plan, record, failure, context.settings)
-        failure = settle(plan, record, failure or unwritten)
+        record, failure = archive_run(plan, record, failure, context.settings, lambda: None)
     home = Home(context.settings, context.pipeline, context.warehouse)
-    return result_of(group, conclude(plan, record, failure, home), failure, context.settings)
+    return result_of(group, conclude_run(plan, record, failure, home), failure, context.settings)
 
 
 def believe_ledger(

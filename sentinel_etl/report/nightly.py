@@ -6,6 +6,7 @@ Tables hold no personal data: names, documents, plates and free text stay in the
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,9 +20,11 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.sections import needs
-from sentinel_etl.run.result import RunResult
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
+
+if TYPE_CHECKING:
+    from sentinel_etl.run.result import RunResult
 
 __all__ = [
     "audit_table",

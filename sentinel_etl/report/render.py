@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sentinel_etl.report.figure_style import INK, MUTED, WARNED
+from sentinel_etl.report.colours import INK, MUTED, WARNED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render_macro", "render_template"]
+__all__ = ["FAILED_SECTION", "render_macro", "render_template"]
+
+# An output's metadata names by it the section that failed, for whoever executed the notebook.
+FAILED_SECTION = "sentinel_failed_section"
 
 
 def render_template(name: str, /, **values: object) -> str:

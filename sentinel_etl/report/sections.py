@@ -18,16 +18,13 @@ from typing import Any, TypeVar
 from sentinel_etl.config.dimensions import ROLES
 from sentinel_etl.errors import NothingThere, SentinelError
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.report.figure_style import FAILED
+from sentinel_etl.report.colours import FAILED
 from sentinel_etl.report.pages import Page
-from sentinel_etl.report.render import render_macro
+from sentinel_etl.report.render import FAILED_SECTION, render_macro
 
 __all__ = ["FAILED_SECTION", "LeftOut", "Sections", "needs"]
 
 Section = TypeVar("Section", bound=Callable[..., Any])
-
-# An output's metadata names by it the section that failed, for whoever executed the notebook.
-FAILED_SECTION = "sentinel_failed_section"
 
 
 def needs(*names: str, optional: Sequence[str] = ()) -> Callable[[Section], Section]:

@@ -25,7 +25,7 @@ from sentinel_etl.errors import (
 )
 from sentinel_etl.ledger.commands import query_command, redo_command
 from sentinel_etl.ledger.states import RunState
-from sentinel_etl.report.figure_style import FAILED, VERDICT_COLOURS
+from sentinel_etl.report.colours import FAILED, VERDICT_COLOURS
 from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, lines_page, table_page, with_note
 from sentinel_etl.report.render import render_macro

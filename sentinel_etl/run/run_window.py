@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +9,6 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from sentinel_etl.context import Context, completed_context
-from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.extract.check_source import require_source
 from sentinel_etl.ledger.handover import hand_over
 from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run, runs_of, with_switch
@@ -26,6 +23,7 @@ from sentinel_etl.run.judge import judge, look_back
 from sentinel_etl.run.judge_time import judge_time
 from sentinel_etl.run.provenance import name_versions
 from sentinel_etl.run.result import RunResult, make_result
+from sentinel_etl.run.run_ids import check_run_id, new_run_id
 from sentinel_etl.run.stages import clear_staging, publish, reconcile, recount, set_apart
 from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.run.unused_tables import withdraw_unused
@@ -36,25 +34,7 @@ from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS, create_staging
 from sentinel_etl.window import Window, check_calendar, check_ended
 
-__all__ = ["check_run_id", "execute", "new_run_id", "run_window"]
-
-
-def new_run_id(now: datetime | None = None) -> str:
-    """Make a run id: its start in UTC and a random tail, safe in names of tables and files."""
-    return f"{now or datetime.now(UTC):%Y%m%dt%H%M%S}_{secrets.token_hex(3)}"
-
-
-def check_run_id(run_id: str) -> str:
-    """Refuse a name that could not stand in the names of tables and files.
-
-    Raises:
-        ConfigurationError: it has other characters than letters, digits and ``_``, or more than 64.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", run_id, re.ASCII):
-        raise ConfigurationError(
-            f"run_id: expected up to 64 letters, digits and _, found {run_id[:80]!r}. Leave it out for a new one"
-        )
-    return run_id
+__all__ = ["execute", "run_window"]
 
 
 def run_window(

@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from clickhouse_sqlalchemy import Table
@@ -196,5 +195,7 @@ def bound(value: Any, values: pa.ChunkedArray) -> pa.Scalar:
 
 
 def note(reasons: np.ndarray, wrong: pa.ChunkedArray, reason: str) -> None:
+    import pandas as pd
+
     rows = pc.fill_null(wrong, False).to_numpy() & pd.isna(reasons)
     reasons[rows] = reason

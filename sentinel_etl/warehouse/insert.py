@@ -8,7 +8,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Engine
@@ -91,6 +90,8 @@ def insert_sql(tables: Iterable[pa.Table], table: Table, warehouse: Engine, chun
         WarehouseUnreachable: the server does not answer.
         SentinelError: the server refuses the insert.
     """
+    import pandas as pd
+
     types = {column.name: column.type for column in table.columns}
     write = partial(literal_values, driver=warehouse.dialect.driver)
     rows = 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -32,7 +31,10 @@ from sentinel_etl.warehouse.names import PlainText, as_formatted, write_statemen
 from sentinel_etl.warehouse.one_select import require_one_select
 from sentinel_etl.warehouse.session import only_settable, pinned_settings, settable_of
 
-__all__ = ["open_arrow_client", "query_df", "read_number", "run_statement"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["open_arrow_client", "query_df", "query_rows", "read_number", "run_statement"]
 
 
 # Nothing may be written, settings may be set: what only reads may be sent again.
@@ -114,10 +116,9 @@ def query_df(
 
     def read() -> pd.DataFrame:
         if over_http and read_only:
-            with open_arrow_client(engine) as client:
-                # Whether texts come as texts is the session's to set, and not this call's.
-                answer = client.query_arrow(statement, dict(parameters or {}), settings=settings)
-                return as_frame(with_texts(answer))
+            return as_frame(query_arrow(engine, statement, parameters, settings))
+        import pandas as pd
+
         whole = statement if parameters else as_formatted(statement)
         with engine.connect() as connection:
             options = {} if over_http else {"settings": settings}
@@ -131,6 +132,31 @@ def query_df(
             return try_again(engine, warehouse_may_recover)(read)
     except CONNECTION_ERRORS as error:
         raise warehouse_failed(engine, error) from error
+
+
+def query_rows(engine: Engine, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    """Run a SELECT and return its rows, as Python's own values; where few are read, pandas is not worth its import.
+
+    Over HTTP the values are Arrow's, as in `query_df`; NULL is None.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer.
+        SentinelError: the server refuses the statement.
+    """
+    text = write_statement(statement, engine.dialect)
+    if engine.dialect.driver != "http":
+        return [tuple(row) for row in run_statement(engine, text, repeatable=True)]
+    settings = only_settable(engine, READ_ONLY)
+    answer = try_again(engine, warehouse_may_recover)(query_arrow, engine, text, None, settings)
+    return list(zip(*(column.to_pylist() for column in answer.columns), strict=True))
+
+
+def query_arrow(
+    engine: Engine, statement: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, str]
+) -> pa.Table:
+    with open_arrow_client(engine) as client:
+        # Whether texts come as texts is the session's to set, and not this call's.
+        return with_texts(client.query_arrow(statement, dict(parameters or {}), settings=dict(settings)))
 
 
 @contextmanager

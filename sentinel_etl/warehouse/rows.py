@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import (
     ColumnElement,
@@ -24,6 +23,9 @@ from sentinel_etl.warehouse.ddl import cluster_of
 from sentinel_etl.warehouse.query import read_number
 from sentinel_etl.warehouse.types import arrow_schema
 from sentinel_etl.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "PARTITION_ID",
@@ -87,6 +89,8 @@ def is_staged(fact_table: Table, staging: Table) -> ColumnElement[bool]:
 
 def now_for(table: Table) -> pd.Timestamp:
     """Give the time of day as the table's loaded_at can hold it: to the second, or to a fraction of one."""
+    import pandas as pd
+
     unit = arrow_schema(table).field("loaded_at").type.unit
     return pd.Timestamp.now("UTC").floor(unit).as_unit(unit)
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from sentinel_etl.audit.checks import Check, Severity
+from sentinel_etl.cli.archived_runs import describe_passed
 from sentinel_etl.cli.local import describe_service, write_size
-from sentinel_etl.cli.runs import describe_passed
+from sentinel_etl.cli.run import write_counts
 from sentinel_etl.cli.terminal import colour_verdicts, fit_table
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.local.status import ServiceStatus
@@ -111,3 +112,16 @@ def test_checks_that_passed_are_one_line() -> None:
     assert describe_passed(checks) == ["ok      5 checks: c0, c1, c2, and 2 more"]
     assert describe_passed(checks[:1]) == ["ok      1 check: c0"]
     assert describe_passed([]) == []
+
+
+def test_a_run_s_counts_are_a_row_for_each_event_type_and_their_sum() -> None:
+    counts = {
+        "REMARK": {"source": 1234, "staged": 1234, "published": 0},
+        "FEEDBACK": {"source": 5, "staged": 5, "published": 5},
+    }
+    assert write_counts(counts).splitlines() == [
+        "          source  staged  published",
+        "REMARK      1234    1234          0",
+        "FEEDBACK       5       5          5",
+        "total       1239    1239          5",
+    ]

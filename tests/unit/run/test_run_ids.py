@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.run.run_window import check_run_id, new_run_id
+from sentinel_etl.run.run_ids import check_run_id, new_run_id
 
 WRONG = ("../../x", "a/b", "a\\b", ".hidden", "a b", "a-b", "a'b", "a`b", "a\n", "ü", "١", "a%", "x" * 65, " ")
 
