@@ -24,12 +24,11 @@ from sentinel_etl.report.figure_style import (
     TONIGHT,
     WIDTH,
     draw_axes,
-    draw_panels,
     finish_figure,
     house_style,
-    label_panels,
 )
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
+from sentinel_etl.report.panels import draw_panels, label_panels, name_axes
 from sentinel_etl.report.sections import needs
 from sentinel_etl.transform.what_if import changed_weights, has_value
 from sentinel_etl.wording import plural
@@ -129,7 +128,7 @@ def score_shift_figure(compared: pd.DataFrame) -> Figure:
     names = sorted(set(map(str, moved)))
     highest = max([10.0, *compared["score_before"], *compared["score_after"]])
     edges = np.arange(0, highest + 2 * SCORE_BAND, SCORE_BAND)
-    figure, panels = draw_panels(names, columns=max(1, min(3, len(names))), height=2.8, sharex=True)
+    figure, panels = draw_panels(names, columns=max(1, min(3, len(names))), height=2.8)
     for name, panel in panels.items():
         group = compared[(compared["event_type"] == name).to_numpy(bool)]
         for column, colour, label, filled in (
@@ -139,6 +138,7 @@ def score_shift_figure(compared: pd.DataFrame) -> Figure:
             counts, _ = np.histogram(group[column], edges, weights=group["events"].to_numpy(float))
             alpha = 0.35 if filled else 1.0
             panel.stairs(100 * counts / counts.sum(), edges, fill=filled, color=colour, alpha=alpha, label=label, lw=2)
+        panel.set_xlim(0, 1.02 * edges[-1])
         panel.set_ylim(bottom=0)
     label_panels(figure, panels, "score, risk points", "share of events, %")
     return finish_figure(figure)
@@ -202,7 +202,7 @@ def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
         for title, panel in panels.items():
             draw_ranks(panel, rankings[title].head(most), rows)
             panel.set_title(title, loc="left")
-    label_panels(figure, panels, "risk points a night", "")
+    name_axes(figure, panels, "risk points a night", "")
     return finish_figure(figure)
 
 
