@@ -5,15 +5,19 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageChops
 
-__all__ = ["ShownFigure", "with_palette"]
+__all__ = ["ShownFigure", "smaller_png"]
 
 # Of a figure's few hundred colours most are shades at the edges of letters. With 64 none is off by more than the eye
 # can tell (6 of 255 were measured), and the image is a third as large; SVG was two to four times as large as that.
 COLOURS = 64
+
+# An image that is not ours, a photograph perhaps, is written with few colours where none is off by more than that.
+MOST_OFF = 16
 
 
 class ShownCanvas(FigureCanvasAgg):  # type: ignore[misc]  # the library has no types for it
@@ -27,7 +31,7 @@ class ShownCanvas(FigureCanvasAgg):  # type: ignore[misc]  # the library has no 
     def draw_image(self) -> bytes:
         self.draw()
         drawn = Image.frombuffer("RGBA", self.get_width_height(), self.buffer_rgba(), "raw", "RGBA", 0, 1)
-        return with_palette(drawn.convert("RGB"))
+        return write_png(drawn.convert("RGB"), COLOURS)
 
 
 class ShownFigure(Figure):
@@ -52,9 +56,29 @@ class ShownFigure(Figure):
         return str(super().__repr__()).replace("ShownFigure", "Figure", 1)  # a notebook's text is as of any other
 
 
-def with_palette(image: Image.Image) -> bytes:
-    """Write an RGB image as a PNG of few colours."""
-    few = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+def write_png(image: Image.Image, colours: int) -> bytes:
+    """Write an RGB image with so many colours."""
     written = BytesIO()
-    few.save(written, "png", optimize=True)
+    with_palette(image, colours).save(written, "png", optimize=True)
     return written.getvalue()
+
+
+def with_palette(image: Image.Image, colours: int) -> Image.Image:
+    return image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+
+
+def smaller_png(png: bytes) -> bytes:
+    """Write a PNG with few colours where it then looks the same and is smaller; any other stays as it is."""
+    try:
+        with Image.open(BytesIO(png)) as image:
+            opaque = image.mode == "RGB" or (image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 255)
+            whole = image.convert("RGB")
+    except OSError:  # no image, or a broken one: a browser may know better
+        return png
+    if not opaque:
+        return png
+    for colours in (COLOURS, 256):
+        off = ImageChops.difference(whole, with_palette(whole, colours).convert("RGB")).convert("L")
+        if np.asarray(off).max() <= MOST_OFF:
+            return min(png, write_png(whole, colours), key=len)
+    return png
