@@ -15,9 +15,11 @@ from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import name_key, short_name
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_map, first_of
 from sentinel_etl.wording import plural
 
 __all__ = ["city_map_figure"]
@@ -44,7 +46,13 @@ def city_map_figure(
     In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; the places and the stations with
     ``latitude``, ``longitude`` (degrees); None where there are none. The first ``named`` places of the
     ranking are named. One without a position is left out.
+
+    Raises:
+        NothingThere: no incident, place or station has a position.
     """
+    placed = (frame for frame in (incidents, hotspots, stations, emerging) if frame is not None)
+    if all(frame.empty for frame in placed):
+        raise NothingThere("The map: left out, nothing of these nights has a position")
     place = dimensions.place
     risky = None
     if ranking is not None and hotspots is not None:
@@ -83,7 +91,10 @@ def city_map_figure(
         bar = figure.colorbar(density, cax=side.inset_axes((0.12, 0.05, 0.12, 0.5)))
         bar.set_label("incidents a night in the cell")
         bar.outline.set_visible(False)
-    return finish_figure(figure)
+    others = {} if stations is None else {dimensions.word(dimensions.station): len(stations)}
+    others |= {"emerging cell": len(emerging)}
+    leader = None if risky is None else first_of(risky, dimensions)
+    return finish_figure(figure, describe_map(incidents["events"].to_numpy(float) / nights, leader, others))
 
 
 def outlines(cells: Iterable[str]) -> list[npt.NDArray[np.float64]]:

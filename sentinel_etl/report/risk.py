@@ -27,6 +27,7 @@ from sentinel_etl.report.figure_style import (
 from sentinel_etl.report.pages import Page, table_page, with_note
 from sentinel_etl.report.panels import draw_panels, label_panels
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_drift, describe_medians
 
 __all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 
@@ -100,7 +101,9 @@ def risk_histogram_figure(
         else:
             panel.set_ylim(0, 105)
     label_panels(figure, panels, "score, risk points", "share of events, %")
-    return finish_figure(figure)
+    drift = drift_of(scores, before, by, list(panels), dimensions)["PSI"]
+    shown = f"Share of events in each band of {SCORE_BAND:g} risk points"
+    return finish_figure(figure, describe_drift(shown, len(panels), dimensions.word(by), drift))
 
 
 @needs("base_risk_score")
@@ -121,7 +124,9 @@ def risk_ecdf_figure(
         panel.set_xlim(0, end)
         panel.set_ylim(0, 105)
     label_panels(figure, panels, "score, risk points", "events up to it, %")
-    return finish_figure(figure)
+    drift = drift_of(scores, before, by, list(panels), dimensions)["KS"]
+    shown = "Share of events up to each score"
+    return finish_figure(figure, describe_drift(shown, len(panels), dimensions.word(by), drift))
 
 
 @needs("base_risk_score")
@@ -152,7 +157,7 @@ def risk_box_figure(
     axis.grid(axis="x")
     handles = [Patch(facecolor=TONIGHT, label=NOW), Patch(facecolor=BEFORE, label=PAST)]
     figure.legend(frameon=False, handles=handles, loc="outside upper right", ncols=2)
-    return finish_figure(figure)
+    return finish_figure(figure, describe_medians(medians_of(scores, before, by, names, dimensions)))
 
 
 def box_of(values: pd.Series) -> dict[str, object]:
@@ -170,6 +175,30 @@ def sides_of(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> list[tuple[
 def scores_by(frame: pd.DataFrame, by: str) -> dict[str, pd.Series]:
     sums = frame.groupby([frame[by].astype("str"), "base_risk_score"])["events"].sum()
     return {str(name): group.droplevel(0) for name, group in sums.groupby(level=0)}
+
+
+def medians_of(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str, names: list[str], dimensions: Dimensions
+) -> dict[str, tuple[float, float | None, float]]:
+    """Give name → median score of this window and of the nights before, and the highest; risk points."""
+    (_, _, past), (_, _, now) = sides_of(scores, before, by)
+    return {
+        name_value(by, name, dimensions): (
+            quantile(now[name], 0.5),
+            quantile(past[name], 0.5) if name in past else None,
+            float(now[name].index.max()),
+        )
+        for name in names
+        if name in now
+    }
+
+
+def drift_of(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str, names: list[str], dimensions: Dimensions
+) -> pd.DataFrame:
+    """Give PSI and KS of the names that are drawn."""
+    drift = drift_table(scores[scores[by].astype("str").isin(names)], before, by)
+    return drift.rename(index=lambda name: name_value(by, str(name), dimensions))
 
 
 def highest_score(scores: pd.DataFrame, before: pd.DataFrame) -> float:

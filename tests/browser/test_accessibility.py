@@ -19,8 +19,9 @@ from nights import MORNING, ZONE, sixty_nights
 from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
+from sentinel_etl.report.figure_style import FAILED
 from sentinel_etl.report.index_page import render_index
-from sentinel_etl.report.verdict import check_page
+from sentinel_etl.report.verdict import banner, check_page, titled
 
 pytestmark = needs_chromium
 
@@ -38,14 +39,22 @@ def write_failure() -> str:
     rows = ({"event_id": "REMARK:7", "event_timestamp": "2026-11-21 20:00:00Z"},)
     check = Check("keys are unique", Severity.BLOCK, False, "0", "1", examples=rows, query="SELECT 1")
     frame = pd.DataFrame({"events": [1, 2]}, index=["REMARK", "PATROL"])
-    pages = [check_page(check).html, table_page(frame, ["REMARK"]).html, frame.to_html(), frame.style.to_html()]
+    ended = banner("FAILED: the source does not answer", FAILED, ["expected an answer, found none"])
+    pages = [
+        titled("Late rows", "none").html,
+        check_page(check).html,
+        table_page(frame, ["REMARK"]).html,
+        frame.to_html(),
+        frame.style.to_html(),
+    ]
     outputs = [new_output("display_data", {"text/html": html}) for html in pages]
     outputs += [
         new_output("stream", name="stderr", text="\x1b[31mred\x1b[0m \x1b[33myellow\x1b[0m \x1b[1;32mgreen\x1b[0m"),
         new_output("error", ename="KeyError", evalue="'x'", traceback=["\x1b[31mKeyError\x1b[0m: 'x'"]),
     ]
+    top = new_code_cell("", outputs=[new_output("display_data", {"text/html": ended.html})])
     code = new_code_cell("x = 1  # why\nname = f'{x}'", outputs=outputs, metadata={"tags": ["show-code"]})
-    return export_html(new_notebook(cells=[new_markdown_cell("# A night"), code]), "a night")
+    return export_html(new_notebook(cells=[top, new_markdown_cell("# A night"), code]), "a night")
 
 
 PAGES = [
