@@ -102,7 +102,8 @@ def prepare_output(output: nbformat.NotebookNode, heading: str, classes: Classes
         data["image/png"] = b64encode(smaller_png(b64decode(data["image/png"]))).decode("ascii")
     for kind in IMAGES & data.keys():
         words = output.metadata.get(kind, {}).get("alt", "")
-        output.metadata.words = f"Figure: {heading}. {words}" if words else f"Figure: {heading}"
+        end = "" if heading.endswith(("?", "!", ".")) else "."
+        output.metadata.words = f"Figure: {heading}{end} {words}" if words else f"Figure: {heading}"
         output.metadata.described = bool(words)  # as figures of ours are: dark on white, so that it can be turned
     return heading
 

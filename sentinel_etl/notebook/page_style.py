@@ -67,7 +67,7 @@ summary { cursor: pointer; padding: .15rem 0; }
 # no line is long enough for them, and else stay whole: half an identifier is none.
 TABLES = """
 .jp-OutputArea-output table {
-  display: block; width: max-content; max-width: 100%; overflow-x: auto; border-collapse: collapse; font-size: .86em;
+  display: block; width: max-content; max-width: 100%; overflow-x: auto; border-collapse: collapse; font-size: .92em;
   background:
     linear-gradient(to right, var(--surface) 40%, transparent) left / 3rem 100% no-repeat local,
     linear-gradient(to left, var(--surface) 40%, transparent) right / 3rem 100% no-repeat local,

@@ -30,8 +30,18 @@ class ShownCanvas(FigureCanvasAgg):  # type: ignore[misc]  # the library has no 
 
     def draw_image(self) -> bytes:
         self.draw()
+        if self.reaches_beyond():  # seldom: then it is drawn again, with room for all of it
+            whole = BytesIO()
+            super().print_figure(whole, format="png", bbox_inches="tight")
+            with Image.open(whole) as image:
+                return write_png(image.convert("RGB"), COLOURS)
         drawn = Image.frombuffer("RGBA", self.get_width_height(), self.buffer_rgba(), "raw", "RGBA", 0, 1)
         return write_png(drawn.convert("RGB"), COLOURS)
+
+    def reaches_beyond(self) -> bool:
+        """Tell whether something stands beyond the figure's edge: a long name, or a label higher than the figure."""
+        box, (width, height) = self.figure.get_tightbbox(self.get_renderer()), self.figure.get_size_inches()
+        return bool(min(box.x0, box.y0, width - box.x1, height - box.y1) < -1 / self.figure.dpi)
 
 
 class ShownFigure(Figure):

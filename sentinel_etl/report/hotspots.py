@@ -151,7 +151,7 @@ def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12, dimen
         tick = plt.Line2D([], [], color=INK, marker="|", ls="", ms=10, mew=1.5, label="a week before")
         named = {"rising": "rising", "falling": "falling", "steady": f"within {STEADY:.0%} of the week before"}
         patches = [Patch(color=TREND_COLOURS[trend], label=label) for trend, label in named.items()]
-        figure.legend(handles=[*patches, tick], loc="outside upper right", ncols=4)
+        figure.legend(handles=[*patches, tick], loc="outside upper left", ncols=4)
     leaders = {
         hours: (*leader, trend_of(leader[1], float(ranking["risk_week_before"].iloc[0])))
         for hours, ranking in sorted(rankings.items())

@@ -51,11 +51,11 @@ def label_panels(figure: Figure, panels: Mapping[str, Axes], across: str, up: st
     """Draw frames, grids and numbers, and name both axes and the colours, once for all panels."""
     with house_style():
         draw_frames(figure, list(panels.values()))
-    name_axes(figure, panels, across, up, "upper right")
+    name_axes(figure, panels, across, up, "upper left")
 
 
 def name_axes(
-    figure: Figure, panels: Mapping[str, Axes], across: str, up: str, legend: str = "outside upper right"
+    figure: Figure, panels: Mapping[str, Axes], across: str, up: str, legend: str = "outside upper left"
 ) -> None:
     """Name both axes once, with their units, and what each colour is, above the panels."""
     with house_style():

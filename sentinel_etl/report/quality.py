@@ -108,7 +108,7 @@ def reconciliation_figure(counts: pd.DataFrame) -> Figure:
     axis.set_ylim(bottom=0)
     axis.yaxis.set_major_formatter("{x:,.0f}")
     axis.grid(axis="y")
-    figure.legend(frameon=False, loc="outside upper right", ncols=2)
+    figure.legend(frameon=False, loc="outside upper left", ncols=2)
     return finish_figure(figure, describe_reconciliation(nights))
 
 

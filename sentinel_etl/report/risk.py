@@ -156,7 +156,7 @@ def risk_box_figure(
     axis.set_xlabel("score, risk points; box: quartiles, line: median, whiskers: 5 % to 95 %, dot: highest")
     axis.grid(axis="x")
     handles = [Patch(facecolor=TONIGHT, label=NOW), Patch(facecolor=BEFORE, label=PAST)]
-    figure.legend(frameon=False, handles=handles, loc="outside upper right", ncols=2)
+    figure.legend(frameon=False, handles=handles, loc="outside upper left", ncols=2)
     return finish_figure(figure, describe_medians(medians_of(scores, before, by, names, dimensions)))
 
 

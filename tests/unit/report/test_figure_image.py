@@ -68,6 +68,15 @@ def test_an_image_is_small_and_looks_like_the_one_of_all_colours(
     assert np.abs(apart).max() <= 10
 
 
+@pytest.mark.parametrize("show", SHOW)
+def test_what_stands_beyond_the_edge_is_shown_too(show: Callable[[Figure], bytes]) -> None:
+    figure, axis = draw_plain(4.0, 1.0)
+    axis.set_ylabel("a name that is longer than the figure is high")
+    image = Image.open(BytesIO(show(finish_figure(figure))))
+    assert image.height > 250
+    assert np.asarray(image.convert("L"))[[0, -1], :].min() == 255, "nothing is cut off at the edges"
+
+
 def test_a_figure_that_is_saved_to_a_file_has_all_its_colours(tmp_path: Path) -> None:
     draw_bars().savefig(tmp_path / "saved.png", dpi=200, bbox_inches="tight")
     with Image.open(tmp_path / "saved.png") as saved:
