@@ -5,6 +5,7 @@ https://www.w3.org/TR/WCAG22/, https://github.com/dequelabs/axe-core/blob/develo
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from nights import MORNING, ZONE, sixty_nights
 from sentinel_etl.audit.checks import Check, Severity
 from sentinel_etl.notebook.page import export_html
 from sentinel_etl.report import table_page
-from sentinel_etl.report.figure_style import FAILED
+from sentinel_etl.report.figure_style import FAILED, draw_plain
 from sentinel_etl.report.index_page import render_index
 from sentinel_etl.report.verdict import banner, check_page, titled
 
@@ -143,3 +144,35 @@ def test_the_keys_reach_a_table_that_scrolls_and_it_is_seen_that_they_do(reader:
     while not reader.run("document.activeElement.scrollLeft") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert reader.run("document.activeElement.scrollLeft") > 0
+
+
+def look(reader: Browser, folder: Path, scheme: str, media: str = "") -> list[str]:
+    """Open a page with a figure of ours and a photograph, and give the styles of its parts."""
+    figure, _ = draw_plain(4.0, 2.0)
+    data = {"image/png": base64.b64encode(figure._repr_png_()).decode("ascii")}  # type: ignore[attr-defined]
+    described = new_output("display_data", data, metadata={"image/png": {"alt": "One line, from 1 to 2"}})
+    outputs = [described, new_output("display_data", data), new_output("display_data", {"text/html": "<p>x</p>"})]
+    page = folder / "page.html"
+    page.write_text(export_html(new_notebook(cells=[new_code_cell("", outputs=outputs)]), "one"), encoding="utf-8")
+    reader.emulate(scheme, media)
+    reader.open(page, SIZES["desk"])
+    styles: list[str] = reader.run(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,"
+        " ...Array.from(document.images).map(image => getComputedStyle(image).filter)]"
+    )
+    return styles
+
+
+BY_DAY = ["rgb(255, 255, 255)", "rgb(26, 26, 26)", "none", "none"]
+
+
+def test_by_night_a_page_is_dark_and_so_are_our_figures_but_nobody_else_s_images(
+    reader: Browser, tmp_path: Path
+) -> None:
+    assert look(reader, tmp_path, "light") == BY_DAY
+    turned = "invert(0.92) hue-rotate(180deg)"
+    assert look(reader, tmp_path, "dark") == ["rgb(20, 20, 20)", "rgb(230, 230, 230)", turned, "none"]
+
+
+def test_on_paper_it_is_day(reader: Browser, tmp_path: Path) -> None:
+    assert look(reader, tmp_path, "dark", "print") == BY_DAY

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import h3
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -184,7 +185,7 @@ OF_NOTHING: list[tuple[str, Callable[[], Figure], str]] = [
     ("history", lambda: hotspots.history_figure({AS_OF: RANKING.head(0)}, 24.0, KOLKATA), "no hotspot has any"),
     (
         "map",
-        lambda: city_map_figure(INCIDENTS.head(0), None, PLACES.head(0), None, EMERGING, nights=28),
+        lambda: city_map_figure(INCIDENTS.head(0), RANKING, PLACES * np.nan, None, EMERGING, nights=28),
         "nothing of these nights has a position",
     ),
     ("breakdown", lambda: explorer.breakdown_figure(NOTHING, "event_type", 1), "no event of these nights names one"),
