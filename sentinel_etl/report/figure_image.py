@@ -12,12 +12,14 @@ from PIL import Image, ImageChops
 
 __all__ = ["ShownFigure", "smaller_png"]
 
-# A figure has a few hundred colours, most of them shades at the edges of letters and lines; a map has thousands. With so
-# many no colour was off by more than 17 of 255 on the largest of ours, by 1 on most, and an image is a third as large.
-# SVG was two to four times as large as that, and took longer.
-COLOURS = 256
+# A figure has a few hundred colours, most of them shades at the edges of letters and lines: 64 stand for them, and the
+# image is a third as large. A map or a heat map needs more. SVG was two to four times as large, and took longer.
+FEW, MANY = 64, 256
 
-# An image that is not ours is written so where no colour is off by more than that: a photograph is not.
+# By how much a colour may be off, of 255, with few: nobody sees that.
+UNSEEN = 8
+
+# An image that is not ours has its colours reduced where none is off by more than that: a photograph's are not.
 MOST_OFF = 20
 
 
@@ -35,9 +37,9 @@ class ShownCanvas(FigureCanvasAgg):  # type: ignore[misc]  # the library has no 
             whole = BytesIO()
             super().print_figure(whole, format="png", bbox_inches="tight")
             with Image.open(whole) as image:
-                return write_png(with_palette(image.convert("RGB")))
+                return write_png(with_palette(image.convert("RGB"))[0])
         drawn = Image.frombuffer("RGBA", self.get_width_height(), self.buffer_rgba(), "raw", "RGBA", 0, 1)
-        return write_png(with_palette(drawn.convert("RGB")))
+        return write_png(with_palette(drawn.convert("RGB"))[0])
 
     def reaches_beyond(self) -> bool:
         """Tell whether something stands beyond the figure's edge: a long name, or a label higher than the figure."""
@@ -67,9 +69,14 @@ class ShownFigure(Figure):
         return str(super().__repr__()).replace("ShownFigure", "Figure", 1)  # a notebook's text is as of any other
 
 
-def with_palette(image: Image.Image) -> Image.Image:
-    """Give an RGB image its few colours."""
-    return image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+def with_palette(image: Image.Image) -> tuple[Image.Image, int]:
+    """Give an RGB image as few colours as do, and tell by how much the worst of them is off, of 255."""
+    for colours in (FEW, MANY):
+        reduced = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        off = int(np.asarray(ImageChops.difference(image, reduced.convert("RGB"))).max())
+        if off <= UNSEEN:
+            break
+    return reduced, off
 
 
 def write_png(image: Image.Image) -> bytes:
@@ -88,6 +95,5 @@ def smaller_png(png: bytes) -> bytes:
         return png
     if not opaque:
         return png
-    few = with_palette(whole)
-    off = np.asarray(ImageChops.difference(whole, few.convert("RGB"))).max()
-    return min(png, write_png(few), key=len) if off <= MOST_OFF else png
+    reduced, off = with_palette(whole)
+    return min(png, write_png(reduced), key=len) if off <= MOST_OFF else png

@@ -77,6 +77,16 @@ def test_what_stands_beyond_the_edge_is_shown_too(show: Callable[[Figure], bytes
     assert np.asarray(image.convert("L"))[[0, -1], :].min() == 255, "nothing is cut off at the edges"
 
 
+def test_the_shades_of_a_heat_map_stay_apart(tmp_path: Path) -> None:
+    figure, axis = draw_plain(6.0, 3.0)
+    axis.imshow(np.linspace(0, 1, 200).reshape(1, -1), aspect="auto", cmap="Blues")
+    figure.savefig(tmp_path / "whole.png")
+    whole = Image.open(BytesIO((tmp_path / "whole.png").read_bytes()))
+    shown = Image.open(BytesIO(print_figure(finish_figure(figure))))
+    assert np.abs(pixels_of(shown) - pixels_of(whole)).max() <= 4
+    assert len(np.unique(pixels_of(shown)[150, 100:500], axis=0)) > 100
+
+
 def test_a_figure_that_is_saved_to_a_file_has_all_its_colours(tmp_path: Path) -> None:
     draw_bars().savefig(tmp_path / "saved.png", dpi=200, bbox_inches="tight")
     with Image.open(tmp_path / "saved.png") as saved:
