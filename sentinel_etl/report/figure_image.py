@@ -17,7 +17,7 @@ __all__ = ["ShownFigure", "smaller_png"]
 FEW, MANY = 64, 256
 
 # By how much a colour may be off, of 255, with few: nobody sees that.
-UNSEEN = 8
+UNSEEN = 6
 
 # An image that is not ours has its colours reduced where none is off by more than that: a photograph's are not.
 MOST_OFF = 20
