@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from html import escape, unescape
+from base64 import b64decode, b64encode
+from html import unescape
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,14 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 from papermill.execute import ERROR_MARKER_TAG
+from traitlets.config import Config
 
 from sentinel_etl.files import write_atomically
 from sentinel_etl.lineage.collector import NOT_SENT
-from sentinel_etl.notebook.page_style import PAGE_STYLE
+from sentinel_etl.notebook.page_markup import Classes, classes_css, is_as_made, rewrite_html
+from sentinel_etl.notebook.page_style import page_style
 from sentinel_etl.report.render import FAILED_SECTION
+from sentinel_etl.report.small_image import smaller_png
 from sentinel_etl.wording import without_statement
 
 if TYPE_CHECKING:
@@ -24,14 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["archive_notebook", "export_html", "failed_sections", "unsent_lineage"]
 
 
-# nbconvert's page would load these from other people's servers; a report opens without a network.
-REMOTE_SCRIPTS = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk_js_url", "require_js_url")
-
-# What nbconvert writes for every figure, because its page has no place for better words.
-NO_WORDS = "No description has been provided for this image"
-
 # A heading that `Sections.heading` has made.
 HEADING = re.compile(r"^<h[1-6]>([^<]+)</h[1-6]>$")
+
+IMAGES = {"image/png", "image/jpeg", "image/svg+xml"}
 
 # A page shows results; the code of a cell only where the cell says that it is the point.
 SHOW_CODE, HIDE_CODE = "show-code", "hide-code"
@@ -79,31 +80,45 @@ def unsent_lineage(report: Path) -> list[str]:
 def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
     """Render a notebook as one page that needs no network, figures inside; code only of cells tagged for it."""
     exporter = HTMLExporter(
-        template_name="lab",
+        config=Config({"CSSHTMLHeaderPreprocessor": {"enabled": False}}),  # JupyterLab's colours of code
+        raw_template=files("sentinel_etl.notebook").joinpath("templates/page.html.j2").read_text(encoding="utf-8"),
         embed_images=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )
-    for script in REMOTE_SCRIPTS:
-        setattr(exporter, script, "")
     exporter.register_preprocessor(TagRemovePreprocessor(remove_input_tags={HIDE_CODE}, enabled=True), enabled=True)
-    notebook = without_unreached_cells(notebook)
-    heading, figures = title, []
+    notebook, heading = without_unreached_cells(notebook), title
+    classes: Classes = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = next(re.finditer(r"^#+ (.+)$", cell.source, flags=re.MULTILINE), [heading, heading])[1]
             continue
-        for output in cell.get("outputs", ()):  # a heading may be made by code, in the pipeline's own words
-            made = HEADING.search("".join(output.get("data", {}).get("text/html", "")))
-            heading = unescape(made[1]) if made else heading
-        figures += [f"Figure: {heading}" for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+        for output in cell.get("outputs", ()):
+            heading = prepare_output(output, heading, classes)
         tags = cell.metadata.setdefault("tags", [])
         if SHOW_CODE not in tags:
             tags.append(HIDE_CODE)
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    for words in figures:  # who cannot see a figure hears what it is of
-        page = page.replace(f'alt="{NO_WORDS}"', f'alt="{escape(words)}"', 1)
-    return str(page).replace("</head>", f"{PAGE_STYLE}</head>", 1)
+    return str(page).replace("</head>", f"<style>{page_style(page)}{classes_css(classes)}\n</style>\n</head>", 1)
+
+
+def prepare_output(output: nbformat.NotebookNode, heading: str, classes: Classes) -> str:
+    """Prepare an output for the page, and give the heading that what follows stands under."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        html = "".join(data["text/html"])
+        made = HEADING.search(html)  # a heading may be made by code, in the pipeline's own words
+        heading = unescape(made[1]) if made else heading
+        data["text/html"] = rewrite_html(html, classes)
+        output.metadata.as_made = is_as_made(data["text/html"])
+    if "image/png" in data:
+        data["image/png"] = b64encode(smaller_png(b64decode(data["image/png"]))).decode("ascii")
+    for kind in IMAGES & data.keys():
+        words = output.metadata.get(kind, {}).get("alt", "")
+        end = "" if heading.endswith(("?", "!", ".")) else "."
+        output.metadata.words = f"Figure: {heading}{end} {words}" if words else f"Figure: {heading}"
+        output.metadata.described = bool(words)  # as figures of ours are: dark on white, so that it can be turned
+    return heading
 
 
 def without_unreached_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

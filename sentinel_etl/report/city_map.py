@@ -15,12 +15,16 @@ from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.report.figure_style import INK, PALETTE, SHADES, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import name_key, short_name
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_map, first_of
 from sentinel_etl.wording import plural
 
 __all__ = ["city_map_figure"]
+
+Floats = npt.NDArray[np.float64]
 
 LARGEST_CIRCLE = 900.0  # area of the riskiest hotspot's circle, points²
 HALO = [effects.withStroke(linewidth=2.5, foreground="white")]
@@ -44,49 +48,54 @@ def city_map_figure(
     In: `presentation.incident_heatmap`, `hotspot_risk` and `emerging_threats`; the places and the stations with
     ``latitude``, ``longitude`` (degrees); None where there are none. The first ``named`` places of the
     ranking are named. One without a position is left out.
+
+    Raises:
+        NothingThere: no incident, place or station has a position.
     """
-    place = dimensions.place
-    risky = None
-    if ranking is not None and hotspots is not None:
-        known = hotspots.dropna(subset=["latitude", "longitude"])
+    place, stations = dimensions.place, with_position(stations)
+    risky, known = None, with_position(hotspots)
+    if ranking is not None and known is not None:
         risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place)
+    if all(frame is None or frame.empty for frame in (incidents, risky, stations, emerging)):
+        raise NothingThere("The map: left out, nothing of these nights has a position")
     with house_style():
         figure, (axis, side) = draw_axes(1, 2, figsize=(WIDTH, 7.6), width_ratios=(40, 9))
         shade = outlines(incidents["cell"])
-        # By the root, or the few busiest cells would leave all others as good as white.
-        density = PolyCollection(
-            shade,
-            array=incidents["events"].to_numpy(float) / nights,
-            norm=PowerNorm(0.5, vmin=0),
-            cmap=SHADES,
-            edgecolors="white",
-            lw=0.3,
-        )
-        axis.add_collection(density)
+        density = draw_density(axis, shade, incidents["events"].to_numpy(float) / nights)
         if risky is not None:
             draw_hotspots(axis, risky, named, place)
+        edges = outlines(emerging["cell"])
         axis.add_collection(
-            PolyCollection(
-                outlines(emerging["cell"]),
-                facecolors="none",
-                edgecolors=EMERGING,
-                lw=2.2,
-                zorder=4,
-                label="emerging cell",
-            )
+            PolyCollection(edges, facecolors="none", edgecolors=EMERGING, lw=2.2, zorder=4, label="emerging cell")
         )
         if stations is not None:
-            draw_stations(axis, stations.dropna(subset=["latitude", "longitude"]), dimensions)
+            draw_stations(axis, stations, dimensions)
         frame_map(axis, shade)
         side.axis("off")
         side.legend(*axis.get_legend_handles_labels(), loc="upper left", labelspacing=1.7, borderpad=1.0)
         bar = figure.colorbar(density, cax=side.inset_axes((0.12, 0.05, 0.12, 0.5)))
         bar.set_label("incidents a night in the cell")
         bar.outline.set_visible(False)
-    return finish_figure(figure)
+    others = {} if stations is None else {dimensions.word(dimensions.station): len(stations)}
+    others |= {"emerging cell": len(emerging)}
+    leader = None if risky is None else first_of(risky, dimensions)
+    return finish_figure(figure, describe_map(incidents["events"].to_numpy(float) / nights, leader, others))
 
 
-def outlines(cells: Iterable[str]) -> list[npt.NDArray[np.float64]]:
+def with_position(places: pd.DataFrame | None) -> pd.DataFrame | None:
+    return None if places is None else places.dropna(subset=["latitude", "longitude"])
+
+
+def draw_density(axis: Axes, shade: list[Floats], incidents: npt.NDArray[np.float64]) -> PolyCollection:
+    """Shade the cells, by the root: or the few busiest would leave all others as good as white."""
+    density = PolyCollection(
+        shade, array=incidents, norm=PowerNorm(0.5, vmin=0), cmap=SHADES, edgecolors="white", lw=0.3
+    )
+    axis.add_collection(density)
+    return density
+
+
+def outlines(cells: Iterable[str]) -> list[Floats]:
     """Give each H3 cell's corners as longitude and latitude, degrees."""
     return [np.array(h3.cell_to_boundary(cell))[:, ::-1] for cell in cells]
 
@@ -153,7 +162,7 @@ def draw_stations(axis: Axes, stations: pd.DataFrame, dimensions: Dimensions) ->
         )
 
 
-def frame_map(axis: Axes, shade: list[npt.NDArray[np.float64]]) -> None:
+def frame_map(axis: Axes, shade: list[Floats]) -> None:
     """Fit the axes to the cells; a kilometre is as long up as across, which a degree is not."""
     axis.autoscale_view()
     if shade:

@@ -9,6 +9,7 @@ __all__ = [
     "BEFORE",
     "DEPARTURES",
     "FAILED",
+    "GRID",
     "INK",
     "MUTED",
     "NIGHT_COLOURS",
@@ -20,7 +21,8 @@ __all__ = [
 ]
 
 INK = "#1A1A1A"
-MUTED = "#5F6368"  # what stands back: grids, notes
+MUTED = "#5F6368"  # what stands back: frames, notes
+GRID = "#E0E0E0"
 
 # Okabe and Ito's colours, distinct to the colour-blind (https://jfly.uni-koeln.de/color/).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -14,13 +14,22 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
-from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, draw_axes, finish_figure, house_style
+from sentinel_etl.errors import NothingThere
+from sentinel_etl.report.figure_style import (
+    INK,
+    PALETTE,
+    WIDTH,
+    draw_axes,
+    draw_boxes,
+    finish_figure,
+    house_style,
+)
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page, write_average
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_breakdown, describe_hours, describe_loads
 from sentinel_etl.window import NIGHT_STARTS, Window
 from sentinel_etl.wording import plural
 
@@ -137,6 +146,8 @@ def breakdown_figure(
 ) -> Figure:
     """Draw, for each value of ``by``, its events, the spread of its scores, and its risk points a night."""
     sums = break_down(scores, by, nights).head(most).iloc[::-1]
+    if sums.empty:
+        raise NothingThere(f"By {dimensions.word(by)}: left out, no event of these nights names one")
     place = np.arange(len(sums))
     with house_style():
         figure, (left, middle, right) = draw_axes(
@@ -159,11 +170,13 @@ def breakdown_figure(
             axis.grid(axis="x")
         for axis in (left, middle):
             axis.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=4, columnspacing=1, handlelength=1.2)
-    return finish_figure(figure)
+    return finish_figure(figure, describe_breakdown(sums, names[-1], dimensions.word(by)))
 
 
 def spread_hours(hours: pd.DataFrame) -> pd.DataFrame:
     """Spread risk points over nights (rows) and hours from 06 to 05 (columns); an hour without events holds 0."""
+    if hours.empty:
+        raise NothingThere("By hour: left out, these nights have no event")
     plain = pd.DataFrame(
         {
             "night": pd.to_datetime(hours["shift_date"].to_numpy(object)),
@@ -219,7 +232,7 @@ def hours_figure(hours: pd.DataFrame) -> Figure:
         figure.colorbar(image, ax=heat, label="risk points in the hour, mean").outline.set_visible(False)
         for axis in (line, heat):
             axis.set_xticks(place[::3], [f"{hour:02d}" for hour in HOURS[::3]])
-    return finish_figure(figure)
+    return finish_figure(figure, describe_hours(middle, weekdays, WEEKDAYS))
 
 
 def band_loads(officer_nights: pd.DataFrame, bands: int = 4) -> pd.DataFrame:
@@ -229,6 +242,8 @@ def band_loads(officer_nights: pd.DataFrame, bands: int = 4) -> pd.DataFrame:
     (float64), ``band``, an ordered category such as ``5 to 8``, events.
     """
     events = officer_nights["events"].to_numpy(int)
+    if not len(events):
+        raise NothingThere("By load: left out, no event of these nights names who was there")
     quartiles = np.quantile(events, np.linspace(0, 1, bands + 1), method="inverted_cdf")
     # (lowest − 1, q1], (q1, q2], …: no night is in two bands, and equal quartiles make one.
     bounds = [int(bound) for bound in np.unique([quartiles[0] - 1, *quartiles[1:]])]
@@ -272,25 +287,8 @@ def officer_load_figure(officer_nights: pd.DataFrame, dimensions: Dimensions = C
         edges = np.arange(loads["events"].min(), loads["events"].max() + 2) - 0.5
         left.hist(loads["events"], bins=edges, color=SCORED)
         left.set(xlabel=f"events that one {word} reports in a night", ylabel=f"{word}s' nights")
-        draw_boxes(right, groups, names)
+        draw_boxes(right, groups, names, SCORED)
         right.set(xlabel="events in the night", ylabel="risk points in the night")
         for axis in (left, right):
             axis.grid(axis="y")
-    return finish_figure(figure)
-
-
-def draw_boxes(axis: Axes, groups: Sequence[Floats], names: Sequence[str]) -> None:
-    """Draw the middle half as a box, the middle nine tenths as whiskers, and no point beyond."""
-    axis.boxplot(
-        groups,
-        tick_labels=names,
-        whis=(5, 95),
-        showfliers=False,
-        widths=0.5,
-        patch_artist=True,
-        boxprops={"facecolor": SCORED, "edgecolor": SCORED, "alpha": 0.85},
-        medianprops={"color": "white", "linewidth": 2},
-        whiskerprops={"color": MUTED},
-        capprops={"color": MUTED},
-    )
-    axis.set_ylim(bottom=0)
+    return finish_figure(figure, describe_loads(word, len(loads), names, groups))

@@ -6,9 +6,8 @@ tell apart. A figure is made here or inside `house_style`, and returned through 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,6 +18,7 @@ from sentinel_etl.report.colours import (
     BEFORE,
     DEPARTURES,
     FAILED,
+    GRID,
     INK,
     MUTED,
     NIGHT_COLOURS,
@@ -28,11 +28,13 @@ from sentinel_etl.report.colours import (
     VERDICT_COLOURS,
     WARNED,
 )
+from sentinel_etl.report.figure_image import ShownFigure
 
 __all__ = [
     "BEFORE",
     "DEPARTURES",
     "FAILED",
+    "GRID",
     "INK",
     "MUTED",
     "NIGHT_COLOURS",
@@ -43,11 +45,10 @@ __all__ = [
     "WARNED",
     "WIDTH",
     "draw_axes",
-    "draw_panels",
+    "draw_boxes",
     "draw_plain",
     "finish_figure",
     "house_style",
-    "label_panels",
 ]
 
 WIDTH = 10.5  # inches; at 100 dots an inch it fits a page of 1280 px beside its margins
@@ -66,7 +67,7 @@ HOUSE = {
     "axes.spines.right": False,
     "axes.prop_cycle": plt.cycler(color=PALETTE),
     "axes.axisbelow": True,
-    "grid.color": "#E0E0E0",
+    "grid.color": GRID,
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 9,
@@ -76,21 +77,6 @@ HOUSE = {
     "lines.linewidth": 1.8,
     "image.cmap": SHADES,
 }
-
-
-class ShownFigure(Figure):
-    """A figure that a notebook shows, whatever pyplot's backend is: on servers ``MPLBACKEND`` is often ``Agg``.
-
-    https://ipython.readthedocs.io/en/stable/config/integrating.html#rich-display
-    """
-
-    def _repr_png_(self) -> bytes:
-        image = BytesIO()
-        self.savefig(image, format="png", dpi="figure", bbox_inches="tight")  # as Jupyter's own backend does
-        return image.getvalue()
-
-    def __repr__(self) -> str:
-        return str(super().__repr__()).replace("ShownFigure", "Figure", 1)  # a notebook's text is as of any other
 
 
 @contextmanager
@@ -113,39 +99,26 @@ def draw_plain(width: float = WIDTH, height: float = 3.2) -> tuple[Figure, Axes]
     return figure, axis
 
 
-def draw_panels(
-    names: Sequence[str], *, columns: int = 3, height: float = 2.6, sharex: bool = False, sharey: bool = False
-) -> tuple[Figure, dict[str, Axes]]:
-    """Lay out one small titled panel for each name, row by row; ``height`` is that of a row, inches."""
-    rows = max(1, -(-len(names) // columns))
-    with house_style():
-        figure, grid = draw_axes(
-            rows, columns, figsize=(WIDTH, height * rows), sharex=sharex, sharey=sharey, squeeze=False
-        )
-        panels = list(grid.flat)
-        for name, panel in zip(names, panels, strict=False):
-            panel.set_title(name, loc="left")
-            panel.tick_params(labelbottom=True)
-    for spare in panels[len(names) :]:
-        spare.set_visible(False)
-    return figure, dict(zip(names, panels, strict=False))
+def draw_boxes(axis: Axes, groups: Sequence[Any], names: Sequence[str], colour: str) -> None:
+    """Draw the middle half as a box, the middle nine tenths as whiskers, and no point beyond."""
+    axis.boxplot(
+        groups,
+        tick_labels=names,
+        whis=(5, 95),
+        showfliers=False,
+        widths=0.5,
+        patch_artist=True,
+        boxprops={"facecolor": colour, "edgecolor": colour, "alpha": 0.85},
+        medianprops={"color": "white", "linewidth": 2},
+        whiskerprops={"color": MUTED},
+        capprops={"color": MUTED},
+    )
+    axis.set_ylim(bottom=0)
 
 
-def label_panels(figure: Figure, panels: Mapping[str, Axes], across: str, up: str) -> None:
-    """Name both axes once, with their units, and what each colour is, above the panels."""
-    with house_style():
-        figure.supxlabel(across, fontsize="medium")
-        figure.supylabel(up, fontsize="medium")
-        handles = {
-            label: handle
-            for panel in panels.values()
-            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-        }
-        if handles:
-            figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles))
-
-
-def finish_figure(figure: Figure) -> Figure:
-    """Close the figure to pyplot: a notebook shows a cell's result, and would show an open figure once more."""
+def finish_figure(figure: Figure, words: str = "") -> Figure:
+    """Close the figure to pyplot, as a notebook would show an open one once more; ``words`` say what it shows."""
     plt.close(figure)
+    if isinstance(figure, ShownFigure):
+        figure.words = words
     return figure

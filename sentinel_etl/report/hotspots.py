@@ -19,10 +19,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.report.figure_style import INK, MUTED, PALETTE, WIDTH, draw_axes, finish_figure, house_style
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_history, describe_rankings, first_of
 from sentinel_etl.window import Window
 from sentinel_etl.wording import plural
 
@@ -132,7 +134,13 @@ def ranking_table(
 
 
 def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12, dimensions: Dimensions = CITY) -> Figure:
-    """Draw the first hotspots at each half-life, coloured by trend, with a tick where each was a week before."""
+    """Draw the first hotspots at each half-life, coloured by trend, with a tick where each was a week before.
+
+    Raises:
+        NothingThere: none has any risk.
+    """
+    if all(ranking.empty for ranking in rankings.values()):
+        raise NothingThere(f"The ranking: left out, no {dimensions.word(dimensions.place)} has any risk")
     with house_style():
         figure, axes = draw_axes(1, len(rankings), figsize=(WIDTH, 1.2 + 0.27 * most), squeeze=False)
         for axis, (hours, ranking) in zip(axes.flat, sorted(rankings.items()), strict=True):
@@ -143,8 +151,13 @@ def ranking_figure(rankings: Mapping[float, pd.DataFrame], most: int = 12, dimen
         tick = plt.Line2D([], [], color=INK, marker="|", ls="", ms=10, mew=1.5, label="a week before")
         named = {"rising": "rising", "falling": "falling", "steady": f"within {STEADY:.0%} of the week before"}
         patches = [Patch(color=TREND_COLOURS[trend], label=label) for trend, label in named.items()]
-        figure.legend(handles=[*patches, tick], loc="outside upper right", ncols=4)
-    return finish_figure(figure)
+        figure.legend(handles=[*patches, tick], loc="outside upper left", ncols=4)
+    leaders = {
+        hours: (*leader, trend_of(leader[1], float(ranking["risk_week_before"].iloc[0])))
+        for hours, ranking in sorted(rankings.items())
+        if (leader := first_of(ranking, dimensions))
+    }
+    return finish_figure(figure, describe_rankings(leaders, dimensions.word(dimensions.place)))
 
 
 def draw_ranking(axis: Axes, ranking: pd.DataFrame, rows: int, place: str) -> None:
@@ -173,9 +186,14 @@ def history_figure(
 
     In: instant → `presentation.hotspot_risk` at it, all at one half-life. The hotspots are those that
     lead at the last instant; after it, dotted, each curve halves every half-life.
+
+    Raises:
+        NothingThere: none has any risk then.
     """
     moments = sorted(history)
     leaders = history[moments[-1]].head(most)
+    if leaders.empty:
+        raise NothingThere(f"How risk came and fades: left out, no {dimensions.word(dimensions.place)} has any")
     wide = pd.DataFrame(
         {moment: history[moment].set_index(dimensions.place)["risk"].astype(float) for moment in moments}
     ).reindex(leaders[dimensions.place])
@@ -200,7 +218,8 @@ def history_figure(
         )
         axis.set_ylim(bottom=0)
         axis.grid(axis="y")
-    return finish_figure(figure)
+    named = wide.rename(index=lambda hotspot: short_name(name_key(dimensions.place, hotspot, dimensions)))
+    return finish_figure(figure, describe_history(named, dimensions.word(dimensions.place)))
 
 
 def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) -> None:

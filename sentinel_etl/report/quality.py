@@ -25,6 +25,7 @@ from sentinel_etl.report.figure_style import (
     finish_figure,
 )
 from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.words import describe_coverage, describe_lags, describe_nulls, describe_reconciliation
 from sentinel_etl.wording import plural
 
 __all__ = [
@@ -67,7 +68,7 @@ def coverage_figure(nights: Sequence[NightCoverage]) -> Figure:
         for state, (mark, words) in marked.items()
     ]
     figure.legend(frameon=False, handles=handles, loc="outside lower center", ncols=len(handles))
-    return finish_figure(figure)
+    return finish_figure(figure, describe_coverage(nights))
 
 
 def coverage_table(nights: Sequence[NightCoverage]) -> Page:
@@ -107,8 +108,8 @@ def reconciliation_figure(counts: pd.DataFrame) -> Figure:
     axis.set_ylim(bottom=0)
     axis.yaxis.set_major_formatter("{x:,.0f}")
     axis.grid(axis="y")
-    figure.legend(frameon=False, loc="outside upper right", ncols=2)
-    return finish_figure(figure)
+    figure.legend(frameon=False, loc="outside upper left", ncols=2)
+    return finish_figure(figure, describe_reconciliation(nights))
 
 
 def nights_differing_table(counts: pd.DataFrame, most: int = 15) -> Page:
@@ -146,7 +147,7 @@ def nulls_over_time_figure(shares: pd.DataFrame) -> Figure:
     bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.03)
     bar.set_label("share of NULLs less its median, percentage points")
     bar.outline.set_visible(False)
-    return finish_figure(figure)
+    return finish_figure(figure, describe_nulls(shares - usual))
 
 
 def lag_figure(lags: pd.DataFrame) -> Figure:
@@ -163,7 +164,7 @@ def lag_figure(lags: pd.DataFrame) -> Figure:
     axis.set_ylim(min(95.0, float(np.floor(arrived.to_numpy().min()))), 100.2)
     axis.grid(axis="y")
     figure.legend(frameon=False, loc="outside right upper")
-    return finish_figure(figure)
+    return finish_figure(figure, describe_lags(arrived))
 
 
 def lag_table(lags: pd.DataFrame) -> Page:

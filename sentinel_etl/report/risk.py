@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
 
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import RISK_GATES, shifted
@@ -22,16 +21,17 @@ from sentinel_etl.report.figure_style import (
     INK,
     TONIGHT,
     WIDTH,
-    draw_panels,
     draw_plain,
     finish_figure,
-    label_panels,
 )
 from sentinel_etl.report.pages import Page, table_page, with_note
+from sentinel_etl.report.panels import draw_panels, label_panels
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_drift, describe_medians
 
 __all__ = ["risk_box_figure", "risk_ecdf_figure", "risk_histogram_figure", "risk_table"]
 
+NOW, PAST = "this window", "nights before"
 SCORE_BAND = 5.0  # width of a histogram's bar, risk points
 MOST_ROWS, MOST_PANELS = 40, 24  # of stations and types, those with the most events: a page of each
 
@@ -84,27 +84,26 @@ def risk_histogram_figure(
     scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", dimensions: Dimensions = CITY
 ) -> Figure:
     """Draw the share of events in each score band, this window against the nights before."""
-    figure, axes = draw_grid(scores, before, by, dimensions)
+    figure, panels = draw_grid(scores, before, by, dimensions)
     edges = np.arange(0, highest_score(scores, before) + 2 * SCORE_BAND, SCORE_BAND)
-    for name, axis in axes.items():
-        for frame, colour, label, filled in (
-            (before, BEFORE, "nights before", False),
-            (scores, TONIGHT, "this window", True),
-        ):
-            group = frame[frame[by].astype("str") == name]
-            if group.empty:
-                continue
-            shares, _ = np.histogram(group["base_risk_score"], edges, weights=group["events"])
-            axis.stairs(100 * shares / shares.sum(), edges, fill=filled, color=colour, alpha=0.85, label=label, lw=1.5)
+    for label, colour, groups in sides_of(scores, before, by):
+        for name in panels.keys() & groups.keys():
+            shares, _ = np.histogram(groups[name].index, edges, weights=groups[name])
+            panels[name].stairs(
+                100 * shares / shares.sum(), edges, fill=label == NOW, color=colour, alpha=0.85, label=label, lw=1.5
+            )
+    for panel in panels.values():
+        panel.set_xlim(0, 1.02 * edges[-1])
         if by != "event_type":  # where most events are of types without risk, and the tail is what matters
-            axis.set_yscale("log")
-            axis.set_ylim(0.03, 150)
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_locator(NullLocator())  # a dozen panels of them take a second to lay out
+            panel.set_yscale("log")
+            panel.set_ylim(0.03, 150)
+            panel.yaxis.set_major_formatter("{x:g}")
         else:
-            axis.set_ylim(0, 105)
-    label_panels(figure, axes, "score, risk points", "share of events, %")
-    return finish_figure(figure)
+            panel.set_ylim(0, 105)
+    label_panels(figure, panels, "score, risk points", "share of events, %")
+    drift = drift_of(scores, before, by, list(panels), dimensions)["PSI"]
+    shown = f"Share of events in each band of {SCORE_BAND:g} risk points"
+    return finish_figure(figure, describe_drift(shown, len(panels), dimensions.word(by), drift))
 
 
 @needs("base_risk_score")
@@ -112,18 +111,22 @@ def risk_ecdf_figure(
     scores: pd.DataFrame, before: pd.DataFrame, by: str = "event_type", dimensions: Dimensions = CITY
 ) -> Figure:
     """Draw the cumulative share of events up to each score, this window against the nights before."""
-    figure, axes = draw_grid(scores, before, by, dimensions)
+    figure, panels = draw_grid(scores, before, by, dimensions)
     end = highest_score(scores, before) * 1.05
-    for name, axis in axes.items():
-        for frame, colour, label in ((before, BEFORE, "nights before"), (scores, TONIGHT, "this window")):
-            values = frame[frame[by].astype("str") == name].groupby("base_risk_score")["events"].sum()
-            if values.empty:
-                continue
+    for label, colour, groups in sides_of(scores, before, by):
+        for name in panels.keys() & groups.keys():
+            values = groups[name]
             steps = 100 * values.cumsum() / values.sum()
-            axis.step([0, *values.index, end], [0, *steps, 100], where="post", color=colour, label=label, lw=1.8)
-        axis.set_ylim(0, 105)
-    label_panels(figure, axes, "score, risk points", "events up to it, %")
-    return finish_figure(figure)
+            panels[name].step(
+                [0, *values.index, end], [0, *steps, 100], where="post", color=colour, label=label, lw=1.8
+            )
+    for panel in panels.values():
+        panel.set_xlim(0, end)
+        panel.set_ylim(0, 105)
+    label_panels(figure, panels, "score, risk points", "events up to it, %")
+    drift = drift_of(scores, before, by, list(panels), dimensions)["KS"]
+    shown = "Share of events up to each score"
+    return finish_figure(figure, describe_drift(shown, len(panels), dimensions.word(by), drift))
 
 
 @needs("base_risk_score")
@@ -133,36 +136,69 @@ def risk_box_figure(
     """Draw a box for this window above one for the nights before: quartiles, 5 to 95 %, and the highest score."""
     names = varied(scores, before, by)
     figure, axis = draw_plain(WIDTH, 1.1 + 0.45 * len(names))
-    for place, name in enumerate(names):
-        for frame, colour, shift in ((scores, TONIGHT, -0.19), (before, BEFORE, 0.19)):
-            values = frame[frame[by].astype("str") == name].groupby("base_risk_score")["events"].sum()
-            if not values.empty:
-                axis.bxp(
-                    [box_of(values)],
-                    positions=[place + shift],
-                    widths=0.32,
-                    orientation="horizontal",
-                    patch_artist=True,
-                    manage_ticks=False,
-                    boxprops={"facecolor": colour, "edgecolor": INK, "alpha": 0.85, "linewidth": 0.8},
-                    medianprops={"color": "white", "linewidth": 2},
-                    whiskerprops={"color": INK, "linewidth": 0.8},
-                    capprops={"color": INK, "linewidth": 0.8},
-                    flierprops={"marker": ".", "markersize": 5, "markerfacecolor": colour, "markeredgecolor": colour},
-                )
+    for (_, colour, groups), shift in zip(sides_of(scores, before, by), (0.19, -0.19), strict=True):
+        some = [(place + shift, groups[name]) for place, name in enumerate(names) if name in groups]
+        axis.bxp(
+            [box_of(values) for _, values in some],
+            positions=[place for place, _ in some],
+            widths=0.32,
+            orientation="horizontal",
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": colour, "edgecolor": INK, "alpha": 0.85, "linewidth": 0.8},
+            medianprops={"color": "white", "linewidth": 2},
+            whiskerprops={"color": INK, "linewidth": 0.8},
+            capprops={"color": INK, "linewidth": 0.8},
+            flierprops={"marker": ".", "markersize": 5, "markerfacecolor": colour, "markeredgecolor": colour},
+        )
     axis.set_yticks(range(len(names)), [name_value(by, name, dimensions) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_xlabel("score, risk points; box: quartiles, line: median, whiskers: 5 % to 95 %, dot: highest")
     axis.grid(axis="x")
-    handles = [Patch(facecolor=TONIGHT, label="this window"), Patch(facecolor=BEFORE, label="nights before")]
-    figure.legend(frameon=False, handles=handles, loc="outside upper right", ncols=2)
-    return finish_figure(figure)
+    handles = [Patch(facecolor=TONIGHT, label=NOW), Patch(facecolor=BEFORE, label=PAST)]
+    figure.legend(frameon=False, handles=handles, loc="outside upper left", ncols=2)
+    return finish_figure(figure, describe_medians(medians_of(scores, before, by, names, dimensions)))
 
 
 def box_of(values: pd.Series) -> dict[str, object]:
     """Give what `Axes.bxp` draws of score → events."""
     names = {"whislo": 0.05, "q1": 0.25, "med": 0.5, "q3": 0.75, "whishi": 0.95}
     return {**{name: quantile(values, share) for name, share in names.items()}, "fliers": [float(values.index.max())]}
+
+
+def sides_of(scores: pd.DataFrame, before: pd.DataFrame, by: str) -> list[tuple[str, str, dict[str, pd.Series]]]:
+    """Give label and colour of the nights before and of this window, and for each value of ``by`` score → events."""
+    sides = ((PAST, BEFORE, before), (NOW, TONIGHT, scores))
+    return [(label, colour, scores_by(frame, by)) for label, colour, frame in sides]
+
+
+def scores_by(frame: pd.DataFrame, by: str) -> dict[str, pd.Series]:
+    sums = frame.groupby([frame[by].astype("str"), "base_risk_score"])["events"].sum()
+    return {str(name): group.droplevel(0) for name, group in sums.groupby(level=0)}
+
+
+def medians_of(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str, names: list[str], dimensions: Dimensions
+) -> dict[str, tuple[float, float | None, float]]:
+    """Give name → median score of this window and of the nights before, and the highest; risk points."""
+    (_, _, past), (_, _, now) = sides_of(scores, before, by)
+    return {
+        name_value(by, name, dimensions): (
+            quantile(now[name], 0.5),
+            quantile(past[name], 0.5) if name in past else None,
+            float(now[name].index.max()),
+        )
+        for name in names
+        if name in now
+    }
+
+
+def drift_of(
+    scores: pd.DataFrame, before: pd.DataFrame, by: str, names: list[str], dimensions: Dimensions
+) -> pd.DataFrame:
+    """Give PSI and KS of the names that are drawn."""
+    drift = drift_table(scores[scores[by].astype("str").isin(names)], before, by)
+    return drift.rename(index=lambda name: name_value(by, str(name), dimensions))
 
 
 def highest_score(scores: pd.DataFrame, before: pd.DataFrame) -> float:
@@ -191,10 +227,10 @@ def draw_grid(
     scores: pd.DataFrame, before: pd.DataFrame, by: str, dimensions: Dimensions
 ) -> tuple[Figure, dict[str, Axes]]:
     names = varied(scores, before, by)
-    figure, axes = draw_panels(names, columns=3 if by == "event_type" else 4, sharex=True, sharey=True, height=2.2)
-    for name, axis in axes.items():
-        axis.set_title(name_value(by, name, dimensions), loc="left", fontsize="medium" if by != "event_type" else None)
-    return figure, axes
+    figure, panels = draw_panels(names, columns=3 if by == "event_type" else 4, height=2.2)
+    for name, panel in panels.items():
+        panel.set_title(name_value(by, name, dimensions), loc="left", y=1.0, fontsize="medium")
+    return figure, panels
 
 
 def name_value(by: str, name: str, dimensions: Dimensions) -> str:

@@ -24,13 +24,13 @@ from sentinel_etl.report.figure_style import (
     TONIGHT,
     WIDTH,
     draw_axes,
-    draw_panels,
     finish_figure,
     house_style,
-    label_panels,
 )
 from sentinel_etl.report.pages import Page, lines_page, name_key, short_name, table_page
+from sentinel_etl.report.panels import draw_panels, label_panels, name_axes
 from sentinel_etl.report.sections import needs
+from sentinel_etl.report.words import describe_ranks, describe_shifts
 from sentinel_etl.transform.what_if import changed_weights, has_value
 from sentinel_etl.wording import plural
 
@@ -124,12 +124,18 @@ def changed_events_table(compared: pd.DataFrame, most: int = 10) -> Page:
 
 
 def score_shift_figure(compared: pd.DataFrame) -> Figure:
-    """Draw the share of events in each score band, by both sets of weights, for the types that change."""
+    """Draw the share of events in each score band, by both sets of weights, for the types that change.
+
+    Raises:
+        NothingThere: no event changes.
+    """
     moved = compared.loc[compared["score_before"] != compared["score_after"], "event_type"]
     names = sorted(set(map(str, moved)))
+    if not names:
+        raise NothingThere("How the scores shift: left out, no event would have another score")
     highest = max([10.0, *compared["score_before"], *compared["score_after"]])
     edges = np.arange(0, highest + 2 * SCORE_BAND, SCORE_BAND)
-    figure, panels = draw_panels(names, columns=max(1, min(3, len(names))), height=2.8, sharex=True)
+    figure, panels = draw_panels(names, columns=max(1, min(3, len(names))), height=2.8)
     for name, panel in panels.items():
         group = compared[(compared["event_type"] == name).to_numpy(bool)]
         for column, colour, label, filled in (
@@ -139,9 +145,19 @@ def score_shift_figure(compared: pd.DataFrame) -> Figure:
             counts, _ = np.histogram(group[column], edges, weights=group["events"].to_numpy(float))
             alpha = 0.35 if filled else 1.0
             panel.stairs(100 * counts / counts.sum(), edges, fill=filled, color=colour, alpha=alpha, label=label, lw=2)
+        panel.set_xlim(0, 1.02 * edges[-1])
         panel.set_ylim(bottom=0)
     label_panels(figure, panels, "score, risk points", "share of events, %")
-    return finish_figure(figure)
+    means = {name: mean_scores(compared, name) for name in names}
+    return finish_figure(figure, describe_shifts(means))
+
+
+def mean_scores(compared: pd.DataFrame, event_type: str) -> tuple[float, float]:
+    """Give the mean score of an event type before and after, risk points."""
+    group = compared[(compared["event_type"] == event_type).to_numpy(bool)]
+    events = group["events"].to_numpy(float)
+    before, after = (group[name].to_numpy(float) for name in ("score_before", "score_after"))
+    return float(np.average(before, weights=events)), float(np.average(after, weights=events))
 
 
 def rank_by_points(compared: pd.DataFrame, by: str, nights: int) -> pd.DataFrame:
@@ -202,8 +218,8 @@ def rank_figure(rankings: Mapping[str, pd.DataFrame], most: int = 15) -> Figure:
         for title, panel in panels.items():
             draw_ranks(panel, rankings[title].head(most), rows)
             panel.set_title(title, loc="left")
-    label_panels(figure, panels, "risk points a night", "")
-    return finish_figure(figure)
+    name_axes(figure, panels, "risk points a night", "")
+    return finish_figure(figure, describe_ranks(rankings))
 
 
 @needs("base_risk_score", optional=("stations", "places"))

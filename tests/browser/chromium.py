@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import pytest
 import websocket
 
@@ -17,6 +18,8 @@ CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-brows
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH (Debian: apt-get install chromium)")
 
 NOT_NEEDED = ("gpu", "quic", "background-networking", "component-update", "sync", "extensions", "dev-shm-usage")
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = {"desktop": (1280, 900, 1), "phone": (390, 844, 2)}
 
 
@@ -64,6 +67,27 @@ class Browser:
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
+
+    def emulate(self, scheme: str = "light", media: str = "") -> None:
+        """Be a reader who likes light or dark pages, or a printer."""
+        self.call(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+
+    def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 AA and its own good practice: rule, element and reason.
+
+        https://www.deque.com/axe/core-documentation/api-documentation/
+        """
+        options = {"runOnly": RULES, "resultTypes": ["violations"]}
+        self.run(AXE.read_text(encoding="utf-8") + ";0")
+        found = self.run(f"axe.run({json.dumps(options)}).then(r => ({{passes: r.passes.length, bad: r.violations}}))")
+        assert found["passes"] > 5, "axe found nothing to look at"
+        return [
+            f"{rule['id']}: {node['html'][:160]}: {' '.join(node['failureSummary'].split())}"
+            for rule in found["bad"]
+            for node in rule["nodes"]
+        ]
 
     def press(self, key: str, code: int, text: str = "") -> None:
         for kind in ("keyDown", "keyUp"):
