@@ -1,18 +1,20 @@
-"""Threads: a producer that runs ahead, work in the background, and a wait for a peer with a limit."""
+"""Threads and signals: work in the background, waits with a limit, and an end that nothing breaks off."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["Waiter", "background", "prefetch", "settle", "throttle"]
+__all__ = ["Waiter", "background", "interrupts_ignored", "prefetch", "settle", "throttle"]
 
 
 Answer = TypeVar("Answer")
@@ -144,3 +146,19 @@ def throttle(batches: Iterable[pa.RecordBatch], rows_per_second: int) -> Iterato
         rows += batch.num_rows
         if rows_per_second:
             time.sleep(max(0.0, rows / rows_per_second - (time.monotonic() - started)))
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Let no further SIGINT break off what ends an interrupted piece of work; signals come to the main thread alone.
+
+    https://docs.python.org/3/library/signal.html#signals-and-threads
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -95,6 +95,11 @@ def check_coalesce(pipeline: Pipeline, labels: set[str]) -> None:
                 f"coalesce.{target}: expected at least one of {', '.join(sources)} among the columns "
                 "that EVENT_CONFIG reads, found none"
             )
+        if target in labels and target not in sources:
+            raise ConfigurationError(
+                f"coalesce.{target}: expected {target} among its columns, because EVENT_CONFIG reads a column of that "
+                f"name, too, whose values would be lost; found {', '.join(sources)}. Add it where it is to count"
+            )
 
 
 def check_unknown_values(pipeline: Pipeline) -> None:

@@ -28,7 +28,7 @@ from sentinel_etl.run.stages import clear_staging, publish, reconcile, recount, 
 from sentinel_etl.run.sweep import sweep_staging
 from sentinel_etl.run.unused_tables import withdraw_unused
 from sentinel_etl.settings import Settings
-from sentinel_etl.threads import background
+from sentinel_etl.threads import background, interrupts_ignored
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.warehouse.rows import instant
 from sentinel_etl.warehouse.tables import ETL_RUNS, create_staging
@@ -153,6 +153,8 @@ def note_failure(record: RunRecord, error: BaseException, warehouse: Engine) -> 
         "stopped by Ctrl-C or SIGTERM" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
     )
     try:
-        hand_over(record_run(replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause), warehouse))
+        with interrupts_ignored():  # a service's stop sends one to all its processes, and one comes from each above
+            failed = replace(with_switch(record, warehouse), state=RunState.FAILED, cause=cause)
+            hand_over(record_run(failed, warehouse))
     except Exception as second:  # noqa: BLE001 - raised on as a note of the first
         error.add_note(f"the ledger could not be written either: {second}")
