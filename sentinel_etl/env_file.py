@@ -1,7 +1,8 @@
-"""Reads the names and values of ``.env``, and tells names of ours that are misspelt."""
+"""Finds the home folder, reads the names and values of its ``.env``, and tells names of ours that are misspelt."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -11,13 +12,45 @@ from dotenv.parser import Binding, parse_stream
 
 from sentinel_etl.errors import ConfigurationError
 
-__all__ = ["PREFIX", "describe_unknown", "read_env_file"]
+__all__ = ["HOME", "PREFIX", "describe_unknown", "home_is_named", "project_home", "read_env_file"]
 
 
 PREFIX = "SENTINEL_"
+HOME = f"{PREFIX}HOME"
+
+CHECKOUT = Path(__file__).resolve().parents[1]  # where this is one
 
 # How alike a name without our prefix must be to one of ours to be taken for it misspelt, of 1.
 ALIKE = 0.9
+
+
+def project_home() -> Path:
+    """Find the folder that holds ``.env``, the pipeline's module, ``notebooks/``, ``runs/`` and ``.sentinel/``.
+
+    ``SENTINEL_HOME`` where it is set; else the working directory where its ``.env`` has settings of ours; else
+    the checkout this package stands in; else the working directory. Where cron happens to start the command
+    there is none of ours, so it does not depend on that.
+    """
+    if named := os.environ.get(HOME):
+        return Path(named).expanduser().resolve()
+    return Path.cwd() if has_settings(Path(".env")) or not in_checkout() else CHECKOUT
+
+
+def home_is_named() -> bool:
+    """Tell whether the home is one on purpose, and not only where the command happens to start."""
+    return bool(os.environ.get(HOME)) or has_settings(Path(".env")) or in_checkout()
+
+
+def in_checkout() -> bool:
+    return (CHECKOUT / "pyproject.toml").is_file()
+
+
+def has_settings(file: Path) -> bool:
+    """Tell whether a ``.env`` names one of our settings, or cannot be read, which who reads it next tells."""
+    try:
+        return file.is_file() and PREFIX in file.read_text(encoding="utf-8", errors="replace").upper()
+    except OSError:
+        return True
 
 
 def read_env_file(file: Path, encoding: str | None, known: Collection[str]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sentinel_etl.env_file import home_is_named, project_home
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.settings import Settings, home_is_named, project_home
+from sentinel_etl.settings import Settings
 
 __all__ = ["check_home"]
 

@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from sentinel_etl.brief import BRIEF, read_brief
-from sentinel_etl.env_file import PREFIX, describe_unknown, read_env_file
+from sentinel_etl.env_file import HOME, PREFIX, describe_unknown, project_home, read_env_file
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
 
@@ -29,14 +29,10 @@ __all__ = [
     "Settings",
     "choose_window",
     "hand_down",
-    "home_is_named",
     "load_settings",
-    "project_home",
     "window_so_far",
 ]
 
-
-HOME = f"{PREFIX}HOME"
 
 ENCODING = "utf-8-sig"  # of .env: UTF-8, with a byte order mark or without
 
@@ -47,38 +43,6 @@ OTHER_NAMES = frozenset(
 ) | {BRIEF}
 
 PiiPolicy = Literal["keep", "hash", "drop"]
-
-
-CHECKOUT = Path(__file__).resolve().parents[1]  # where this is one
-
-
-def project_home() -> Path:
-    """Find the folder that holds ``.env``, the pipeline's module, ``notebooks/``, ``runs/`` and ``.sentinel/``.
-
-    ``SENTINEL_HOME`` where it is set; else the working directory where its ``.env`` has settings of ours; else
-    the checkout this package stands in; else the working directory. Where cron happens to start the command
-    there is none of ours, so it does not depend on that.
-    """
-    if named := os.environ.get(HOME):
-        return Path(named).expanduser().resolve()
-    return Path.cwd() if has_settings(Path(".env")) or not in_checkout() else CHECKOUT
-
-
-def home_is_named() -> bool:
-    """Tell whether the home is one on purpose, and not only where the command happens to start."""
-    return bool(os.environ.get(HOME)) or has_settings(Path(".env")) or in_checkout()
-
-
-def in_checkout() -> bool:
-    return (CHECKOUT / "pyproject.toml").is_file()
-
-
-def has_settings(file: Path) -> bool:
-    """Tell whether a ``.env`` names one of our settings, or cannot be read, which who reads it next tells."""
-    try:
-        return file.is_file() and PREFIX in file.read_text(encoding="utf-8", errors="replace").upper()
-    except OSError:
-        return True
 
 
 class PlainDotEnv(DotEnvSettingsSource):

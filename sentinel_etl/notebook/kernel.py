@@ -15,8 +15,8 @@ from traitlets import default
 from traitlets.config import Config
 
 from sentinel_etl.brief import Brief
+from sentinel_etl.env_file import project_home
 from sentinel_etl.notebook.kernel_process import KernelProcess, start_kernel_process
-from sentinel_etl.settings import project_home
 
 __all__ = ["run_kernel", "send_signal"]
 

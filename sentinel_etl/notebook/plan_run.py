@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sentinel_etl.env_file import project_home
 from sentinel_etl.ledger.commands import redo_command
 from sentinel_etl.notebook.folder import choose_report_folder
 from sentinel_etl.notebook.parameters import check_parameters, notebook_parameters, notebook_path
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.run.run_ids import check_run_id, new_run_id
-from sentinel_etl.settings import Settings, choose_window, project_home
+from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.window import Window, check_ended
 
 __all__ = ["Plan", "kernel_folder", "plan_run", "redo_of"]

@@ -9,8 +9,8 @@ from importlib import invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from sentinel_etl.env_file import project_home
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.settings import project_home
 
 __all__ = ["offer_home_modules"]
 

@@ -10,10 +10,11 @@ from traceback import extract_tb
 from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS, read_risk_weights
+from sentinel_etl.env_file import project_home
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.pipeline.home_modules import offer_home_modules
 from sentinel_etl.pipeline.pipeline import Pipeline
-from sentinel_etl.settings import Settings, project_home
+from sentinel_etl.settings import Settings
 from sentinel_etl.warehouse.ddl import cluster_of
 
 __all__ = ["SENTINEL", "load_pipeline"]

@@ -32,6 +32,8 @@ def lines() -> list[str]:
         f"publishing by chance: {n['steps']} steps, {n['step_kills']} kills, {n['restarts']} restarts, "
         f"{n['sessions_cut']} ended sessions, {n['runs_undone']} undos, {n['reads']} reads, "
         f"{n['step_mismatches']} mismatches",
+        f"a cluster of three workers: {n['cluster_faults']} faults over 90 nights, {n['cluster_ends']} groups ended, "
+        f"{n['cluster_verdicts']} wrong verdicts, {n['cluster_nights']} wrong nights",
         f"rows: {n['rows']} tried, {n['loaded']} loaded, {n['rejected']} rejected, {n['lost']} lost",
         f"secrets: {n['secrets']} looked for, {n['secrets_found']} found",
         f"hostile texts: {n['hostile_texts']} rendered, {n['executed']} executed",

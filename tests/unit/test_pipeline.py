@@ -55,8 +55,8 @@ def test_the_pipelines_of_this_module_pass_their_check() -> None:
         ),
         pytest.param(
             {"coalesce": {"hotspot_id": ("created_by_officer_id",)}},
-            "coalesce.hotspot_id: expected hotspot_id among its columns, because EVENT_CONFIG reads a column of that name, "
-            "too, whose values would be lost; found created_by_officer_id. Add it where it is to count",
+            "coalesce.hotspot_id: expected hotspot_id among its columns, because EVENT_CONFIG reads a column of that "
+            "name, too, whose values would be lost; found created_by_officer_id. Add it where it is to count",
             id="a coalesce target that an entry reads itself",
         ),
         pytest.param(

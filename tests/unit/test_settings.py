@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import sentinel_etl
+from sentinel_etl.env_file import project_home
 from sentinel_etl.errors import ConfigurationError
-from sentinel_etl.settings import Settings, load_settings, project_home
+from sentinel_etl.settings import Settings, load_settings
 
 PASSWORD = "hunter2-secret"
 SOURCE_URL = f"postgresql+psycopg://reader:{PASSWORD}@db.example/patrols"
