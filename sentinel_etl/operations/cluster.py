@@ -86,6 +86,11 @@ class Cluster:
                 raise Stopped(f"its worker {worker} goes on with it; `sentinel-etl status` tells")
             if worker not in self.workers():
                 raise SentinelError(f"its worker {worker} is lost: killed, or cut off. `sentinel-etl status` tells")
+        if future.status in ("cancelled", "lost"):  # nobody here has called it back
+            raise SentinelError(
+                f"the Dask scheduler at {self._address} is lost; its worker {worker} may go on with it. "
+                "`sentinel-etl status` tells"
+            )
         delivery: Delivery = future.result()
         return delivery
 

@@ -114,4 +114,5 @@ def result_of(group: Group, done: NotebookRun, failure: SentinelError | None, se
 
 def describe_error(error: BaseException) -> str:
     """Write an error as one sentence; one that is none of ours with its class."""
-    return str(error) if isinstance(error, SentinelError) else f"unexpected {type(error).__name__}: {error}"
+    words = " ".join(str(error).split())
+    return words if isinstance(error, SentinelError) else f"unexpected {type(error).__name__}: {words}"

@@ -224,7 +224,7 @@ def kill_kernel_when_staging(bench: Bench, command: psutil.Process) -> None:
     while not any(name.startswith("patrol_events__staging") for name in bench.left_over()):
         assert time.monotonic() < deadline, "no staging table was made"
         time.sleep(0.02)
-    [kernel] = [child for child in command.children() if "ipykernel_launcher" in child.cmdline()]
+    [kernel] = [child for child in command.children() if any("be_kernel" in word for word in child.cmdline())]
     kernel.kill()
 
 

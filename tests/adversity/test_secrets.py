@@ -171,7 +171,7 @@ def test_no_output_no_file_no_ledger_row_and_no_command_line_holds_a_password(af
     count(secrets=len(scan.secrets) * len(places), secrets_found=len(found))
     assert found == []
     assert len(reports) == 6
-    assert any("ipykernel" in line for line in seen)
+    assert any("be_kernel" in line for line in seen)
     assert any("sentinel_etl.local.clickhouse.server" in line for line in seen)
     assert len(rows) >= 1
     assert (home / "runs" / "index.html") in files

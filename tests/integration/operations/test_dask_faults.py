@@ -109,7 +109,7 @@ def test_a_worker_s_own_settings_shape_nothing_and_nothing_of_one_driver_stays_f
         completed_context(dropping, None, *pair(context.databases)) as other,
     ):
         assert {(result.verdict, result.cause) for result in backfill(other, scheduler)} == {(RunState.PUBLISHED, "")}
-        texts = f"SELECT count(details) FROM {SENTINEL.fact_table.name}"
+        texts = f"SELECT count(remark_text) FROM {SENTINEL.fact_table.name}"
         assert read_number(context.warehouse, texts) == 0
         assert {(result.error, result.error and result.cause) for result in backfill(context, scheduler)} == {("", "")}
     assert read_number(context.warehouse, texts) > 0
@@ -118,7 +118,7 @@ def test_a_worker_s_own_settings_shape_nothing_and_nothing_of_one_driver_stays_f
 
 def test_weights_of_the_driver_s_file_are_the_workers(context: Context, scheduler: str, tmp_path: Path) -> None:
     weights = tmp_path / "weights.yaml"
-    weights.write_text("remark_category: {SUSPICIOUS: 77}\n", encoding="utf-8")
+    weights.write_text("event_type: {REMARK: 77}\n", encoding="utf-8")
     weighted = context.settings.model_copy(update={"risk_weights": weights})
     with (
         completed_context(weighted, None, *pair(context.databases)) as other,
