@@ -16,7 +16,8 @@ from sentinel_etl.notebook.plan_run import Plan, plan_run
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.cluster import Cluster, check_workers, connect_cluster
 from sentinel_etl.operations.errands import Delivery, make_errand, take_delivery
-from sentinel_etl.operations.groups import Group, GroupResult, describe_error, parameters_of, result_of, run_group
+from sentinel_etl.operations.groups import Group, GroupResult
+from sentinel_etl.operations.run_group import describe_error, parameters_of, result_of, run_group
 
 __all__ = ["Work", "dask_workers", "local_workers"]
 
