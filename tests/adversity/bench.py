@@ -10,7 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from multiprocessing import get_context
@@ -61,7 +61,8 @@ class Run:
             assert said == "started", f"expected the run to say {word!r}, found {said}: {more}"
 
     def go_on(self) -> None:
-        self.pipe.send("go on")
+        with suppress(BrokenPipeError):  # what was killed beside it may have ended it, too
+            self.pipe.send("go on")
 
     def end(self, seconds: float = 60) -> tuple[str, Any]:
         """Wait for the process and return its last word, ``killed`` where it was."""
