@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sentinel_etl.city import City, create_source_tables, load_city, load_nights
@@ -22,8 +20,6 @@ from sentinel_etl.window import Window, nights_between
 
 __all__ = ["prepare_city", "run_demo"]
 
-
-DEADLINE = "SENTINEL_DEADLINE"
 
 HISTORY_NIGHTS = 28  # four of each weekday, which is what a night is compared with
 EVENTS_PER_NIGHT = 5_000
@@ -49,27 +45,15 @@ def run_demo(
             "demo: expected no SENTINEL_SOURCE_URL and no SENTINEL_WAREHOUSE_URL, because it writes a sample "
             "city into the source; found one. Unset them, or use `sentinel-etl run`"
         )
+    if "deadline" not in settings.model_fields_set:  # a demonstration is at any hour
+        settings = settings.model_copy(update={"deadline": None})
     say("local stack: PostgreSQL and ClickHouse")
     start_stack(settings.state_dir)
     with open_context(settings) as context:
         say(f"sample city: {HISTORY_NIGHTS} nights of history, and last night")
         prepare_city(context)
         say("nightly run: notebooks/etl_nightly.ipynb")
-        with without_deadline(settings):
-            return run_notebook("etl_nightly", context=context, kernel=kernel)
-
-
-@contextmanager
-def without_deadline(settings: Settings) -> Iterator[None]:
-    """Ask kernels for no deadline within, unless one is set: a demonstration is at any hour."""
-    if "deadline" in settings.model_fields_set:
-        yield
-        return
-    os.environ[DEADLINE] = "none"
-    try:
-        yield
-    finally:
-        del os.environ[DEADLINE]
+        return run_notebook("etl_nightly", context=context, kernel=kernel)
 
 
 def prepare_city(context: Context) -> None:
