@@ -66,7 +66,11 @@ CASES: dict[str, tuple[Callable[[Engine], Any], str, bool]] = {
     "a table made where there is none": (lambda e: create_table(e, FACTS), "CREATE TABLE IF NOT EXISTS", True),
     "a staging table made": (lambda e: create_staging(FACTS, "x", e), 'CREATE TABLE "patrol_events__', False),
     "a staging table dropped": (lambda e: drop_staging(FACTS, e), "DROP TABLE IF EXISTS", True),
-    "a report noted": (lambda e: attach_report("x", "x.ipynb", e), "INSERT INTO etl_runs", False),
+    "a report noted, where the newest row counts": (
+        lambda e: attach_report("x", "x.ipynb", e),
+        "INSERT INTO etl_runs",
+        True,
+    ),
     "parts counted before a merge": (
         lambda e: merge_to_one_part(FACTS, "202611", e),
         "SELECT partition_id, count()",
