@@ -103,7 +103,7 @@ def break_template(folder: Path) -> dict[str, str]:
     template = folder / "nbconvert" / "templates" / "lab"
     template.mkdir(parents=True)
     (template / "conf.json").write_text('{"base_template": "base", "mimetypes": {"text/html": true}}')
-    (template / "index.html.j2").write_text("{% block body %}{{ nothing.at.all }}{% endblock %}")
+    (template / "base.html.j2").write_text("{{ nothing.at.all }}")
     return {"JUPYTER_PATH": str(folder)}
 
 
