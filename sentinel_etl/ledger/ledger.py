@@ -13,12 +13,13 @@ from clickhouse_sqlalchemy import Table, select
 from sqlalchemy import ColumnElement, Engine, func, literal, literal_column
 from sqlalchemy import select as plain_select
 
+from sentinel_etl.errors import SentinelError
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.retry import try_again
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.contract import fit_table
 from sentinel_etl.warehouse.failures import warehouse_may_recover
-from sentinel_etl.warehouse.insert import insert_sql
+from sentinel_etl.warehouse.insert import check_there, insert_sql
 from sentinel_etl.warehouse.query import query_rows, run_statement
 from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
@@ -162,6 +163,9 @@ def next_moment(record: RunRecord, warehouse: Engine) -> tuple[datetime, datetim
 
     It is the warehouse's clock, but later than each row that is there: the clocks of the machines that run, and one
     that steps back, change no order.
+
+    Raises:
+        SchemaMismatch: there is no ledger.
     """
     first = record.state is RunState.RUNNING and record.switched_at is None
     of_run = ETL_RUNS.c.run_id == ("" if first else record.run_id)
@@ -169,7 +173,15 @@ def next_moment(record: RunRecord, warehouse: Engine) -> tuple[datetime, datetim
     statement = plain_select(func.toString(LATER_THAN_ALL), func.toString(began), func.countIf(of_run)).select_from(
         ETL_RUNS
     )
-    [[moment, started_at, rows]] = run_statement(warehouse, statement, repeatable=True)
+    try:
+        found = run_statement(warehouse, statement, repeatable=True)
+    except SentinelError:
+        check_there(ETL_RUNS, warehouse)  # a sentence of ours, where that is why
+        raise
+    if not found:  # of an empty ledger, where a user's settings have it so: see `read_number`
+        now = read_clock(warehouse)
+        return now, now
+    [[moment, started_at, rows]] = found
     moments = [datetime.fromisoformat(str(each)).replace(tzinfo=UTC) for each in (moment, started_at)]
     return moments[0], moments[1] if rows else moments[0]
 

@@ -24,7 +24,7 @@ from sentinel_etl.warehouse.session import only_settable
 from sentinel_etl.warehouse.types import fact_types
 from sentinel_etl.warehouse.wire import literal_values, stream_column
 
-__all__ = ["CHUNK_ROWS", "INSERT_SETTINGS", "insert_arrow", "insert_sql"]
+__all__ = ["CHUNK_ROWS", "INSERT_SETTINGS", "check_there", "insert_arrow", "insert_sql"]
 
 CHUNK_ROWS = 20_000
 
