@@ -24,16 +24,19 @@ class Brief:
     ``given``     the names of those that are no defaults
     ``verdict``   the file that gets the run's ledger row when it ends; empty: none
     ``backfill``  the id of the backfill that the run is a part of; empty: of none
+    ``secrets``   variables of their own: name → value, for who is to open the same databases
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     verdict: str = ""
     backfill: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def variables(self) -> dict[str, str]:
         """Write it as environment variables."""
-        return {BRIEF: json.dumps(asdict(self))}
+        told = asdict(self)
+        return {**told.pop("secrets"), BRIEF: json.dumps(told)}
 
 
 def read_brief() -> Brief:

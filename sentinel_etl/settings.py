@@ -18,7 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from sentinel_etl.brief import BRIEF, read_brief
+from sentinel_etl.brief import BRIEF, Brief, read_brief
 from sentinel_etl.env_file import HOME, PREFIX, describe_unknown, project_home, read_env_file
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.window import Window, parse_instant
@@ -27,6 +27,7 @@ __all__ = [
     "SECRETS",
     "PiiPolicy",
     "Settings",
+    "brief_of",
     "choose_window",
     "hand_down",
     "load_settings",
@@ -252,6 +253,15 @@ def check_names(file: Path) -> None:
 def hand_down(settings: Settings) -> dict[str, Any]:
     """Write every setting but the secrets, defaults included, as JSON has them: for another process of the same run."""
     return settings.model_dump(mode="json", exclude=set(SECRETS))
+
+
+def brief_of(settings: Settings, verdict: Path, backfill: str = "") -> Brief:
+    """Write what a run's kernel is told, so that it has these settings to the last, whatever its environment says."""
+    secrets = {name: getattr(settings, name) for name in SECRETS}
+    unset = {name: None for name, value in secrets.items() if value is None}
+    variables = {f"{PREFIX}{name.upper()}": secret.get_secret_value() for name, secret in secrets.items() if secret}
+    given = tuple(settings.model_fields_set - SECRETS)
+    return Brief({**hand_down(settings), **unset}, given, str(verdict), backfill, variables)
 
 
 def load_settings(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from sentinel_etl.brief import Brief
 from sentinel_etl.databases import opened_warehouse
 from sentinel_etl.errors import NotebookFailed, SentinelError, Stopped, error_named
 from sentinel_etl.home import check_home
@@ -25,7 +24,7 @@ from sentinel_etl.notebook.plan_run import Plan, kernel_folder, plan_run
 from sentinel_etl.notebook.stopping import StopSignal, execute_stoppable
 from sentinel_etl.pipeline import load_pipeline
 from sentinel_etl.scratch import scratch_folder
-from sentinel_etl.settings import SECRETS, Settings, hand_down, load_settings
+from sentinel_etl.settings import Settings, brief_of, load_settings
 from sentinel_etl.threads import background
 from sentinel_etl.wording import without_statement
 
@@ -135,7 +134,7 @@ def execute_plan(
     The kernel has these settings, whatever its environment says; its run writes its ``verdict`` there.
     """
     source = plan.source
-    brief = Brief(hand_down(settings), tuple(settings.model_fields_set - SECRETS), str(verdict), plan.backfill)
+    brief = brief_of(settings, verdict, plan.backfill)
     try:
         with run_kernel(brief, process) as config:
             execute_stoppable(

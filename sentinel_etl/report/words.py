@@ -103,7 +103,10 @@ def describe_lags(arrived: pd.DataFrame) -> str:
 
 def describe_rankings(leaders: Mapping[float, tuple[object, float, str]], word: str) -> str:
     """Describe rankings by who leads; in: half-life (hours) → name, risk points, trend."""
-    told = [f"{hours:g} h {name}, {risk:,.0f} risk points, {trend}" for hours, (name, risk, trend) in leaders.items()]
+    told = [
+        f"{hours:g} h {name}, {count(round(risk), 'risk point')}, {trend}"
+        for hours, (name, risk, trend) in leaders.items()
+    ]
     return f"The first {word}s by the risk left. First at a half-life of {'; of '.join(told)}"
 
 
@@ -112,7 +115,7 @@ def describe_history(risks: pd.DataFrame, word: str) -> str:
     first, last = risks.fillna(0.0).to_numpy(float)[0, [0, -1]]
     return (
         f"Risk left of {count(len(risks), word)}, day by day, and how it will fade. "
-        f"{risks.index[0]} leads: {first:,.0f} risk points at first, {last:,.0f} at last"
+        f"{risks.index[0]} leads: {count(round(first), 'risk point')} at first, {last:,.0f} at last"
     )
 
 
@@ -120,7 +123,9 @@ def describe_map(incidents: Floats, leader: tuple[object, float] | None, others:
     """Describe the map: incidents a night of each cell, the riskiest place and its points, how many of what else."""
     told = [f"Map of {count(len(incidents), 'cell')}, up to {incidents.max(initial=0.0):.1f} incidents a night in one"]
     told += [count(number, word) for word, number in others.items()]
-    return "; ".join([*told, f"most risk is left at {leader[0]}, {leader[1]:,.0f} points"] if leader else told)
+    return "; ".join(
+        [*told, f"most risk is left at {leader[0]}, {count(round(leader[1]), 'point')}"] if leader else told
+    )
 
 
 def describe_breakdown(sums: pd.DataFrame, name: str, word: str) -> str:
@@ -148,7 +153,8 @@ def describe_loads(word: str, nights: int, names: Sequence[str], groups: Sequenc
     light, heavy = (float(np.median(groups[place])) for place in (0, -1))
     return (
         f"How many events {word}s report in a night, {count(nights, 'night')}, and the risk points that they meet. "
-        f"The median by events in the night: {names[0]}: {light:,.0f} points, {names[-1]}: {heavy:,.0f} points"
+        f"The median by events in the night: {names[0]}: {count(round(light), 'point')}, "
+        f"{names[-1]}: {count(round(heavy), 'point')}"
     )
 
 

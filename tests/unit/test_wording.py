@@ -79,6 +79,9 @@ NEVER_ONE = {
     "{gate.limit:g} times",
     "{ratio:.1f} times",
     "{word} reports",
+    "{values[row, column]:+.1f} percentage points",
+    "{SCORE_BAND:g} risk points",
+    "{progress.rows_per_second:,.0f} rows",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -71,3 +72,17 @@ def test_a_run_s_verdict_is_its_own_where_the_ledger_does_not_answer_afterwards(
     assert done.record["published_rows"] > 0
     assert done.record["report_path"] != ""
     assert {**done.record, "report_path": ""} == run
+
+
+def test_a_run_s_kernel_opens_the_databases_of_the_settings_it_was_given(
+    databases: Databases, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The environment names no database; a kernel that went by it would start some in the home."""
+    for name in [name for name in os.environ if name.startswith("SENTINEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SENTINEL_HOME", str(tmp_path))
+    done = run_notebook(parameters={"window_end": "2026-11-20T06:00:00+05:30"}, settings=settings)
+    [run] = read_runs(databases.warehouse)
+    assert done.run_id == run["run_id"]
+    assert run["state"] is RunState.PUBLISHED
+    assert not (tmp_path / ".sentinel").exists()
