@@ -149,7 +149,7 @@ def test_a_second_terminal_follows_a_backfill_to_its_end(context: Context) -> No
         "SENTINEL_NOW": "2026-11-22T06:10:00+05:30",
         "SENTINEL_NOTEBOOKS_DIR": str(context.settings.notebooks_dir),
     }
-    slow = variables | {"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND": "60", "SENTINEL_BATCH_ROWS": "1000"}
+    slow = variables | {"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND": "100", "SENTINEL_PARTITION_BY": "day"}
     watch = [sys.executable, "-m", "sentinel_etl", "status", "--watch"]
     with subprocess.Popen(COMMAND, env=slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as backfill:
         deadline = time.monotonic() + 120
@@ -160,9 +160,9 @@ def test_a_second_terminal_follows_a_backfill_to_its_end(context: Context) -> No
         done = subprocess.run(watch, env=variables, capture_output=True, text=True, timeout=300)
         backfill.communicate(timeout=120)
     lines = done.stderr.splitlines()
-    assert any(re.match(r"[01]\.\d of 2 nights.*; 202611 (starting|reading)", line) for line in lines), lines
-    assert any(
-        "rows, " in line and " a second, about 0:" in line and " left; 202611 reading, " in line for line in lines
-    )
+    first, second = "; 20261120 (starting|reading)", "; 20261121 (starting|reading)"
+    assert any(re.match(rf"0\.\d of 2 nights.*{first}", line) for line in lines), lines
+    told = rf"1\.\d of 2 nights, [\d,]+ rows, [\d,]+ a second, about 0:\d\d:\d\d left{second}"
+    assert any(re.match(told, line) for line in lines), lines
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("night 2026-11-21: in")
