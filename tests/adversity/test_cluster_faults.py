@@ -18,6 +18,7 @@ import psutil
 import pytest
 from content_hash import content_hash
 from dask_cluster import dask_process, free_port, urls
+from pydantic import SecretStr
 from sqlalchemy import Engine, func, select
 
 from adversity.soak import SOAK, count
@@ -106,9 +107,9 @@ def many_nights(
     load_city(source, city)
     load_nights(source, city, LAST, NIGHTS, EVENTS)
     databases = Databases(source, make_warehouse())
-    settings = Settings(
-        now=NOW, partition_by="day", worker_wait_seconds=45, runs_dir=tmp_path / "runs", state_dir=tmp_path / "state"
-    )
+    own = {name.removeprefix("SENTINEL_").lower(): SecretStr(url) for name, url in urls(databases).items()}
+    places = {"runs_dir": tmp_path / "runs", "state_dir": tmp_path / "state"}
+    settings = Settings(**own, **places, now=NOW, partition_by="day", worker_wait_seconds=45)
     with completed_context(settings, None, databases.source, databases.warehouse) as context:
         yield context
 
@@ -168,7 +169,8 @@ def test_whatever_is_killed_each_verdict_is_true_and_each_night_whole(
         breaking.join()
         cluster.close()
     for _ in range(2):  # what a lost worker had gone on with may end in between
-        run_backfill(plan_backfill(many_nights, FIRST, LAST, missing_only=True), many_nights, jobs=2)
+        rest = run_backfill(plan_backfill(many_nights, FIRST, LAST, missing_only=True), many_nights, jobs=2)
+    assert [result.cause for result in rest if not result.verdict.is_published] == []
     found = content_of(many_nights.warehouse)
     rows = sum(found.get(night) != expected for night, expected in oracle.items()) + len(found.keys() - oracle.keys())
     count(cluster_faults=cluster.faults, cluster_ends=told, cluster_verdicts=len(wrong), cluster_nights=rows)
