@@ -53,8 +53,17 @@ class Cluster:
         return {address: worker["nthreads"] for address, worker in told["workers"].items()}
 
     def refusals(self, errand: Mapping[str, Any]) -> dict[str, str]:
-        """Ask each worker why it cannot do the errand: address → sentence, of those that cannot."""
-        answers = self._client.run(check_worker, errand, on_error="return")
+        """Ask each worker why it cannot do the errand: address → sentence, of those that cannot.
+
+        Raises:
+            SentinelError: the scheduler is lost.
+        """
+        try:
+            answers = self._client.run(check_worker, errand, on_error="return")
+        except OSError as error:  # a comm that is closed
+            raise SentinelError(
+                f"expected the Dask scheduler at {self._address} to ask its workers, found: {first_line(error)}"
+            ) from None
         told = {
             address: f"{type(answer).__name__}: {answer}" if isinstance(answer, Exception) else answer
             for address, answer in answers.items()
