@@ -40,8 +40,7 @@ def nights_command(
 ) -> str:
     """Write the command that loads the nights ``first`` to ``last``, of all event types or of some."""
     if event_types:
-        window = Window(Window.night(first, zone).start, Window.night(last, zone).end)
-        command = redo_command(window, zone, event_types)
+        command = redo_command(Window.nights(first, last, zone), zone, event_types)
     else:
         command = f"sentinel-etl backfill --from {first} --to {last}"
     return command + (" --allow-shrink" if allow_shrink else "")

@@ -168,7 +168,7 @@ def text_of(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
-def take_delivery(delivery: Delivery, plan: Plan) -> SentinelError | None:
+def take_delivery(delivery: Delivery) -> SentinelError | None:
     """Return what went wrong with a run elsewhere, as the error that it was."""
     if not delivery.error:
         return None

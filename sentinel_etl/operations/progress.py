@@ -122,10 +122,8 @@ def find_under_way(context: Context) -> list[BackfillProgress]:
         backfill = of_one[0]["backfill"]
         total = nights_of(backfill) if backfill else nights_in(of_one[0], context)
         running = any(run["state"] is RunState.RUNNING for run in of_one)
-        measured = measure_runs(of_one, total, context) if running else None
-        if measured is None and backfill and now - max(run["updated_at"] for run in of_one) < BETWEEN_GROUPS:
-            measured = measure_runs(of_one, total, context)
-        if measured is not None and measured.done < total:
+        between = bool(backfill) and now - max(run["updated_at"] for run in of_one) < BETWEEN_GROUPS
+        if (running or between) and (measured := measure_runs(of_one, total, context)).done < total:
             found.append(measured)
     return found
 

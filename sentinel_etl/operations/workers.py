@@ -71,7 +71,7 @@ def run_away(plan: Plan, group: Group, cluster: Cluster, context: Context, stop:
     failure: SentinelError | None
     try:
         delivery = cluster.deliver(make_errand(plan, context), stop)
-        failure = take_delivery(delivery, plan)
+        failure = take_delivery(delivery)
     except SentinelError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - whatever Dask ends a task with
