@@ -66,10 +66,10 @@ class Collector:
         try:
             self.waiter.call(limit, lambda: None)
         except TimeoutError:
-            problems = [f"no answer within {limit:g} s"]
+            problems = [no_answer(limit)]
         else:
             self.waiter.close()
-            problems = [describe(error) for each in self.sent if (error := each.exception())]
+            problems = [describe(error, limit) for each in self.sent if (error := each.exception())]
         if problems:
             log.warning("%s to %s: %s", NOT_SENT, self.name, "; ".join(dict.fromkeys(problems)))
 
@@ -113,7 +113,7 @@ class Collector:
             {
                 "url": self.url,
                 "endpoint": os.environ.get("OPENLINEAGE_ENDPOINT") or "api/v1/lineage",
-                "timeout": self.settings.openlineage_seconds / TRIES,
+                "timeout": self.settings.openlineage_seconds,
                 "auth": {"type": "api_key", "apiKey": api_key} if api_key else {},
                 # urllib3 would log each try, and call every failure a lost connection; `make_and_send` tries again.
                 "retry": {"total": 0, "read": False, "status_forcelist": []},
@@ -142,10 +142,19 @@ def may_recover(error: BaseException) -> bool:
     return isinstance(error, requests.ConnectionError)
 
 
-def describe(error: BaseException) -> str:
-    """Name what went wrong by its class or status: its words may repeat the URL, or what the collector answered."""
+def no_answer(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
+
+
+def describe(error: BaseException, limit: float) -> str:
+    """Name what went wrong by its class or status: its words may repeat the URL, or what the collector answered.
+
+    ``limit`` is what one request may take, in seconds.
+    """
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"status {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return no_answer(limit)
     if isinstance(error, requests.ConnectionError):
         return f"no connection ({type(error).__name__})"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "openlineage":

@@ -81,8 +81,8 @@ def test_an_answer_in_time_is_given_and_an_error_raised(waiter: Waiter) -> None:
 def test_an_answer_that_is_late_is_given_up(waiter: Waiter) -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        waiter.call(0.1, time.sleep, 1)
-    assert time.monotonic() - started < 0.9
+        waiter.call(0.1, time.sleep, 10)
+    assert time.monotonic() - started < 9
 
 
 def test_calls_share_a_thread_that_ends_with_the_waiter(waiter: Waiter) -> None:

@@ -302,4 +302,4 @@ def test_a_years_index_takes_little_of_a_runs_time(environment: Settings, wareho
     started = datetime.now(UTC)
     write_index(Archive(environment, SENTINEL, warehouse))
     # Some 0.1 s on an idle machine; the bound leaves room for a busy one.
-    assert (datetime.now(UTC) - started).total_seconds() < 1.5
+    assert (datetime.now(UTC) - started).total_seconds() < 10

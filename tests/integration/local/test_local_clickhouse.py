@@ -675,7 +675,6 @@ def test_two_readers_run_side_by_side(server: Server) -> None:
 
     results: list[str] = []
     readers = [threading.Thread(target=read, args=(results,)) for _ in range(2)]
-    began = time.monotonic()
     for reader in readers:
         reader.start()
     time.sleep(0.5)
@@ -685,7 +684,6 @@ def test_two_readers_run_side_by_side(server: Server) -> None:
         reader.join()
     assert seen == "2\n"
     assert results == ["0\n" * 12] * 2
-    assert time.monotonic() - began < 2.2
 
 
 def test_kill_query_finds_a_query_by_the_clients_id(server: Server) -> None:
@@ -728,10 +726,8 @@ def wait_until_idle(http: httpx.Client) -> None:
 
 
 def test_a_reader_that_hangs_up_stops_its_query(server: Server, http: httpx.Client) -> None:
-    hang_up_after(server, "SELECT sum(sleepEachRow(0.1)) FROM numbers(29) SETTINGS max_block_size = 1", b"")
-    began = time.monotonic()
-    wait_until_idle(http)
-    assert time.monotonic() - began < 1.5
+    hang_up_after(server, "SELECT sum(sleepEachRow(0.1)) FROM numbers(600) SETTINGS max_block_size = 1", b"")
+    wait_until_idle(http)  # it would take a minute
 
 
 def test_a_writer_that_hangs_up_leaves_no_row_of_its_block(server: Server, http: httpx.Client, table: str) -> None:
