@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from runpy import run_module
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from sentinel_etl.allocator import allocator_variables
 
-__all__ = ["KernelProcess", "start_kernel_process"]
+__all__ = ["KernelProcess", "KernelsAhead", "start_kernel_process"]
 
 # What a run needs first comes first: where the order to become a kernel comes before the end, the notebook imports
 # the rest when it needs it.
@@ -92,6 +94,48 @@ def start_kernel_process() -> Iterator[KernelProcess]:
             process.kill()
             with suppress(BrokenPipeError):
                 process.communicate()
+
+
+class KernelsAhead:
+    """Lends kernel processes, the next of which imports while those before it are at work; for use with ``with``.
+
+    Each process is lent once, so that nothing of one run is left for the next. ``runs``: how many there will be at
+    most; ``ahead``: how many wait at a time.
+    """
+
+    def __init__(self, runs: int, ahead: int = 1) -> None:
+        self.left, self.ahead = runs, ahead
+        self.waiting: deque[tuple[ExitStack, KernelProcess]] = deque()
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        with self.lock:
+            self.start_ahead()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the processes that wait still; those that are lent end where they were lent."""
+        with self.lock:
+            self.left = 0
+            while self.waiting:
+                self.waiting.popleft()[0].close()
+
+    def start_ahead(self) -> None:
+        while self.left and len(self.waiting) < self.ahead:
+            self.left -= 1
+            opened = ExitStack()
+            self.waiting.append((opened, opened.enter_context(start_kernel_process())))
+
+    @contextmanager
+    def lend(self) -> Iterator[KernelProcess]:
+        """Lend a process until the block ends, and start the next one."""
+        with self.lock:
+            self.left += not self.waiting and not self.left  # more runs than were foreseen
+            self.start_ahead()
+            opened, process = self.waiting.popleft()
+            self.start_ahead()
+        with opened:
+            yield process
 
 
 def read_at_import() -> dict[str, str]:

@@ -10,12 +10,13 @@ from sentinel_etl.errors import SentinelError
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.execute import try_notebook
 from sentinel_etl.notebook.folder import report_path
+from sentinel_etl.notebook.kernel_process import KernelProcess
 from sentinel_etl.notebook.notebook_run import NotebookRun
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult
 from sentinel_etl.settings import Settings
 
-__all__ = ["describe_error", "parameters_of", "result_of", "run_group"]
+__all__ = ["describe_error", "failed_result", "parameters_of", "result_of", "run_group"]
 
 
 def run_group(
@@ -25,14 +26,25 @@ def run_group(
     context: Context | None = None,
     stop: StopSignal | None = None,
     backfill: str = "",
+    kernel: KernelProcess | None = None,
 ) -> GroupResult:
-    """Execute the nightly notebook over one group; whatever goes wrong comes back as a result, so others go on."""
+    """Execute the nightly notebook over one group; whatever goes wrong comes back as a result, so others go on.
+
+    ``kernel`` waits to become the notebook's; without, one is started.
+    """
     given = parameters_of(group, parameters)
     try:
-        done, failure = try_notebook("etl_nightly", given, settings, context=context, stop=stop, backfill=backfill)
+        done, failure = try_notebook(
+            "etl_nightly", given, settings, context=context, stop=stop, kernel=kernel, backfill=backfill
+        )
     except Exception as error:  # noqa: BLE001 - sixty nights do not end without a word for one
-        return GroupResult(group, RunState.FAILED, describe_error(error), type(error).__name__, 0, "")
+        return failed_result(group, error)
     return result_of(group, done, failure, settings)
+
+
+def failed_result(group: Group, error: Exception) -> GroupResult:
+    """Make the result of a group whose run has not begun, or has ended without one."""
+    return GroupResult(group, RunState.FAILED, describe_error(error), type(error).__name__, 0, "")
 
 
 def parameters_of(group: Group, parameters: Mapping[str, Any]) -> dict[str, Any]:

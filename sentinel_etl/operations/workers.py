@@ -10,14 +10,14 @@ from typing import Any
 from sentinel_etl.context import Context
 from sentinel_etl.errors import NotebookFailed, SentinelError
 from sentinel_etl.files import write_atomically
-from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.conclude_run import Home, archive_run, conclude_run, read_record
+from sentinel_etl.notebook.kernel_process import KernelsAhead
 from sentinel_etl.notebook.plan_run import Plan, plan_run
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.cluster import Cluster, check_workers, connect_cluster
 from sentinel_etl.operations.errands import Delivery, make_errand, take_delivery
 from sentinel_etl.operations.groups import Group, GroupResult
-from sentinel_etl.operations.run_group import describe_error, parameters_of, result_of, run_group
+from sentinel_etl.operations.run_group import describe_error, failed_result, parameters_of, result_of, run_group
 
 __all__ = ["Work", "dask_workers", "local_workers"]
 
@@ -26,14 +26,21 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 
 @contextmanager
 def local_workers(
-    jobs: int, context: Context, stop: StopSignal, backfill: str
+    jobs: int, groups: Sequence[Group], context: Context, stop: StopSignal, backfill: str
 ) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
-    """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart."""
+    """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart.
+
+    The next group's kernel has imported by the time that its turn comes.
+    """
 
     def work(group: Group, parameters: Mapping[str, Any]) -> GroupResult:
-        return run_group(group, parameters, context.settings, context, stop, backfill)
+        try:
+            with kernels.lend() as kernel:
+                return run_group(group, parameters, context.settings, context, stop, backfill, kernel)
+        except Exception as error:  # noqa: BLE001 - no process can be started, say
+            return failed_result(group, error)
 
-    with ThreadPoolExecutor(jobs) as executor:
+    with KernelsAhead(len(groups)) as kernels, ThreadPoolExecutor(jobs) as executor:
         yield executor, work, jobs
 
 
@@ -54,7 +61,7 @@ def dask_workers(
             try:
                 return run_away(plan_group(group, parameters, context, backfill), group, cluster, context, stop)
             except Exception as error:  # noqa: BLE001 - sixty nights do not end without a word for one
-                return GroupResult(group, RunState.FAILED, describe_error(error), type(error).__name__, 0, "")
+                return failed_result(group, error)
 
         slots = max(1, sum(cluster.workers().values()))
         with ThreadPoolExecutor(slots) as executor:

@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from sentinel_etl.brief import Brief
 from sentinel_etl.notebook.kernel import run_kernel
-from sentinel_etl.notebook.kernel_process import KernelProcess, start_kernel_process
+from sentinel_etl.notebook.kernel_process import KernelProcess, KernelsAhead, start_kernel_process
 
 PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -108,3 +108,30 @@ def test_a_process_that_died_before_its_run_is_told_of_as_a_kernel_that_did_not_
         process.process.wait()
         with pytest.raises(RuntimeError, match="Kernel died"):
             execute(process, tmp_path, "1 + 1")
+
+
+def test_the_next_run_s_process_is_there_before_its_turn_and_each_is_lent_once(tmp_path: Path) -> None:
+    with KernelsAhead(3) as kernels:
+        [first] = [process for _, process in kernels.waiting]
+        with kernels.lend() as lent:
+            [second] = [process for _, process in kernels.waiting]
+            assert lent is first
+            assert execute(lent, tmp_path, "left = 1; print(left)") == "1\n"
+        assert first.process.poll() is not None
+        with kernels.lend() as lent:
+            assert lent is second
+            assert "NameError" in execute(
+                lent, tmp_path, "try:\n left\nexcept NameError as error:\n print(repr(error))"
+            )
+        [third] = [process for _, process in kernels.waiting]
+    assert third.process.poll() is not None
+
+
+def test_no_more_processes_are_started_than_there_are_runs() -> None:
+    with KernelsAhead(1) as kernels:
+        with kernels.lend():
+            assert not kernels.waiting
+        with kernels.lend() as one_more:
+            assert one_more.process.poll() is None
+    with KernelsAhead(0) as kernels:
+        assert not kernels.waiting
