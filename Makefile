@@ -2,10 +2,11 @@
 # They need Python 3.11 or newer and make; no root, no Docker, no database installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak power lint bench lab down clean notebooks reference readme constraints
+.PHONY: help setup demo test test-long soak power lint bench lab down clean notebooks reference readme constraints
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable
 ARGS ?=
 SOAK_KILLS ?= 60
@@ -23,9 +24,12 @@ setup: .venv/.ready ## make .venv with the exact versions of constraints.txt
 demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts and the report's path
 	@$(BIN)/sentinel-etl demo
 
-# A file's tests stay together, and so do a notebook's cells; each process has databases of its own.
-test: .venv/.ready ## run every test, in random order, on two processes; ARGS="-k window" picks some
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
+# In random order; a file's tests stay together, and so do a notebook's cells. Each process has databases of its own.
+test: .venv/.ready ## run every test, with one case of those that need databases; ARGS="-k window" picks some
+	@$(PYTEST) -m "not long" $(TESTS) $(ARGS)
+
+test-long: .venv/.ready ## run what `make test` leaves out: all other cases, faults of every kind, the pages' examples
+	@$(PYTEST) -m long $(TESTS) $(ARGS)
 
 soak: .venv/.ready ## try the promises of docs/guarantees.md for longer; a line for each (SOAK_KILLS=60)
 	@SOAK_KILLS=$(SOAK_KILLS) $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile tests/adversity \

@@ -45,16 +45,35 @@ TESTS = Path(__file__).parent
 STACKS_OF_THEIR_OWN = (TESTS / "adversity", TESTS / "integration" / "local", TESTS / "docs" / "test_doc_examples.py")
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-randomly
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the quick tests for the end, where they fill up the time until the slowest file is done.
+# What `make test` leaves to `make test-long`: faults of every kind, and every example of the pages.
+LONG = (TESTS / "adversity", TESTS / "docs" / "test_doc_examples.py")
+OF_ONE_PROCESS = TESTS / "unit"
 
-    Where servers are given, tests of the local stack itself say nothing of them, and are skipped.
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark the long tail before tests are shuffled and chosen; then leave the quick tests for the end.
+
+    There they fill up the time until the slowest file is done. Where servers are given, tests of the local stack
+    itself say nothing of them, and are skipped.
     """
+    mark_long_tail(items)
+    yield
     for item in items:
         if any(item.path.is_relative_to(path) for path in STACKS_OF_THEIR_OWN):
             item.add_marker(NEEDS_LOCAL_STACK)
     items.sort(key=lambda item: "unit" in item.path.parts)
+
+
+def mark_long_tail(items: list[pytest.Item]) -> None:
+    """Mark as long what is in `LONG`, and of each test that needs databases all cases but the first."""
+    seen = set[str]()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        again = test in seen and hasattr(item, "callspec") and not item.path.is_relative_to(OF_ONE_PROCESS)
+        if again or any(item.path.is_relative_to(path) for path in LONG):
+            item.add_marker("long")
+        seen.add(test)
 
 
 @pytest.hookimpl(wrapper=True)
