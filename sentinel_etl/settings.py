@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     keep_versions: Annotated[int, Field(ge=0)] = Field(
         3, description="states of the fact table before a switch that are kept, as hard links, to go back to; 0: none"
     )
+    keep_extract: bool = Field(
+        False,
+        description="whether each run keeps what it read, as Arrow files under runs/extracts, so that `replay` can "
+        "tell a change of the source from one of the code; personal data as SENTINEL_PII says",
+    )
     lookback_nights: Annotated[int, Field(ge=0)] = Field(
         7, description="nights before the window whose rows are counted again for late ones; 0: none"
     )

@@ -26,7 +26,7 @@ from sentinel_etl.analyst.as_of_run import query_as_of_run
 from sentinel_etl.config.risk_weights import RiskWeights, weight_columns
 from sentinel_etl.databases import warehouse_url
 from sentinel_etl.errors import ConfigurationError, NothingThere, WarehouseUnreachable
-from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.pipeline import Pipeline, load_pipeline
 from sentinel_etl.report.explanation import explanation_page
 from sentinel_etl.report.pages import Page
@@ -40,7 +40,6 @@ from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df as query_warehouse
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import in_time_window
-from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window, night_starts, parse_instant, shift_date_of
 
 __all__ = [
@@ -161,7 +160,7 @@ def choose_nights(as_of: str = "", nights: int = 28) -> Window:
 def read_loaded_until(bench: Bench) -> datetime:
     """Read when the latest published window ends."""
     table = bench.pipeline.fact_table
-    runs = read_runs(bench.warehouse, runs_of(table)) if has_table(bench.warehouse, ETL_RUNS.name) else []
+    runs = list_runs(table, bench.warehouse)
     ends: list[datetime] = [run["window_end"] for run in runs if run["state"].is_published]
     if not ends:
         raise NothingThere(

@@ -20,8 +20,8 @@ from sentinel_etl.extract.statements import night_of, select_events
 from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.ledger.presence import count_nights as count_stored
-from sentinel_etl.ledger.standing import name_gone
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.rules.stale import name_otherwise
 from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.catalog import has_table
@@ -56,8 +56,8 @@ def read_coverage(window: Window, context: Context) -> list[NightCoverage]:
     zone = context.settings.zone
     nights = window.shift_dates(zone)
     archive = Archive(context.settings, context.pipeline, context.warehouse, context.source)
-    gone = name_gone(nights, count_stored(context.pipeline.fact_table, context.warehouse), archive)
-    return judge_nights(nights, read_archive(archive, since=nights[0]), context.pipeline.event_types, zone, gone)
+    otherwise = name_otherwise(nights, count_stored(context.pipeline.fact_table, context.warehouse), archive)
+    return judge_nights(nights, read_archive(archive, since=nights[0]), context.pipeline.event_types, zone, otherwise)
 
 
 def compare_counts(window: Window, pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from sentinel_etl.wording import plural
 
 if TYPE_CHECKING:
     from sentinel_etl.context import Context
+    from sentinel_etl.run.result import RunResult
 
 __all__ = ["check", "plan", "status"]
 
@@ -27,15 +29,61 @@ SECONDS_BETWEEN_LOOKS = 2.0
 @window_end
 @window_hours
 @event_types
-def plan(window_end: str, window_hours: float, event_types: Sequence[str]) -> None:
-    """Print the statement that each event type sends to PostgreSQL. Connects to nothing."""
+@click.option(
+    "--effect",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="NIGHT",
+    help="Compare a dry run of this night.",
+)
+@as_json
+def plan(
+    window_end: str, window_hours: float, event_types: Sequence[str], effect: datetime | None, as_json: bool
+) -> None:
+    """Print the statement of each event type, and how today's rules differ from those of the nights that are loaded.
+
+    The statements need no database. The rules are compared where the warehouse answers; nothing is started.
+    """
     from sentinel_etl.pipeline import load_pipeline
     from sentinel_etl.report import plan_page
     from sentinel_etl.settings import choose_window, load_settings
 
     settings = load_settings()
+    pipeline = load_pipeline(settings)
     window = choose_window(window_end, window_hours, settings)
-    click.echo(repr(plan_page(load_pipeline(settings), window, list(event_types))))
+    kinds = pipeline.select_event_types(list(event_types))
+    if not as_json:
+        click.echo(repr(plan_page(pipeline, window, list(event_types))))
+    from sentinel_etl.operations.plan import compare_with_last
+
+    compared = compare_with_last(settings, pipeline)
+    if not as_json:
+        click.echo(as_comment(f"\n{compared}"))
+    tried = try_effect(effect.date()) if effect else None
+    if as_json:
+        from sentinel_etl.extract.statements import list_statements
+
+        found = {"statements": list_statements(kinds, window), **compared.as_dict()}
+        click.echo(json.dumps(found | ({"effect": tried.changes.as_dict()} if tried and tried.changes else {})))
+    elif effect and tried and tried.changes:
+        from sentinel_etl.report import changes_page
+
+        title = f"What today's rules would change of the night {effect.date()}"
+        click.echo(as_comment(f"\n{changes_page(tried.changes, title)!r}"))
+        if tried.cause:
+            click.echo(as_comment(f"a run of it would warn: {tried.cause}"))
+
+
+def try_effect(night: date) -> RunResult:
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.effect import try_night
+
+    with open_context() as context:
+        return try_night(context, night)
+
+
+def as_comment(text: str) -> str:
+    """Write text so that what is printed stays SQL."""
+    return "\n".join(f"-- {line}" if line else "" for line in text.splitlines())
 
 
 @click.command()

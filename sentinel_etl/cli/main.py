@@ -23,7 +23,7 @@ from sentinel_etl.cli.run import backfill, demo, reconcile, run
 from sentinel_etl.cli.runs import runs
 from sentinel_etl.cli.schema import schema
 from sentinel_etl.cli.suggest import suggest
-from sentinel_etl.cli.versions import diff, undo
+from sentinel_etl.cli.versions import diff, replay, undo
 from sentinel_etl.errors import ConfigurationError, SentinelError
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
 
@@ -69,6 +69,7 @@ for command in (
     query,
     undo,
     diff,
+    replay,
     local,
     runs,
     schema,

@@ -15,7 +15,9 @@ from sentinel_etl.cli.terminal import align_columns, colour_verdicts, fit_table
 from sentinel_etl.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from sentinel_etl.context import Context
     from sentinel_etl.notebook.notebook_run import NotebookRun
+    from sentinel_etl.operations.groups import Group
     from sentinel_etl.settings import Settings
 
 __all__ = ["backfill", "demo", "reconcile", "run"]
@@ -102,17 +104,19 @@ def demo(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--from", "first", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First night.")
-@click.option("--to", "last", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Last night, included.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First night.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last night, included.")
 @click.option("--missing-only", is_flag=True, help="Leave out the nights that are published.")
+@click.option("--stale", is_flag=True, help="Nights loaded under other rules than today's; of all, without --from.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Partitions moved at a time.")
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask cluster instead, such as tcp://host:8786.")
 @click.option("--allow-shrink", is_flag=True, help="Publish even if a night lost most of its rows.")
 @as_json
 def backfill(
-    first: datetime,
-    last: datetime,
+    first: datetime | None,
+    last: datetime | None,
     missing_only: bool,
+    stale: bool,
     jobs: int,
     dask: str | None,
     allow_shrink: bool,
@@ -121,13 +125,15 @@ def backfill(
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
     from sentinel_etl.cli.progress import show_progress
     from sentinel_etl.context import open_context
-    from sentinel_etl.operations.backfill import backfill_table, plan_backfill, raise_for_groups, run_backfill
+    from sentinel_etl.operations.backfill import backfill_table, raise_for_groups, run_backfill
 
     stopped: list[KeyboardInterrupt] = []
+    check_nights_asked_for(first, last, stale)
     with open_context() as context:
-        groups = plan_backfill(context, first.date(), last.date(), missing_only=missing_only)
+        groups = choose_groups(context, first, last, missing_only, stale)
         if not groups and not as_json:
-            click.echo("nothing to do: every night is published")
+            rules = "no night was loaded under other rules than today's"
+            click.echo(f"nothing to do: {rules if stale else 'every night is published'}")
             return
         with show_progress(sum(group.nights for group in groups), quiet=as_json) as (progress, watch):
             results = run_backfill(
@@ -150,6 +156,24 @@ def backfill(
                 if result.cause and not result.error:
                     click.echo(f"{result.group.partition}: {result.cause}")
     raise_for_groups(groups, results, stopped)
+
+
+def check_nights_asked_for(first: datetime | None, last: datetime | None, stale: bool) -> None:
+    """Refuse a backfill that names no nights, or half of them."""
+    given = [name for name, night in (("--from", first), ("--to", last)) if night]
+    if len(given) == 1 or not (given or stale):
+        found = given[0] if given else "none"
+        raise click.UsageError(f"Expected --from and --to, or --stale without both; found {found}.")
+
+
+def choose_groups(
+    context: Context, first: datetime | None, last: datetime | None, missing_only: bool, stale: bool
+) -> list[Group]:
+    from sentinel_etl.operations.backfill import plan_backfill, plan_stale
+
+    if first is None or last is None:
+        return plan_stale(context)
+    return plan_backfill(context, first.date(), last.date(), missing_only=missing_only, stale_only=stale)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The commands about earlier states of the fact table: ``undo``, ``diff``."""
+"""The commands about earlier runs: ``undo``, ``diff``, ``replay``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from sentinel_etl.cli.options import as_json, beside_the_verdict
 
-__all__ = ["diff", "undo"]
+__all__ = ["diff", "replay", "undo"]
 
 
 @click.command()
@@ -40,3 +40,20 @@ def diff(run_a: str, run_b: str, as_json: bool) -> None:
         changes = diff_runs(context, run_a, run_b)
     title = f"What changed from {run_a} to {run_b}" if run_b else f"What {run_a or 'the last run'} changed"
     click.echo(json.dumps(changes.as_dict()) if as_json else repr(changes_page(changes, title)))
+
+
+@click.command()
+@click.argument("run_id", default="")
+@as_json
+def replay(run_id: str, as_json: bool) -> None:
+    """Make a run's rows again in staging, under the rules that it had; without RUN_ID, the last one's.
+
+    Exit code 5 where their hash is another one; what made it so is told: source, configuration or code.
+    """
+    from sentinel_etl.context import open_context
+    from sentinel_etl.operations.replay import replay_run
+
+    with open_context() as context:
+        found = replay_run(context, run_id)
+    click.echo(json.dumps(found.as_dict()) if as_json else str(found))
+    found.raise_for_difference()

@@ -18,7 +18,7 @@ from sentinel_etl.extract.statements import select_events
 from sentinel_etl.source.snapshot import Snapshot, open_snapshot
 from sentinel_etl.window import Window
 
-__all__ = ["extract_batches", "extract_data"]
+__all__ = ["extract_batches", "extract_data", "plain"]
 
 
 def extract_data(

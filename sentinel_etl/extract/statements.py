@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,10 +33,11 @@ from sqlalchemy.types import DateTime
 
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.extract.lost_rows import carriable_columns, loosen_joins
+from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.type_mapping.source_types import carried, source_type
 from sentinel_etl.window import NIGHT_STARTS, Window
 
-__all__ = ["count_events", "happened_in", "night_of", "select_events", "source_key"]
+__all__ = ["count_events", "happened_in", "list_statements", "night_of", "select_events", "source_key"]
 
 # Types whose values have no colon, or theirs always in the same places: written side by side they stay apart.
 SELF_DELIMITING = (
@@ -69,6 +71,11 @@ def select_events(kind: EventType, window: Window) -> Select[Any]:
         .select_from(source)
         .where(happened_in(kind, window), *kind.filters, *carriable_columns(kind).values())
     )
+
+
+def list_statements(kinds: Mapping[str, EventType], window: Window) -> dict[str, str]:
+    """Write what `select_events` builds as PostgreSQL gets it: event type → SQL."""
+    return {name: compile_sql(select_events(kind, window)) for name, kind in kinds.items()}
 
 
 def count_events(kind: EventType, window: Window) -> Select[Any]:

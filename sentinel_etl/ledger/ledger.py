@@ -29,6 +29,7 @@ __all__ = [
     "RunRecord",
     "attach_report",
     "kept_runs",
+    "list_runs",
     "note_switch",
     "read_clock",
     "read_runs",
@@ -42,7 +43,7 @@ __all__ = [
 # How a dry run switches the fact table, from its first row on: a run that has died says no more than that.
 STAGES_ONLY = "dry run"
 
-JSON_COLUMNS = ("counts", "timings", "checks", "nights", "changes")
+JSON_COLUMNS = ("counts", "timings", "checks", "nights", "changes", "versions")
 
 # https://clickhouse.com/docs/sql-reference/functions/date-time-functions#now64
 LATER_THAN_ALL: ColumnElement[Any] = literal_column(
@@ -78,6 +79,7 @@ class RunRecord:
     ``counts``, ``changes``  event type → counts, and what the run changes of rows that were loaded before
     ``started_at``           None: as the ledger has it, or else when the row is written, by the ledger's clock
     ``backfill``             the id of the backfill that the run is a part of; empty: of none
+    ``content``              the hash of the rows that it staged (`warehouse.rows.hash_content`); empty: not known
     """
 
     run_id: str
@@ -101,6 +103,8 @@ class RunRecord:
     nights: Mapping[str, tuple[int, str] | None] = field(default_factory=dict)
     pii: str = ""
     backfill: str = ""
+    content: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def note_switch(record: RunRecord, how: str, nights: Iterable[date], warehouse: Engine) -> None:
@@ -189,13 +193,18 @@ def next_moment(record: RunRecord, warehouse: Engine) -> tuple[datetime, datetim
 def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[str, Any]]:
     """Read the runs that meet the conditions on `ETL_RUNS`, the newest first, each in its latest state.
 
-    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks``, ``nights`` and
-    ``changes`` are read from their JSON.
+    Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks``, ``nights``,
+    ``changes`` and ``versions`` are read from their JSON.
     """
     runs = ETL_RUNS.c
     newest_first = (runs.started_at.desc(), runs.run_id.desc())
     rows = query_rows(warehouse, select(*runs).final().where(*conditions).order_by(*newest_first))
     return [{name: plain_value(name, value) for name, value in zip(runs.keys(), row, strict=True)} for row in rows]
+
+
+def list_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, Any]]:
+    """List a fact table's runs as `read_runs` gives them; none where there is no ledger yet."""
+    return read_runs(warehouse, runs_of(fact_table)) if has_table(warehouse, ETL_RUNS.name) else []
 
 
 def runs_of(fact_table: Table) -> ColumnElement[bool]:

@@ -154,6 +154,7 @@ class NightState(StrEnum):
     PUBLISHED = "published"
     WARNED = "warned"
     FAILED = "failed"
+    STALE = "stale"
     OPEN = "open"
     LOST = "lost"
     EXPIRED = "expired"
@@ -165,13 +166,14 @@ NIGHT_MARKS: dict[NightState, tuple[str, str]] = {
     NightState.PUBLISHED: ("P", "published"),
     NightState.WARNED: ("W", "published with warnings"),
     NightState.FAILED: ("F", "failed"),
+    NightState.STALE: ("S", "published under other rules than today's"),
     NightState.OPEN: ("O", "open: a part is loaded"),
     NightState.LOST: ("L", "lost: published, its rows are gone"),
     NightState.EXPIRED: ("X", "expired by the table's TTL"),
     NightState.MISSING: ("M", "missing"),
 }
 
-SELDOM = (NightState.OPEN, NightState.LOST, NightState.EXPIRED)
+SELDOM = (NightState.STALE, NightState.OPEN, NightState.LOST, NightState.EXPIRED)
 
 # What a run's state means for its night, where it says something of it.
 NIGHT_STATES: dict[RunState, NightState] = {
@@ -201,13 +203,14 @@ def judge_nights(
     runs: Sequence[ArchivedRun],
     event_types: Collection[str],
     zone: ZoneInfo,
-    gone: Mapping[date, NightState] | None = None,
+    otherwise: Mapping[date, NightState] | None = None,
 ) -> list[NightCoverage]:
     """Judge each night by what is in the warehouse; ``runs`` come newest first.
 
     published  runs that were published cover it, for all event types; warned: the newest with warnings, of which one
                is of the night, or of the whole window
-    lost       they do, and its rows are gone; expired: the table's TTL took them. ``gone`` names these nights
+    lost       they do, and its rows are gone; expired: the table's TTL took them; stale: they had other rules than
+               today's. ``otherwise`` names these nights
     failed     they do not, and the newest run of it ended badly; or one died, and it has not been done again
     open       they cover a part of it
     missing    they do not, and no run of it ended, or only some event types are in
@@ -223,7 +226,7 @@ def judge_nights(
         if dead is not None:
             judged.append(NightCoverage(night, NightState.FAILED, dead["run"]))
         elif not missing_nights([night], event_types, rows, zone):
-            state = (gone or {}).get(night, state_of_night(night, published[0]))
+            state = (otherwise or {}).get(night, state_of_night(night, published[0]))
             judged.append(NightCoverage(night, state, published[0]))
         elif of_night and of_night[0].state.ended_badly:
             judged.append(NightCoverage(night, NightState.FAILED, of_night[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import takewhile
@@ -13,7 +13,7 @@ from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.window import Window
 from sentinel_etl.wording import plural
 
-__all__ = ["OtherPolicy", "find_other_policy"]
+__all__ = ["OtherPolicy", "find_other_policy", "find_others"]
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,29 @@ def find_other_policy(runs: Sequence[Mapping[str, Any]], pipeline: Pipeline) -> 
     """
     if not pipeline.personal_columns:
         return None
+    found = find_others(runs, pipeline, lambda run: bool(run["pii"] == pipeline.pii_policy))
+    if not found:
+        return None
+    policies = {run["pii"] or "what an older version did not note" for run in found.values()}
+    return OtherPolicy(tuple(found), tuple(sorted(policies)), pipeline.pii_policy)
+
+
+def find_others(
+    runs: Sequence[Mapping[str, Any]], pipeline: Pipeline, is_own: Callable[[Mapping[str, Any]], bool]
+) -> dict[date, Mapping[str, Any]]:
+    """Find the nights that own runs have not covered whole since another one wrote to them: night → that other run.
+
+    ``runs``: the fact table's, the newest first.
+    """
     by_night: dict[date, list[Mapping[str, Any]]] = {}
     for run in runs:
         if run["state"].is_published:
             for night in Window(run["window_start"], run["window_end"]).shift_dates(pipeline.zone):
                 by_night.setdefault(night, []).append(run)
-    found: dict[date, str] = {}
+    found = {}
     for night, of_night in sorted(by_night.items()):
-        own = list(takewhile(lambda run: run["pii"] == pipeline.pii_policy, of_night))
+        own = list(takewhile(is_own, of_night))
         window = Window.night(night, pipeline.zone)
         if len(own) < len(of_night) and loaded_parts(window, pipeline.event_types, own) != [window]:
-            found[night] = of_night[len(own)]["pii"] or "what an older version did not note"
-    if not found:
-        return None
-    return OtherPolicy(tuple(found), tuple(sorted({*found.values()})), pipeline.pii_policy)
+            found[night] = of_night[len(own)]
+    return found

@@ -25,7 +25,7 @@ from sentinel_etl.type_mapping.source_types import source_type, unlabelled
 from sentinel_etl.warehouse.types import server_type
 from sentinel_etl.window import NIGHT_STARTS
 
-__all__ = ["trace_lineage"]
+__all__ = ["from_sql", "trace_lineage"]
 
 OF_THE_RUN = {"run_id": "the id of the run that wrote the row", "loaded_at": "when that run wrote the row"}
 

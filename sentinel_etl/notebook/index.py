@@ -13,8 +13,8 @@ from sqlalchemy import Engine, func, select
 from sentinel_etl.files import write_atomically
 from sentinel_etl.ledger.archive import Archive, read_archive
 from sentinel_etl.ledger.nights import NightState, judge_nights
-from sentinel_etl.ledger.standing import name_gone
 from sentinel_etl.report.index_page import Measure, render_index
+from sentinel_etl.rules.stale import name_otherwise
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
@@ -44,11 +44,11 @@ def write_index(archive: Archive, nights: int = NIGHTS_SHOWN) -> Path:
     calendar = nights_between(first, last, settings.zone)
     there = has_table(archive.warehouse, pipeline.fact_table.name)
     measures = measure_nights(pipeline.fact_table, first, archive.warehouse) if there else {}
-    gone = name_gone(calendar, {night: measure.events for night, measure in measures.items()}, archive)
+    otherwise = name_otherwise(calendar, {night: measure.events for night, measure in measures.items()}, archive)
     under_way = judge_nights([last + timedelta(days=1)], runs, pipeline.event_types, settings.zone)
     page = render_index(
         runs,
-        judge_nights(calendar, runs, pipeline.event_types, settings.zone, gone),
+        judge_nights(calendar, runs, pipeline.event_types, settings.zone, otherwise),
         measures,
         now,
         settings.zone,

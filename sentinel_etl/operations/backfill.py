@@ -13,6 +13,7 @@ import pandas as pd
 
 from sentinel_etl.context import Context
 from sentinel_etl.errors import SentinelError, WindowError, error_named
+from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.ledger.standing import read_standing
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
@@ -21,19 +22,23 @@ from sentinel_etl.operations.groups import Group, GroupResult, group_nights
 from sentinel_etl.operations.progress import BackfillProgress, measure_backfill, name_backfill
 from sentinel_etl.operations.workers import dask_workers, local_workers
 from sentinel_etl.publish.partitions import partition_scheme
+from sentinel_etl.rules.stale import find_stale_nights
 from sentinel_etl.warehouse.provision import prepare_tables
 from sentinel_etl.window import Window, check_ended, nights_between
 from sentinel_etl.wording import plural
 
 log = logging.getLogger(__name__)
 
-__all__ = ["backfill_table", "plan_backfill", "raise_for_groups", "run_backfill"]
+__all__ = ["backfill_table", "plan_backfill", "plan_stale", "raise_for_groups", "run_backfill"]
 
 
-def plan_backfill(context: Context, first: date, last: date, *, missing_only: bool = False) -> list[Group]:
+def plan_backfill(
+    context: Context, first: date, last: date, *, missing_only: bool = False, stale_only: bool = False
+) -> list[Group]:
     """Plan the nights ``first`` to ``last``, both included, as one group for each stretch in a partition.
 
-    ``missing_only`` leaves out the nights that the ledger says are published for all event types, none of whose runs
+    ``stale_only`` leaves out all but the nights that were loaded under other rules than today's, and ``missing_only``
+    leaves out the nights that the ledger says are published for all event types, none of whose runs
     has died since, and that have all the rows that their last run left, but for what the table's TTL has taken.
 
     Raises:
@@ -50,10 +55,27 @@ def plan_backfill(context: Context, first: date, last: date, *, missing_only: bo
     if skipped := (last - first).days + 1 - len(nights):
         words = plural(skipped, "night", "nights")
         log.warning("%s %s skipped that the clocks of %s have left out", skipped, words, zone)
-    if missing_only:
-        due = read_standing(nights, pipeline, warehouse, context.source).due
+    if missing_only or stale_only:
+        due = read_standing(nights, pipeline, warehouse, context.source).due if missing_only else set()
+        due |= {*list_stale(context)} if stale_only else set()
         nights = [night for night in nights if night in due]
     return group_nights(nights, scheme, zone)
+
+
+def plan_stale(context: Context) -> list[Group]:
+    """Plan all nights that were loaded under other rules than today's; none, where there are none.
+
+    Raises:
+        WarehouseUnreachable: the ledger cannot be read.
+    """
+    nights = list_stale(context)
+    return plan_backfill(context, nights[0], nights[-1], stale_only=True) if nights else []
+
+
+def list_stale(context: Context) -> Sequence[date]:
+    pipeline, warehouse = context.pipeline, context.warehouse
+    stale = find_stale_nights(list_runs(pipeline.fact_table, warehouse), pipeline, warehouse)
+    return stale.nights if stale else ()
 
 
 def run_backfill(
@@ -87,7 +109,7 @@ def run_backfill(
     results: dict[Window, GroupResult] = {}
     stop, backfill = StopSignal(), name_backfill(groups)
     workers = (
-        local_workers(jobs, context, stop, backfill)
+        local_workers(jobs, groups, context, stop, backfill)
         if dask is None
         else dask_workers(dask, groups, context, stop, backfill)
     )

@@ -10,14 +10,13 @@ from sqlalchemy import Engine, func, select
 
 from sentinel_etl.context import Context
 from sentinel_etl.extract.check_source import Difference
-from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.ledger.policies import find_other_policy
 from sentinel_etl.ledger.presence import LostRows, compare_counts, count_nights
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import ETL_RUNS
 from sentinel_etl.window import Window
 from sentinel_etl.wording import plural
 
@@ -34,8 +33,7 @@ def check_nights(pipeline: Pipeline, warehouse: Engine) -> list[Difference]:
     Raises:
         WarehouseUnreachable: no connection.
     """
-    there = has_table(warehouse, ETL_RUNS.name)
-    runs = read_runs(warehouse, runs_of(pipeline.fact_table)) if there else []
+    runs = list_runs(pipeline.fact_table, warehouse)
     strangers = {kind for run in foreign_runs(runs, pipeline) for kind in run["event_types"]}
     return [
         *lost_nights(runs, pipeline, warehouse),
@@ -51,9 +49,7 @@ def check_policy(context: Context) -> list[Difference]:
         WarehouseUnreachable: no connection.
     """
     pipeline, warehouse = context.pipeline, context.warehouse
-    if not has_table(warehouse, ETL_RUNS.name):
-        return []
-    other = find_other_policy(read_runs(warehouse, runs_of(pipeline.fact_table)), pipeline)
+    other = find_other_policy(list_runs(pipeline.fact_table, warehouse), pipeline)
     last = choose_window(settings=context.settings).shift_dates(pipeline.zone)[-1]
     return [Difference(pipeline.fact_table.name, False, other.describe(last))] if other else []
 

@@ -17,7 +17,8 @@ from sentinel_etl.context import Context, open_context
 from sentinel_etl.errors import ConfigurationError, NotebookFailed, SentinelError, error_named
 from sentinel_etl.notebook.execute import carry_out, warehouse_after
 from sentinel_etl.notebook.plan_run import Plan
-from sentinel_etl.run.provenance import config_hash, name_engine
+from sentinel_etl.rules.describe import describe_rules, hash_rules
+from sentinel_etl.run.provenance import name_engine
 from sentinel_etl.scratch import scratch_folder
 from sentinel_etl.settings import Settings, hand_down, load_settings
 from sentinel_etl.source.identity import identify_source
@@ -55,7 +56,7 @@ def make_errand(plan: Plan, context: Context) -> dict[str, Any]:
     told = {name: value for name, value in hand_down(settings).items() if name not in PLACES}
     weights = settings.risk_weights.read_text(encoding="utf-8") if settings.risk_weights else None
     return {
-        "identity": identify(context, plan.window),
+        "identity": identify(context),
         "settings": told,
         "given": sorted(settings.model_fields_set & told.keys()),
         "weights": weights,
@@ -70,14 +71,14 @@ def make_errand(plan: Plan, context: Context) -> dict[str, Any]:
     }
 
 
-def identify(context: Context, window: Window) -> dict[str, str]:
+def identify(context: Context) -> dict[str, str]:
     """Name what a worker must have as the driver has it; no secret is in it."""
     return {
         "engine": name_engine(),
         "source": identify_source(context.source),
         "warehouse": identify_warehouse(context.warehouse),
         "personal data": context.pipeline.pii_policy,
-        "configuration": config_hash(context.pipeline, window),
+        "configuration": hash_rules(describe_rules(context.pipeline)),
     }
 
 
@@ -126,6 +127,7 @@ def worker_context(errand: Mapping[str, Any], folder: Path) -> Iterator[Context]
         "notebooks_dir": folder / "notebooks",
         "state_dir": folder / "state",
         "risk_weights": None if errand["weights"] is None else weights,
+        "keep_extract": False,  # the folder goes with the errand
     }
     given = {*errand["given"], *places} - (set() if errand["weights"] else {"risk_weights"})
     settings = load_settings(told={**errand["settings"], **places}, given=given)
@@ -136,7 +138,7 @@ def worker_context(errand: Mapping[str, Any], folder: Path) -> Iterator[Context]
     # Who is told of a verdict is the driver's to tell.
     own = settings.model_copy(update={"notify_url": None})
     with open_context(own) as context:
-        found = identify(context, Window(*errand["window"]))
+        found = identify(context)
         if differing := [name for name in expected if found.get(name) != expected[name]]:
             told = (describe_difference(name, expected[name], found.get(name, "none")) for name in differing)
             raise ConfigurationError("; ".join(told))

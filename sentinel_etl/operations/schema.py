@@ -35,7 +35,7 @@ from sentinel_etl.warehouse.ddl import add_column_statements, cluster_of, create
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.query import run_statement
 from sentinel_etl.warehouse.rows import count_all
-from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS, build_ledger, build_rejected, normal_type
+from sentinel_etl.warehouse.tables import BEFORE_MARK, ETL_RUNS, build_rejected, normal_type, own_tables
 from sentinel_etl.warehouse.types import is_nullable, server_type
 from sentinel_etl.wording import plural
 
@@ -134,7 +134,7 @@ def diff_schema(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
 
 def diff_tables(pipeline: Pipeline, warehouse: Engine) -> list[SchemaChange]:
     """List how the tables that are there differ from the code."""
-    tables = [pipeline.fact_table, build_rejected(pipeline.fact_table), build_ledger(cluster_of(pipeline.fact_table))]
+    tables = [pipeline.fact_table, *own_tables(pipeline.fact_table)]
     facts, *others = ([*changes_of(table, warehouse)] for table in tables)
     facts += unknown_partition(pipeline.fact_table, warehouse)
     changes = [change for found in (facts, *others) for change in found]

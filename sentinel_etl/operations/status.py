@@ -18,6 +18,7 @@ from sentinel_etl.ledger.presence import ExpiredRows, LostRows
 from sentinel_etl.ledger.standing import DeadRun, read_standing
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.operations.progress import BackfillProgress, find_under_way
+from sentinel_etl.rules.stale import StaleNights, find_stale_nights
 from sentinel_etl.settings import choose_window
 from sentinel_etl.warehouse.catalog import measure_kept
 from sentinel_etl.warehouse.tables import BEFORE_MARK
@@ -39,6 +40,7 @@ class Status:
     ``lost``     nights that have other rows than their last run left; ``expired``: the fact table's TTL took them
     ``warnings`` what the run that published last night found of its time
     ``other_policy`` nights, of all, that hold personal data under another policy than the one that is set
+    ``stale``    nights, of all, that were loaded under other rules than today's
     ``under_way`` backfills and runs that are at work
     ``kept``     states of before that can be gone back to; ``kept_bytes``: what they alone hold on the disk
     """
@@ -56,6 +58,7 @@ class Status:
     expired: tuple[ExpiredRows, ...] = ()
     zone: ZoneInfo = CITY_ZONE
     other_policy: OtherPolicy | None = None
+    stale: StaleNights | None = None
     warnings: tuple[Check, ...] = ()
     under_way: tuple[BackfillProgress, ...] = ()
 
@@ -115,6 +118,7 @@ class Status:
             "lost": [one.as_dict() for one in self.lost],
             "expired": [one.as_dict() for one in self.expired],
             "other_policy": self.other_policy.as_dict() if self.other_policy else None,
+            "stale": self.stale.as_dict() if self.stale else None,
             "under_way": [one.describe() for one in self.under_way],
             "kept_versions": self.kept,
             "kept_bytes": self.kept_bytes,
@@ -139,6 +143,8 @@ class Status:
         lines += [*losses[:MOST_NIGHTS], *([f"and {more} more {plural(more, 'night')}"] if more > 0 else [])]
         if self.other_policy:
             lines.append(f"warning: {self.other_policy.describe(self.last_night)}{self.kept_too}")
+        if self.stale:
+            lines.append(f"warning: {self.stale}")
         if self.kept:
             lines.append(
                 f"kept states to go back to: {self.kept}, which alone {plural(self.kept, 'holds', 'hold')} "
@@ -198,6 +204,7 @@ def read_status(context: Context, nights: int = 7) -> Status:
         expired=standing.expired,
         zone=settings.zone,
         other_policy=find_other_policy(standing.runs, pipeline),
+        stale=find_stale_nights(standing.runs, pipeline, warehouse),
         warnings=tuple(find_time_warnings(covering)),
         under_way=tuple(find_under_way(context)) if any_running(standing.runs) else (),
     )

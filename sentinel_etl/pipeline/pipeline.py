@@ -127,9 +127,12 @@ class Pipeline:
 
         The id tells two keys apart, and nothing of either.
         """
-        if self.pii != "hash":
-            return self.pii
-        return f"hash {hmac.digest(self.pii_secret, b'id of the key', 'sha256').hex()[:8]}"
+        return f"hash {self.key_id}" if self.pii == "hash" else self.pii
+
+    @property
+    def key_id(self) -> str:
+        """Name the key for personal data; empty: there is none."""
+        return hmac.digest(self.pii_secret, b"id of the key", "sha256").hex()[:8] if self.pii_secret else ""
 
     @property
     def pii_secret(self) -> bytes:

@@ -48,6 +48,7 @@ NIGHT_COLOURS = {
     NightState.PUBLISHED: ("#CFE6F5", "#0A2E47"),
     NightState.WARNED: ("#FFD24D", "#3D2C00"),
     NightState.FAILED: ("#A3001E", "#FFFFFF"),
+    NightState.STALE: ("#E7DDF3", "#2F1B4D"),
     NightState.OPEN: ("#EEF5FB", "#0A2E47"),
     NightState.LOST: ("#F6D5DA", "#6B0014"),
     NightState.EXPIRED: ("#E8E8E8", "#1A1A1A"),

@@ -14,13 +14,12 @@ import pandas as pd
 
 from sentinel_etl.audit.checks import failures_first
 from sentinel_etl.errors import NothingThere
-from sentinel_etl.extract.statements import select_events
+from sentinel_etl.extract.statements import list_statements
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.pages import Page, table_page
 from sentinel_etl.report.render import render_macro
 from sentinel_etl.report.sections import needs
-from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.window import Window
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ __all__ = [
 
 def plan_page(pipeline: Pipeline, window: Window, event_types: list[str] | None = None) -> Page:
     """Show the statement of each event type, folded, as PostgreSQL will get it."""
-    kinds = pipeline.select_event_types(event_types)
-    statements = {name: compile_sql(select_events(kind, window)) for name, kind in kinds.items()}
+    statements = list_statements(pipeline.select_event_types(event_types), window)
     html = render_macro("statements", sql_by_name=statements)
     return Page(html, "\n\n".join(f"-- {name}\n{sql}" for name, sql in statements.items()))
 

@@ -17,6 +17,7 @@ from sentinel_etl.load.load import load_stream
 from sentinel_etl.load.rejected import Rejected, RejectedRows
 from sentinel_etl.load.surplus import take_surplus
 from sentinel_etl.run.job import Job
+from sentinel_etl.run.kept_extract import extract_folder, keep_batches
 from sentinel_etl.threads import prefetch
 from sentinel_etl.transform.concatenate import concatenate
 from sentinel_etl.transform.misfits import sort_rows
@@ -75,7 +76,10 @@ def fill_staging(job: Job, table: Table) -> Staged:
         clock,
         lambda batch: rejected.add(write_refused(batch, context.pipeline)),
     )
-    batches = prefetch(transform(job, prefetch(extraction.batches, depth=1)), depth=1)
+    raw = extraction.batches
+    if context.settings.keep_extract:
+        raw = keep_batches(raw, extract_folder(context.settings.runs_dir, job.run_id), context.pipeline)
+    batches = prefetch(transform(job, prefetch(raw, depth=1)), depth=1)
     with clock.measure("load"):
         # `map`, unlike a loop's variable, does not hold a batch while the next one is waited for.
         facts = map(add_up, clock.waited("load", batches))

@@ -14,7 +14,7 @@ from sentinel_etl.brief import read_brief
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
 from sentinel_etl.ledger.ledger import STAGES_ONLY, RunRecord
-from sentinel_etl.run.provenance import config_hash
+from sentinel_etl.rules.describe import Rules, describe_rules, hash_rules
 from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.warehouse.tables import build_rejected
 from sentinel_etl.window import Window
@@ -71,6 +71,11 @@ class Job:
         return build_rejected(self.fact_table)
 
     @cached_property
+    def rules(self) -> Rules:
+        """What decides what the run writes, whole."""
+        return describe_rules(self.context.pipeline)
+
+    @cached_property
     def record(self) -> RunRecord:
         """The ledger's row of the run as it begins."""
         return RunRecord(
@@ -78,7 +83,7 @@ class Job:
             fact_table=self.fact_table.name,
             window=self.window,
             event_types=tuple(self.event_types),
-            config_hash=config_hash(self.context.pipeline, self.window),
+            config_hash=hash_rules(self.rules),
             code_version=version("sentinel-warehouse-etl"),
             how=STAGES_ONLY if self.dry_run else "",
             pii=self.context.pipeline.pii_policy,

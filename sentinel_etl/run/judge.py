@@ -31,6 +31,7 @@ from sentinel_etl.reconcile.counts import count_warehouse, find_late_rows
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
 from sentinel_etl.threads import background
+from sentinel_etl.warehouse.rows import hash_content
 
 __all__ = ["Judged", "judge", "look_back"]
 
@@ -66,6 +67,7 @@ class Judged:
     ``others``   the staged events that stand outside of the window, as of the switch that was the last at ``looked_at``
     ``changes``  against what readers see; None: they see nothing of the window
     ``nights``   `RunResult.by_night`; None: the window lies in one night
+    ``content``  the hash of the staged rows
     """
 
     checks: tuple[Check, ...]
@@ -79,6 +81,7 @@ class Judged:
     looked_at: datetime | None
     changes: Changes | None
     nights: pd.DataFrame | None
+    content: str
 
     @property
     def blocked(self) -> list[Check]:
@@ -102,6 +105,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
                 measure_before(job.first_night, facts, warehouse, dimensions=dimensions, by_night=by_night),
             )
         )
+        hashing = background(lambda: hash_content(table, warehouse))
         looked_at = last_switch(facts, warehouse)
         looking = background(lambda: look_elsewhere(job, table))
         comparing = background(
@@ -130,6 +134,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
             others=others,
             looked_at=looked_at,
             changes=comparing(),
+            content=hashing(),
         )
 
 

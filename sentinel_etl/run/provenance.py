@@ -1,4 +1,4 @@
-"""What a run ran on, and the fingerprint of its configuration."""
+"""What a run ran on."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from sentinel_etl.config.risk_weights import weighted_columns
-from sentinel_etl.extract.statements import select_events
-from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.source.connection import connect_source
-from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.warehouse.engine import ask_version
-from sentinel_etl.window import Window
 
-__all__ = ["config_hash", "name_engine", "name_versions"]
+__all__ = ["name_code", "name_engine", "name_versions"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -44,19 +39,7 @@ def name_engine() -> str:
     return f"{version('sentinel-warehouse-etl')} ({digest.hexdigest()[:12]})"
 
 
-def config_hash(pipeline: Pipeline, window: Window) -> str:
-    """Fingerprint everything that decides what a run writes: statements, weights, fact table."""
-    parts = [compile_sql(select_events(kind, window)) for kind in pipeline.event_types.values()]
-    weights = weighted_columns(pipeline.risk_weights)
-    parts += [repr(sorted((place.label, sorted(map(str, place.values.items()))) for place in weights))]
-    parts += [
-        str(pipeline.schema),
-        repr(pipeline.coalesce),
-        repr(pipeline.unknown_values),
-        repr(sorted(pipeline.bounds.items())),
-        f"{pipeline.pii}: {sorted(pipeline.personal_columns)}",
-        str(pipeline.zone),
-    ]
-    for bound in (window.start, window.end):
-        parts = [part.replace(str(bound), "") for part in parts]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+def name_code() -> dict[str, str]:
+    """Name what of a run is code: the engine with its fingerprint, Python, and what computes with rows."""
+    libraries = {name: version(name) for name in ("pandas", "pyarrow", "SQLAlchemy")}
+    return {"sentinel-etl": name_engine(), "Python": platform.python_version(), **libraries}

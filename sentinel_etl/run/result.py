@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -23,7 +22,7 @@ from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.judge import Judged
-from sentinel_etl.run.provenance import config_hash
+from sentinel_etl.run.provenance import name_code
 from sentinel_etl.run.stages import Published, Reconciled
 from sentinel_etl.window import Window
 
@@ -58,6 +57,7 @@ class RunResult:
     ``moved``    event_type, shift_date, rows (int64) of other nights that go, because their event is in
                  this window now
     ``dimensions`` what the pipeline calls its own; ``shown``: the columns that may be shown of a row
+    ``content``  the hash of the staged rows: equal where a run of the window stages the same
     ``open``     the window's nights of which only a part is loaded, by this run and those before it
     ``by_night`` of a window that touches several nights: shift_date, rows (staged), rejected, before (rows that
                  were loaded), and mean_risk of the events that score, where there is a score; else None
@@ -78,6 +78,7 @@ class RunResult:
     config_hash: str
     code_version: str
     zone: ZoneInfo
+    content: str = ""
     limited: bool = False
     riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -128,6 +129,8 @@ class RunResult:
             checks=tuple(check.as_dict() for check in self.checks),
             how=self.how,
             nights={str(night): rows for night, rows in self.nights.items()},
+            content=self.content,
+            versions={**self.versions, **name_code()},
         )
 
 
@@ -168,8 +171,9 @@ def make_result(
         riskiest=judged.riskiest,
         tonight=judged.tonight,
         before=judged.before,
-        config_hash=config_hash(pipeline, job.window),
-        code_version=version("sentinel-warehouse-etl"),
+        config_hash=job.record.config_hash,
+        code_version=job.record.code_version,
+        content=judged.content,
         zone=pipeline.zone,
         versions=versions,
         limited=job.limited,

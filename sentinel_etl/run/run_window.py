@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sentinel_etl.context import Context, completed_context
 from sentinel_etl.extract.check_source import require_source
 from sentinel_etl.ledger.handover import hand_over
+from sentinel_etl.ledger.kept_rules import keep_rules
 from sentinel_etl.ledger.ledger import RunRecord, read_runs, record_run, runs_of, with_switch
 from sentinel_etl.ledger.nights import OpenNight, open_nights
 from sentinel_etl.ledger.states import RunState
@@ -95,6 +96,7 @@ def run_recorded(job: Job) -> RunResult:
     require_source(job.event_types.values(), context.source)
     with withdraw_unused(job):
         prepare_tables(warehouse, job.fact_table, context.pipeline.zone, context.pipeline.breakdown)
+        keep_rules(job.record.config_hash, job.rules, warehouse)
         record_run(job.record, warehouse)
         with tell_run(job.record, context) as tell_end:
             try:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import Connection, Engine
 
 from sentinel_etl.errors import SentinelError
-from sentinel_etl.ledger.ledger import read_runs, runs_of
+from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.run.job import Job
 from sentinel_etl.run.sweep import sweep_staging
@@ -30,7 +29,7 @@ from sentinel_etl.source.locks import (
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.provision import drop_fact_table, prepare_tables
 from sentinel_etl.warehouse.rows import count_all
-from sentinel_etl.warehouse.tables import ETL_RUNS, drop_staging
+from sentinel_etl.warehouse.tables import drop_staging
 
 __all__ = ["has_living_run", "keep_tables", "withdraw_unused"]
 
@@ -86,10 +85,6 @@ def has_living_run(fact_table: Table, warehouse: Engine, connection: Connection)
     """Tell whether a run of the fact table is at work: the ledger has it as running, and it holds its own lock."""
     running = [run["run_id"] for run in list_runs(fact_table, warehouse) if run["state"] is RunState.RUNNING]
     return bool(held_names(connection, map(run_lock, running)))
-
-
-def list_runs(fact_table: Table, warehouse: Engine) -> list[dict[str, Any]]:
-    return read_runs(warehouse, runs_of(fact_table)) if has_table(warehouse, ETL_RUNS.name) else []
 
 
 def keep_tables(job: Job, locks: SessionLocks) -> None:

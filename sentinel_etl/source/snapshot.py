@@ -86,7 +86,7 @@ class Snapshot:
             else:
                 cursor.close()
 
-    def read(self, statement: GenerativeSelect, event_type: str) -> Iterator[pa.RecordBatch]:
+    def read(self, statement: GenerativeSelect | str, event_type: str) -> Iterator[pa.RecordBatch]:
         """Stream a statement's rows as Arrow batches of about ``batch_bytes``, at least one.
 
         Raises:

@@ -32,7 +32,7 @@ from sentinel_etl.type_mapping.convert import convert
 from sentinel_etl.type_mapping.unfit import table_of
 from sentinel_etl.window import NIGHT_STARTS
 
-__all__ = ["coalesce_columns", "transform_data", "transform_events"]
+__all__ = ["coalesce_columns", "text_length", "transform_data", "transform_events"]
 
 
 # What extraction adds to every row, and transformation consumes.

@@ -14,7 +14,6 @@ from sqlalchemy import Engine, bindparam, text
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.warehouse.catalog import read_definition
 from sentinel_etl.warehouse.ddl import (
-    cluster_of,
     create_view,
     drop_statements,
     drop_view,
@@ -24,7 +23,7 @@ from sentinel_etl.warehouse.ddl import (
 from sentinel_etl.warehouse.engine import server_version
 from sentinel_etl.warehouse.projections import projection_statement
 from sentinel_etl.warehouse.query import run_statement
-from sentinel_etl.warehouse.tables import build_ledger, build_rejected, create_table
+from sentinel_etl.warehouse.tables import create_table, own_tables
 from sentinel_etl.warehouse.views import Terms, readable_views, view_statement
 from sentinel_etl.window import CITY_ZONE
 
@@ -52,7 +51,7 @@ def prepare_tables(warehouse: Engine, fact_table: Table, zone: ZoneInfo, dimensi
         SentinelError: the server refuses a statement.
     """
     prepare_fact_table(warehouse, fact_table, zone, dimensions)
-    for table in (build_rejected(fact_table), build_ledger(cluster_of(fact_table))):
+    for table in own_tables(fact_table):
         create_table(warehouse, table)
         make_durable(warehouse, table, read_definition(warehouse, storage_name(table)))
 

@@ -20,7 +20,7 @@ from sqlalchemy.sql import quoted_name
 
 from sentinel_etl.config.fact_table import content_columns
 from sentinel_etl.warehouse.ddl import cluster_of
-from sentinel_etl.warehouse.query import read_number
+from sentinel_etl.warehouse.query import read_number, run_statement
 from sentinel_etl.warehouse.types import arrow_schema
 from sentinel_etl.window import Window
 
@@ -31,6 +31,7 @@ __all__ = [
     "PARTITION_ID",
     "count_all",
     "count_rows",
+    "hash_content",
     "hash_of",
     "in_partition",
     "in_time_window",
@@ -55,6 +56,13 @@ def hash_of(names: Sequence[str]) -> ColumnElement[int]:
     """Build the hash of these columns of one row; NULL has one, too, in a tuple."""
     columns: list[ColumnElement[Any]] = [column(quoted_name(name, quote=True)) for name in names]
     return func.cityHash64(func.tuple(*columns), type_=Integer)
+
+
+def hash_content(table: Table, warehouse: Engine) -> str:
+    """Hash the content of a table's rows, in any order: 16 hexadecimal digits."""
+    total = select(func.lower(func.hex(func.sum(row_hash(table))))).select_from(table)
+    [[digits]] = run_statement(warehouse, total, repeatable=True) or [[""]]
+    return str(digits).zfill(16)
 
 
 def rows_of_window(table: Table, window: Window, event_types: Sequence[str] | None) -> ColumnElement[bool]:

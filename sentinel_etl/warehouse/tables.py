@@ -21,17 +21,20 @@ from sentinel_etl.warehouse.types import server_type
 
 __all__ = [
     "BEFORE_MARK",
+    "ETL_RULES",
     "ETL_RUNS",
     "NEXT_MARK",
     "REST_MARK",
     "STAGING_MARK",
     "build_ledger",
     "build_rejected",
+    "build_rules",
     "create_like",
     "create_staging",
     "create_table",
     "drop_staging",
     "normal_type",
+    "own_tables",
     "table_beside",
 ]
 
@@ -90,12 +93,34 @@ def build_ledger(cluster: str | None = None) -> Table:
             comment="how it stored personal data: keep, drop, or hash and its key's id; empty: not noted",
         ),
         Column("backfill", TEXT, server_default=text("''"), comment="id of the backfill it is a part of; empty: none"),
+        Column("content", TEXT, server_default=text("''"), comment="hash of the rows staged; empty: not noted"),
+        Column("versions", TEXT, server_default=text("'{}'"), comment="JSON: what the run ran on → its version"),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
     )
 
 
+def build_rules(cluster: str | None = None) -> Table:
+    """Build the table of the rules that runs had; ``comment`` of each column is its line in the docs."""
+    return Table(
+        "etl_rules",
+        MetaData(),
+        Column("config_hash", TEXT, comment="of the rules: etl_runs has it of each run"),
+        Column("rules", TEXT, comment="JSON: statements, weights, fact table, and what else decides what a run writes"),
+        Column("kept_at", INSTANT, comment="when a run with these rules first began"),
+        engines.ReplacingMergeTree(order_by=("config_hash",)),
+        clickhouse_cluster=cluster,
+    )
+
+
+def own_tables(fact_table: Table) -> list[Table]:
+    """Build the engine's own tables beside a fact table: of the rejected rows, the ledger and the kept rules."""
+    cluster = cluster_of(fact_table)
+    return [build_rejected(fact_table), build_ledger(cluster), build_rules(cluster)]
+
+
 ETL_RUNS = build_ledger()
+ETL_RULES = build_rules()
 
 
 # Between a table's name and a run's id, in the names of the tables that a run makes beside it.

@@ -13,7 +13,16 @@ from sqlalchemy.types import UserDefinedType
 from sentinel_etl.errors import ConfigurationError
 from sentinel_etl.type_mapping.fact_types import FactType, fact_type
 
-__all__ = ["JSON", "FixedString", "arrow_schema", "column_type", "fact_types", "is_nullable", "server_type"]
+__all__ = [
+    "JSON",
+    "FixedString",
+    "NamedType",
+    "arrow_schema",
+    "column_type",
+    "fact_types",
+    "is_nullable",
+    "server_type",
+]
 
 
 class FixedString(UserDefinedType[str], ClickHouseTypeEngine):  # type: ignore[misc]
@@ -35,6 +44,18 @@ class JSON(UserDefinedType[Any], ClickHouseTypeEngine):  # type: ignore[misc]
 
     def get_col_spec(self, **_: Any) -> str:
         return "JSON"
+
+
+class NamedType(UserDefinedType[Any], ClickHouseTypeEngine):  # type: ignore[misc]
+    """A type by the server's name for it, as it is kept of a table that the code may define otherwise now."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
 
 
 def server_type(column: Column[Any]) -> str:

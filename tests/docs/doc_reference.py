@@ -20,7 +20,7 @@ from sentinel_etl.settings import Settings
 from sentinel_etl.source.sql import compile_sql
 from sentinel_etl.type_mapping.pairs import KIND_NAMES, PAIRS
 from sentinel_etl.type_mapping.source_types import FAMILY_NAMES
-from sentinel_etl.warehouse.tables import build_ledger, build_rejected
+from sentinel_etl.warehouse.tables import build_ledger, build_rejected, build_rules
 from sentinel_etl.warehouse.types import server_type
 
 
@@ -37,6 +37,7 @@ def writers() -> dict[str, Callable[[], str]]:
         "fact table": lambda: write_columns(SENTINEL.fact_table),
         "rejected table": lambda: write_columns(build_rejected(SENTINEL.fact_table)),
         "ledger": lambda: write_columns(build_ledger()),
+        "kept rules": lambda: write_columns(build_rules()),
         "personal columns": write_personal_columns,
     }
 

@@ -14,6 +14,7 @@ from sentinel_etl.audit.checks import Check, Severity, describe_checks
 from sentinel_etl.errors import AuditFailed
 from sentinel_etl.ledger.ledger import RunRecord
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.run.provenance import name_code
 from sentinel_etl.stopwatch import Stopwatch
 from sentinel_etl.window import Window
 
@@ -40,6 +41,8 @@ RESULT = run_result(
     timings={"extract": 0.123456, "total": 2.0},
     how="attach 202611",
     nights={date(2026, 11, 21): (4, "17")},
+    content="0123456789abcdef",
+    versions={"PostgreSQL": "17.5"},
 )
 
 
@@ -110,6 +113,8 @@ def test_a_closed_record_says_what_the_run_did() -> None:
         ),
         how="attach 202611",
         nights={"2026-11-21": (4, "17")},
+        content="0123456789abcdef",
+        versions={"PostgreSQL": "17.5", **name_code()},
     )
     assert (record.state, record.counts) == ("RUNNING", {})
 
