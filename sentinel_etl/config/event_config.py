@@ -201,14 +201,15 @@ EVENT_CONFIG: dict[str, dict[str, Any]] = {
     },
 }
 
-# Who and where: read for every entry whose model or joins have a column of that name, the model's
-# before a join's, so that no entry has to repeat them.
+# Who, where, and when the row arrived: read for every entry whose model or joins have a column of that name, the
+# model's before a join's, so that no entry has to repeat them.
 COMMON_COLUMNS: tuple[str, ...] = (
     "patrol_id",
     "station_id",
     "vehicle_id",
     "created_by_officer_id",
     "assigned_to_officer_id",
+    "received_at",
 )
 
 # When an event happened, where an entry names no timestamp: the model's column of this name.

@@ -83,6 +83,7 @@ def build_patrol_events(partition_by: PartitionBy = "month", cluster: str | None
         Column("patrol_id", INTEGER, comment="patrol during which it happened"),
         Column("officer_id", INTEGER, comment="who reported it, or else who was assigned"),
         Column("event_timestamp", INSTANT, comment="when it happened, by the phone's clock"),
+        Column("received_at", optional(INSTANT), comment="when the row arrived in the source, by the server's clock"),
         Column("event_date", types.Date, comment="local calendar date of event_timestamp"),
         Column("shift_date", types.Date, comment="operational night: local date of event_timestamp − 06:00"),
         Column("event_type", KEYWORD, comment="entry of EVENT_CONFIG"),

@@ -26,6 +26,7 @@ CONTRACT = [
     ("patrol_id", "Int64", pa.int64(), False),
     ("officer_id", "Int64", pa.int64(), False),
     ("event_timestamp", "DateTime64(6, 'UTC')", pa.timestamp("us", tz="UTC"), False),
+    ("received_at", "Nullable(DateTime64(6, 'UTC'))", pa.timestamp("us", tz="UTC"), True),
     ("event_date", "Date", pa.date32(), False),
     ("shift_date", "Date", pa.date32(), False),
     ("event_type", "LowCardinality(String)", pa.string(), False),

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import aliased
 
-from sentinel_etl.config.event_config import EVENT_CONFIG
+from sentinel_etl.config.event_config import COMMON_COLUMNS, EVENT_CONFIG
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.config.parse_config import parse_event_config
 from sentinel_etl.config.source_models import Officer, Patrol, PatrolLog, Remark, VehicleCheck
@@ -89,8 +89,12 @@ Index("lines_half", LINES.c.half, unique=True, postgresql_where=LINES.c.in_use)
 CALL: dict[str, Any] = {"model": CALLS, "timestamp": CALLS.c.at, "key": CALLS.c.call_id, "columns": [CALLS.c.ratio]}
 
 
+# Without the time of arrival, which adds a condition of its own to each statement.
+WHO = tuple(name for name in COMMON_COLUMNS if name != "received_at")
+
+
 def parse(entry: dict[str, Any]) -> EventType:
-    return parse_event_config({"SEEN": entry})["SEEN"]
+    return parse_event_config({"SEEN": entry}, common_columns=WHO)["SEEN"]
 
 
 def refusal(entry: dict[str, Any]) -> str:
@@ -137,11 +141,13 @@ def test_an_entry_may_leave_out_its_key_and_its_timestamp(more: dict[str, Any]) 
         "SELECT remarks.remark_id AS source_key, remarks.created_at AS event_timestamp, "
         "remarks.patrol_id AS patrol_id, patrols.station_id AS station_id, patrols.vehicle_id AS vehicle_id, "
         "remarks.created_by_officer_id AS created_by_officer_id, "
-        "patrols.assigned_to_officer_id AS assigned_to_officer_id, "
+        "patrols.assigned_to_officer_id AS assigned_to_officer_id, remarks.received_at AS received_at, "
         "remarks.remark_id AS remark_id, patrols.start_time AS start_time "
         "FROM remarks JOIN patrols ON remarks.patrol_id = patrols.patrol_id "
         "AND patrols.patrol_status = 'COMPLETED' "
         "WHERE remarks.created_at >= '2026-11-21 00:30:00+00:00' AND remarks.created_at < '2026-11-22 00:30:00+00:00' "
+        "AND (remarks.received_at >= '0001-01-01 00:00:00+00' AND remarks.received_at <= '9999-12-31 00:00:00+00') "
+        "IS NOT false "
         "AND (patrols.start_time >= '0001-01-01 00:00:00+00' AND patrols.start_time <= '9999-12-31 00:00:00+00') "
         "IS NOT false"
     )
@@ -400,7 +406,7 @@ def test_a_config_that_is_no_dictionary_is_refused() -> None:
 
 def test_a_config_may_be_any_mapping() -> None:
     config = MappingProxyType({"SEEN": MappingProxyType(ENTRY)})
-    assert sql(parse_event_config(config)["SEEN"]) == sql(parse(ENTRY))
+    assert sql(parse_event_config(config, WHO)["SEEN"]) == sql(parse(ENTRY))
 
 
 @pytest.mark.parametrize("key", ["columns", "filters", "joins"])
@@ -620,18 +626,17 @@ def test_the_count_reads_the_same_rows_as_the_statement() -> None:
 
 
 def test_common_columns_are_read_from_the_model_before_a_join_and_once() -> None:
-    kind = parse(
-        ENTRY
-        | {
-            "joins": [(Patrol, Remark.patrol_id == Patrol.patrol_id)],
-            "columns": [Remark.remark_text, Patrol.vehicle_id],
-        }
-    )
+    entry = ENTRY | {
+        "joins": [(Patrol, Remark.patrol_id == Patrol.patrol_id)],
+        "columns": [Remark.remark_text, Patrol.vehicle_id],
+    }
+    kind = parse_event_config({"SEEN": entry})["SEEN"]
     assert kind.labels == (
         "patrol_id",
         "station_id",
         "created_by_officer_id",
         "assigned_to_officer_id",
+        "received_at",
         "remark_text",
         "vehicle_id",
     )

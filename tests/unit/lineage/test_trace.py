@@ -70,6 +70,7 @@ CITY: dict[str, dict[str, str]] = {
     | own("~.created_by_officer_id ~.assigned_to_officer_id", "EMERGENCY_INCIDENT")
     | own("~.assigned_to_officer_id", "FEEDBACK", "GEOFENCE"),
     "event_timestamp": own("~.created_at"),
+    "received_at": own("~.received_at"),
     "event_date": own("~.created_at"),
     "shift_date": own("~.created_at"),
     "event_type": own(""),
