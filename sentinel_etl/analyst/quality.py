@@ -11,25 +11,36 @@ from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import DateTime, Engine, Interval, Text, and_, cast, func, literal, select, union_all
+from sqlalchemy import Engine, Interval, Text, and_, cast, func, literal, select, union_all
 
+from sentinel_etl.audit.completeness import Completeness
 from sentinel_etl.config.event_type import EventType
 from sentinel_etl.context import Context
 from sentinel_etl.errors import NothingThere
 from sentinel_etl.extract.statements import night_of, select_events
 from sentinel_etl.ledger.archive import Archive, read_archive
+from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.ledger.nights import NightCoverage, judge_nights
 from sentinel_etl.ledger.presence import count_nights as count_stored
 from sentinel_etl.pipeline import Pipeline
+from sentinel_etl.reconcile.arrivals import RECEIVED, count_arrivals, end_of_night, has_arrivals
 from sentinel_etl.rules.stale import name_otherwise
 from sentinel_etl.settings import Settings, choose_window
 from sentinel_etl.source.snapshot import open_snapshot
 from sentinel_etl.warehouse.catalog import has_table
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.types import is_nullable
-from sentinel_etl.window import NIGHT_STARTS, Window, night_starts
+from sentinel_etl.window import Window, night_starts
 
-__all__ = ["LAG_BOUNDS", "compare_counts", "last_nights", "measure_lags", "measure_nulls", "read_coverage"]
+__all__ = [
+    "LAG_BOUNDS",
+    "check_forecasts",
+    "compare_counts",
+    "last_nights",
+    "measure_lags",
+    "measure_nulls",
+    "read_coverage",
+]
 
 
 # Upper bounds of the classes of lag, and their names: from "at once" to "days later".
@@ -126,7 +137,34 @@ def measure_nulls(window: Window, pipeline: Pipeline, warehouse: Engine) -> pd.D
     return pd.DataFrame(wide.astype("float64"))
 
 
-def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: str = "received_at") -> pd.DataFrame:
+def check_forecasts(window: Window, pipeline: Pipeline, source: Engine, warehouse: Engine) -> pd.DataFrame:
+    """Compare what each night's run forecast of the rows still to come with those that came, counted in the source.
+
+    Out: a row for each night whose forecast is due (index: date), the first forecast of each: ``known`` (rows then),
+    ``expected`` (float64), ``low``, ``high``, ``came`` (int64), and ``within``, whether that lies in the interval.
+
+    Raises:
+        NothingThere: no night's forecast is due.
+        SourceUnreachable, WarehouseUnreachable: a side does not answer.
+    """
+    forecasts: dict[date, Completeness] = {}
+    for run in list_runs(pipeline.fact_table, warehouse):  # the newest first: the first one of a night stays
+        if run["completeness"] and window.start <= run["window_start"] < window.end:
+            night = Window(run["window_start"], run["window_end"]).shift_dates(pipeline.zone)[0]
+            forecasts[night] = Completeness.from_dict(run["completeness"])
+    due = {night: one for night, one in sorted(forecasts.items()) if one.until <= window.end}
+    if not due:
+        raise NothingThere("How good the forecast of late rows is: left out, no night's forecast is due yet")
+    rows = []
+    for night, one in due.items():
+        end = Window.night(night, pipeline.zone).end
+        [came] = count_arrivals([night], one.at - end, one.until - end, pipeline, source)["came"]
+        rows.append((night, one.known, one.expected, int(one.low), int(one.high), int(came), one.contains(int(came))))
+    names = ["shift_date", "known", "expected", "low", "high", "came", "within"]
+    return pd.DataFrame(rows, columns=names).set_index("shift_date")
+
+
+def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: str = RECEIVED) -> pd.DataFrame:
     """Count each type's events by how long they took from happening to standing in the source.
 
     Out: event_type, lag (a class of `LAG_BOUNDS`, or "later"), events, and after_night, the
@@ -147,18 +185,10 @@ def measure_lags(window: Window, pipeline: Pipeline, source: Engine, received: s
     return pd.DataFrame(tall.astype({"event_type": "str", "lag": "str", "events": "int64", "after_night": "int64"}))
 
 
-def has_arrivals(kind: EventType, received: str) -> bool:
-    """Tell whether the type's table says when a row arrived."""
-    return received in kind.table.columns and isinstance(kind.table.columns[received].type, DateTime)
-
-
 def count_lags(kind: EventType, window: Window, pipeline: Pipeline, received: str) -> Any:
     arrived = kind.table.columns[received]
     lag = arrived - kind.timestamp
-    # The end of the event's night on the city's clocks, as an instant.
-    to_morning = cast(literal(f"1 day {NIGHT_STARTS.hour} hours"), Interval)
-    morning = cast(night_of(kind, pipeline.zone), DateTime) + to_morning
-    late = arrived >= func.timezone(pipeline.zone.key, morning)
+    late = arrived >= end_of_night(kind, pipeline)
     within = [
         func.count()
         .filter(lag <= cast(literal(f"{int(bound.total_seconds())} seconds"), Interval))

@@ -43,7 +43,7 @@ __all__ = [
 # How a dry run switches the fact table, from its first row on: a run that has died says no more than that.
 STAGES_ONLY = "dry run"
 
-JSON_COLUMNS = ("counts", "timings", "checks", "nights", "changes", "versions")
+JSON_COLUMNS = ("counts", "timings", "checks", "nights", "changes", "versions", "completeness")
 
 # https://clickhouse.com/docs/sql-reference/functions/date-time-functions#now64
 LATER_THAN_ALL: ColumnElement[Any] = literal_column(
@@ -105,6 +105,7 @@ class RunRecord:
     backfill: str = ""
     content: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    completeness: Mapping[str, Any] = field(default_factory=dict)
 
 
 def note_switch(record: RunRecord, how: str, nights: Iterable[date], warehouse: Engine) -> None:
@@ -194,7 +195,7 @@ def read_runs(warehouse: Engine, *conditions: ColumnElement[bool]) -> list[dict[
     """Read the runs that meet the conditions on `ETL_RUNS`, the newest first, each in its latest state.
 
     Instants are datetimes in UTC, ``state`` is a `RunState`; ``counts``, ``timings``, ``checks``, ``nights``,
-    ``changes`` and ``versions`` are read from their JSON.
+    ``changes``, ``versions`` and ``completeness`` are read from their JSON.
     """
     runs = ETL_RUNS.c
     newest_first = (runs.started_at.desc(), runs.run_id.desc())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sentinel_etl.report.quality import (
         coverage_figure,
         coverage_table,
+        forecast_table,
         lag_figure,
         lag_table,
         nights_differing_table,
@@ -49,6 +50,7 @@ __all__ = [
     "coverage_table",
     "failure_page",
     "first_screen",
+    "forecast_table",
     "lag_figure",
     "lag_table",
     "nights_differing_table",
@@ -89,6 +91,7 @@ MODULES = {
     "coverage_figure": "quality",
     "coverage_table": "quality",
     "lag_figure": "quality",
+    "forecast_table": "quality",
     "lag_table": "quality",
     "nights_differing_table": "quality",
     "nulls_over_time_figure": "quality",

@@ -24,13 +24,14 @@ from sentinel_etl.report.figure_style import (
     draw_plain,
     finish_figure,
 )
-from sentinel_etl.report.pages import Page, lines_page, table_page
+from sentinel_etl.report.pages import Page, lines_page, table_page, with_note
 from sentinel_etl.report.words import describe_coverage, describe_lags, describe_nulls, describe_reconciliation
 from sentinel_etl.wording import plural
 
 __all__ = [
     "coverage_figure",
     "coverage_table",
+    "forecast_table",
     "lag_figure",
     "lag_table",
     "nights_differing_table",
@@ -148,6 +149,29 @@ def nulls_over_time_figure(shares: pd.DataFrame) -> Figure:
     bar.set_label("share of NULLs less its median, percentage points")
     bar.outline.set_visible(False)
     return finish_figure(figure, describe_nulls(shares - usual))
+
+
+def forecast_table(forecasts: pd.DataFrame, most: int = 14) -> Page:
+    """Each night's forecast of the rows still to come beside what came, the latest first, and how often it held.
+
+    In: what `sentinel_etl.analyst.quality.check_forecasts` returns.
+    """
+    latest = forecasts.iloc[::-1][:most]
+    table = pd.DataFrame(
+        {
+            "rows at the run": latest["known"],
+            "expected": [f"{value:,.0f}" for value in latest["expected"]],
+            "95% interval": [f"{low:,} to {high:,}" for low, high in zip(latest["low"], latest["high"], strict=True)],
+            "came": latest["came"],
+            "within": ["yes" if within else "no" for within in latest["within"]],
+        }
+    ).set_axis(latest.index.astype("str"))
+    held, count = int(forecasts["within"].sum()), len(forecasts)
+    more = forecasts["came"].sum() - forecasts["expected"].sum()
+    nights = f"{count} {plural(count, 'night')}"
+    note = f"{held} of {nights} within the interval; in all {more:+,.0f} rows beside those expected"
+    flagged = [str(night) for night, within in latest["within"].items() if not within]
+    return with_note(table_page(table, flagged, ["expected"]), note)
 
 
 def lag_figure(lags: pd.DataFrame) -> Figure:

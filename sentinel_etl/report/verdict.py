@@ -11,6 +11,7 @@ import pandas as pd
 
 from sentinel_etl.audit.changes.changes import CHANGES, Changes, describe_points
 from sentinel_etl.audit.checks import Check, Severity, failures_first
+from sentinel_etl.audit.completeness import Completeness
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history_gates import shifted
 from sentinel_etl.errors import (
@@ -78,11 +79,23 @@ def verdict_page(result: RunResult, zone: ZoneInfo) -> Page:
         f"{source:,} {plural(source, 'event')} in the source, {published:,} in the warehouse · "
         f"{result.how or 'nothing published'}",
     ]
+    lines += [describe_completeness(result.completeness, zone)] if result.completeness else []
     lines += [
         f"the night {night.shift_date} is open: {night.describe(zone)} are loaded; a run after its end closes it"
         for night in result.open or ()
     ]
     return banner(line, VERDICT_COLOURS.get(result.verdict, FAILED), lines)
+
+
+def describe_completeness(found: Completeness, zone: ZoneInfo) -> str:
+    """Write how complete the night is expected to be: ``99.3% in; 41 ± 9 more expected by noon``."""
+    by = found.until.astimezone(zone)
+    when = "noon" if by.hour == 12 else f"{by:%H:%M} tomorrow"
+    more = f"{found.expected:,.0f}" if found.expected >= 1 or not found.expected else "fewer than 1"
+    return (
+        f"{100 * found.share:.1f}% in; {more} more expected by {when}, {found.low:,.0f} to {found.high:,.0f} with 95% "
+        "certainty, by how the nights before came in"
+    )
 
 
 def check_page(check: Check) -> Page:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from clickhouse_sqlalchemy import Table
@@ -12,6 +13,7 @@ from clickhouse_sqlalchemy import Table
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.changes.rerun import find_rerun_changes
 from sentinel_etl.audit.checks import Check
+from sentinel_etl.audit.completeness import FEWEST_NIGHTS, Completeness, forecast
 from sentinel_etl.audit.each_night import HeldNights, check_each_accepted, judge_each_night
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, add_up, measure_before, measure_rows
@@ -26,12 +28,14 @@ from sentinel_etl.audit.window_gates import check_ranges
 from sentinel_etl.ledger.nights import loaded_nights, nights_before
 from sentinel_etl.ledger.standing import DeadRun, find_dead_runs
 from sentinel_etl.ledger.versions import last_switch
+from sentinel_etl.reconcile.arrivals import count_arrivals
 from sentinel_etl.reconcile.compare import find_settling_nights
 from sentinel_etl.reconcile.counts import count_warehouse, find_late_rows
 from sentinel_etl.run.fill_staging import Staged
 from sentinel_etl.run.job import Job
 from sentinel_etl.threads import background
 from sentinel_etl.warehouse.rows import hash_content
+from sentinel_etl.window import NIGHT_STARTS
 
 __all__ = ["Judged", "judge", "look_back"]
 
@@ -41,11 +45,13 @@ class LookedBack:
     """What has changed in earlier nights since they were loaded: `RunResult.late`, and what was meant to.
 
     ``dead``: those whose run has died and has not been done again.
+    ``completeness``: what is still to come of the night itself, by how the earlier ones came; None: it cannot be told.
     """
 
     late: pd.DataFrame
     settling: pd.DataFrame
     dead: Sequence[DeadRun]
+    completeness: Completeness | None
 
 
 def look_back(job: Job) -> LookedBack:
@@ -56,7 +62,33 @@ def look_back(job: Job) -> LookedBack:
     nights = loaded_nights(before, context.pipeline, context.warehouse)
     given = (nights, context.pipeline, context.reader, context.warehouse, limit)
     dead = find_dead_runs(before, context.pipeline, context.warehouse, context.source)
-    return LookedBack(find_late_rows(*given), find_settling_nights(*given), dead)
+    completeness = forecast_rest(job, before)
+    return LookedBack(find_late_rows(*given), find_settling_nights(*given), dead, completeness)
+
+
+def forecast_rest(job: Job, before: Sequence[date]) -> Completeness | None:
+    """Forecast how many rows of the night are still to come; None: it ended long ago, or is no whole night alone."""
+    context, zone = job.context, job.context.pipeline.zone
+    now, end = context.settings.now or datetime.now(UTC), job.window.end
+    if not (job.is_one_night and len(before) >= FEWEST_NIGHTS and end <= now):
+        return None
+    until = next((each for each in next_marks(end, zone) if each > now), None)
+    if until is None:
+        return None
+    nights = [*before, job.first_night]
+    limit = context.settings.statement_timeout_seconds
+    counts = count_arrivals(nights, now - end, until - end, context.pipeline, context.reader, limit)
+    if counts.empty:
+        return None
+    *past, (known, _) = counts[["known", "came"]].to_numpy().tolist()
+    return forecast([(before, came) for before, came in past], known, now, until)
+
+
+def next_marks(end: datetime, zone: ZoneInfo) -> list[datetime]:
+    """List until when rows of a night that ended then may be expected: noon, and the next night's end."""
+    morning = end.astimezone(zone)
+    noon = datetime.combine(morning.date(), time(12), zone)
+    return [noon, datetime.combine(morning.date() + timedelta(days=1), NIGHT_STARTS, zone)]
 
 
 @dataclass(frozen=True)
@@ -68,6 +100,7 @@ class Judged:
     ``changes``  against what readers see; None: they see nothing of the window
     ``nights``   `RunResult.by_night`; None: the window lies in one night
     ``content``  the hash of the staged rows
+    ``completeness``  what is still to come; None: it cannot be told
     """
 
     checks: tuple[Check, ...]
@@ -82,6 +115,7 @@ class Judged:
     changes: Changes | None
     nights: pd.DataFrame | None
     content: str
+    completeness: Completeness | None
 
     @property
     def blocked(self) -> list[Check]:
@@ -135,6 +169,7 @@ def judge(job: Job, staged: Staged, looked_back: Callable[[], LookedBack]) -> Ju
             looked_at=looked_at,
             changes=comparing(),
             content=hashing(),
+            completeness=earlier.completeness,
         )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sentinel_etl.audit.changes.changes import Changes
 from sentinel_etl.audit.checks import Check, describe_checks
+from sentinel_etl.audit.completeness import Completeness
 from sentinel_etl.audit.history import Measures
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.errors import AuditFailed
@@ -58,6 +59,7 @@ class RunResult:
                  this window now
     ``dimensions`` what the pipeline calls its own; ``shown``: the columns that may be shown of a row
     ``content``  the hash of the staged rows: equal where a run of the window stages the same
+    ``completeness``  what is still to come of the night; None: it ended long ago, or is no whole night
     ``open``     the window's nights of which only a part is loaded, by this run and those before it
     ``by_night`` of a window that touches several nights: shift_date, rows (staged), rejected, before (rows that
                  were loaded), and mean_risk of the events that score, where there is a score; else None
@@ -79,6 +81,7 @@ class RunResult:
     code_version: str
     zone: ZoneInfo
     content: str = ""
+    completeness: Completeness | None = None
     limited: bool = False
     riskiest: pd.DataFrame = field(default_factory=pd.DataFrame)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +133,7 @@ class RunResult:
             how=self.how,
             nights={str(night): rows for night, rows in self.nights.items()},
             content=self.content,
+            completeness=self.completeness.as_dict() if self.completeness else {},
             versions={**self.versions, **name_code()},
         )
 
@@ -174,6 +178,7 @@ def make_result(
         config_hash=job.record.config_hash,
         code_version=job.record.code_version,
         content=judged.content,
+        completeness=judged.completeness,
         zone=pipeline.zone,
         versions=versions,
         limited=job.limited,

@@ -94,6 +94,7 @@ def build_ledger(cluster: str | None = None) -> Table:
         ),
         Column("backfill", TEXT, server_default=text("''"), comment="id of the backfill it is a part of; empty: none"),
         Column("content", TEXT, server_default=text("''"), comment="hash of the rows staged; empty: not noted"),
+        Column("completeness", TEXT, server_default=text("'{}'"), comment="JSON: rows expected still, until when"),
         Column("versions", TEXT, server_default=text("'{}'"), comment="JSON: what the run ran on → its version"),
         engines.ReplacingMergeTree(version="updated_at", order_by=("run_id",)),
         clickhouse_cluster=cluster,
