@@ -146,7 +146,7 @@ class Replay:
 def replay_run(context: Context, run_id: str = "") -> Replay:
     """Make the rows of a run again, of the source as it is and of the kept extract, and compare their hashes.
 
-    Without a run's id it is the last one that has noted a hash. It publishes nothing, and needs no other code than
+    Without a run's id it is the last one that has published. It publishes nothing, and needs no other code than
     this. An interruption leaves a staging table, which the next run sweeps.
 
     Raises:
@@ -185,9 +185,9 @@ def find_noted(context: Context, run_id: str) -> dict[str, Any]:
     """Find the run, which must have noted the hash of what it staged."""
     runs = {run["run_id"]: run for run in list_runs(context.pipeline.fact_table, context.warehouse)}
     if not run_id:
-        run_id = next((name for name, run in runs.items() if run["content"]), "")
+        run_id = next((name for name, run in runs.items() if run["content"] and run["state"].is_published), "")
     if not run_id:
-        raise ConfigurationError("replay: expected a run that has noted the hash of its rows, found none in the ledger")
+        raise ConfigurationError("replay: expected a published run that has noted the hash of its rows, found none")
     if run_id not in runs:
         close = get_close_matches(run_id, runs, 1)
         hint = f"did you mean {close[0]}?" if close else "`sentinel-etl runs list` shows them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from sentinel_etl.rules.describe import Rules
@@ -28,16 +29,23 @@ class RuleChange:
 
     def __str__(self) -> str:
         what = f"{self.kind} {self.name}".strip()
-        if self.before is None:
-            return f"{what} is new" if self.after == "" else f"{what} is new: {shorten(self.after)}"
-        if self.after is None:
-            return f"{what} is gone" if self.before == "" else f"{what} is gone: {shorten(self.before)}"
-        return f"{what} {shorten(self.before)} → {shorten(self.after)}"
+        if self.before is None or self.after is None:
+            change, value = ("new", self.after) if self.before is None else ("gone", self.before)
+            return f"{what} is {change}: {shorten(value)}" if value else f"{what} is {change}"
+        return f"{what} {' → '.join(shorten_both(self.before, self.after))}"
 
 
-def shorten(text: str | None) -> str:
-    text = " ".join(str(text).split())
+def shorten(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+
+
+def shorten_both(before: str, after: str) -> list[str]:
+    """Shorten two texts so that both show where they begin to differ."""
+    texts = [" ".join(text.split()) for text in (before, after)]
+    same = len([*takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))])
+    cut = same - SHOWN_CHARACTERS // 3 if same > SHOWN_CHARACTERS // 2 else 0
+    return [f"{'…' if cut else ''}{shorten(text[cut:])}" for text in texts]
 
 
 def describe_changes(changes: Iterable[RuleChange], most: int = 5) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import and_
+from sqlalchemy import and_, case
 
 from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.config.source_models import Patrol, Remark
@@ -66,13 +66,27 @@ def test_a_column_of_an_entry_that_comes_goes_or_changes_is_named() -> None:
     assert "REMARK column state_of_patrol patrols.patrol_status → patrols.patrol_id" in told(other, more)
 
 
+def test_two_long_expressions_are_shown_from_where_they_differ() -> None:
+    columns = EVENT_CONFIG["REMARK"]["columns"]
+    long = "a text that is longer than a sentence shows of an expression, and ends in "
+    one, two = (
+        with_entry(columns=[*columns, case((Remark.remark_id > 5, f"{long}{end}"), else_="").label("kind_of_remark")])
+        for end in ("peace", "war")
+    )
+    [line] = [line for line in told(two, one) if "kind_of_remark" in line]
+    assert line.startswith("REMARK column kind_of_remark …")
+    assert "peace" in line.partition(" → ")[0]
+    assert "war" in line.partition(" → ")[2]
+    assert len(line) < 200
+
+
 def test_a_filter_and_a_join_that_differ_are_named() -> None:
     filtered = with_entry(filters=[Remark.remark_id > 5])
     assert "REMARK filter remarks.remark_id > 5 is new" in told(filtered)
     joined = with_entry(joins=[(Patrol, and_(Remark.patrol_id == Patrol.patrol_id, Patrol.patrol_status == "x"))])
     [line] = told(joined)
-    assert line.startswith("REMARK join patrols JOIN ON ")
-    assert line.count("JOIN ON") == 2
+    assert line.startswith("REMARK join patrols …")
+    assert line.endswith("patrols.patrol_id AND patrols.patrol_status = 'x'")
 
 
 def test_an_event_type_that_comes_or_goes_is_named_without_all_that_it_reads() -> None:
