@@ -210,7 +210,7 @@ def next_word(run: Run) -> tuple[str, Any]:
     """Wait until the run says that it has stopped, or how it ended."""
     word, more = "started", None
     while word == "started":
-        assert run.pipe.poll(60), f"the run says nothing: {run.task}"
+        assert run.pipe.poll(600), f"the run says nothing: {run.task}"
         word, more = run.pipe.recv()
     if word != "stopped":
         run.process.join(10)
