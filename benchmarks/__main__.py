@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact")
+NAMES = ("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact", "emerging")
 
 
 def main(names: list[str]) -> int:

@@ -61,7 +61,7 @@ def emerging_threats(
     limit: int = 20,
     as_of_run: str = "",
 ) -> pd.DataFrame:
-    """Find the H3 cells whose risk most exceeds what the weeks before would predict: `questions.emerging_threats`."""
+    """Name the H3 cells with more incidents than chance explains: `questions.emerging_threats`."""
     with lend_bench() as bench:
         return questions.emerging_threats(
             bench.warehouse,

@@ -149,20 +149,32 @@ def emerging_threats(
     pipeline: Pipeline | None = None,
     as_of_run: str = "",
 ) -> pd.DataFrame:
-    """Find the H3 cells whose risk at ``as_of`` most exceeds what the weeks before would predict.
+    """Name the H3 cells with more incidents in the last seven days than chance explains, the least likely first.
 
-    A cell's risk is compared with its own at the same hour of the eight weeks before: ``expected`` is
-    their mean, ``spread`` their standard deviation, and ``surprise`` is (risk − expected) / spread, the
-    spread taken as at least `SMALLEST_SPREAD`. So a bad place that is as bad as ever does not show, a
-    quiet one that turns does, and the rhythm of the week cancels out. Above 2 it deserves a look, above
-    3 a patrol; the weeks share what has not faded yet, so this ranks places and is no test of
-    significance. After the historical limits method of public health surveillance (Stroup et al.,
-    Statistics in Medicine 8, 1989, 323-329).
+    Counted are incidents, events with a risk score, of the seven days up to ``as_of`` and of the up to eight weeks
+    before them, so that the rhythm of the week cancels out. ``expected`` is a cell's share of the city's incidents in
+    the weeks before, applied to this week's: what happens to all of the city, a feast, a season or a night that is
+    missing, is no emerging place. A bad place that is as bad as ever does not show, a quiet one that turns does.
 
-    Out, the greatest surprise first, ``limit`` rows: ``cell``; ``latitude``, ``longitude`` (degrees, mean
-    of its latest week's incidents); ``risk``, ``expected``, ``spread`` (risk points, decayed);
-    ``surprise``; ``weeks`` (compared with: fewer than eight where the fact table is younger, and no
-    row where it holds none); ``events`` of the last seven days; ``last_event`` (UTC).
+    ``p_value`` is the chance of so many incidents or more in a steady city, by a gamma-Poisson (negative binomial)
+    distribution: Poisson's, whose mean is known from the weeks before only, with a flat prior, and whose variance is
+    multiplied by what the counts of the weeks before were seen to scatter beyond it, in all cells, and in this one
+    where cells differ. ``by_chance`` is what it means in alarms: how many of the cells judged would be as surprising on
+    a morning of a steady city; 0.01 is one such place in a hundred mornings. ``q_value`` is adjusted for all the cells,
+    and the rows are those up to `FALSE_DISCOVERY_RATE`: of the places that are named over many mornings at most one
+    in four is chance. What this gives in alarms and in power is printed by ``benchmarks.emerging``.
+
+    Sources: the score and the scatter are Farrington's (JRSS A 159, 1996, 547-563) and Noufaily's (Statistics in
+    Medicine 32, 2013, 1206-1222) in their negative binomial form; shrinking a cell's scatter to that of all is
+    Smyth's (SAGMB 3, 2004, article 3); a share of the city instead of a count is the null hypothesis of the
+    space-time permutation scan (Kulldorff et al., PLoS Medicine 2, 2005, e59); the rate of false discoveries is
+    Benjamini and Hochberg's (JRSS B 57, 1995, 289-300), which discrete p-values only make smaller.
+
+    Out, ``limit`` rows at most: ``cell``; ``latitude``, ``longitude`` (degrees, mean of its latest week's incidents);
+    ``events`` of the last seven days; ``expected`` (incidents); ``p_value``; ``by_chance`` (cells a morning);
+    ``q_value``; ``weeks`` (compared with: fewer than eight where the fact table is younger, and no row where it holds
+    less than two); ``risk`` (risk points, decayed to ``as_of``: how bad it is, which the others do not say);
+    ``last_event`` (UTC).
 
     Raises:
         ConfigurationError: as `incident_heatmap`, or a limit below 1.

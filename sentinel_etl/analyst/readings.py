@@ -50,7 +50,7 @@ def find_incidents(period: Window, resolution: int = 8) -> pd.DataFrame:
 
 @needs("latitude", "longitude", "base_risk_score")
 def find_emerging(period: Window, half_life_hours: float, limit: int = 10) -> pd.DataFrame:
-    """Find the cells that are worse than their own past at the period's end: `questions.emerging_threats`."""
+    """Name the cells that are worse than before, beyond chance, at the period's end: `questions.emerging_threats`."""
     return presentation.emerging_threats(period.end, half_life_hours, limit=limit)
 
 

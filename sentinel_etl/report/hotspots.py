@@ -243,22 +243,24 @@ def label_ends(axis: Axes, end: float, heights: list[tuple[float, str, str]]) ->
 def emerging_table(
     cells: pd.DataFrame, places: pd.DataFrame | None, zone: ZoneInfo, most: int = 10, dimensions: Dimensions = CITY
 ) -> Page:
-    """Rows per cell whose risk most exceeds its own of the weeks before, by the hotspot nearest to it.
+    """Rows per cell that has more incidents than chance explains, by the hotspot nearest to it.
 
     In: `presentation.emerging_threats`; the places with their ``latitude, longitude`` (degrees), None where
     there are none.
     """
     if cells.empty:
-        return lines_page(["No cell has more risk than the weeks before would predict, or there is no week before."])
+        return lines_page(["No cell has more incidents than chance explains, or there are no two weeks before."])
     some, place = cells.head(most), dimensions.place
     last = pd.to_datetime(some["last_event"]).dt.tz_convert(zone.key)
     points = zip(some["latitude"].astype(float), some["longitude"].astype(float), strict=True)
     table = pd.DataFrame(
         {
             f"nearest {dimensions.word(place)}": [nearest_place(point, places, place) for point in points],
-            **{name: some[name].astype(float).round(2) for name in ("risk", "expected", "surprise")},
-            "weeks compared": some["weeks"].astype("int64"),
             "incidents in 7 days": some["events"].astype("int64"),
+            "expected": some["expected"].astype(float).round(2),
+            "by chance, a morning": [f"{cells:.1g}" if cells >= 1e-4 else "< 0.0001" for cells in some["by_chance"]],
+            "weeks compared": some["weeks"].astype("int64"),
+            "risk": some["risk"].astype(float).round(2),
             "last one": last.dt.strftime("%a %d %b %H:%M"),
         }
     )

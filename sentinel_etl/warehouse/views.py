@@ -33,9 +33,12 @@ from sentinel_etl.warehouse.render import render_sql
 from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS, shift_date_of
 
 __all__ = [
+    "FALSE_DISCOVERY_RATE",
+    "FEWEST_INCIDENTS",
+    "FEWEST_WEEKS",
     "LATITUDE_FIRST",
+    "MOST_SCATTER",
     "REFERENCE_WEEKS",
-    "SMALLEST_SPREAD",
     "VIEWS",
     "Terms",
     "readable_views",
@@ -43,13 +46,26 @@ __all__ = [
 ]
 
 
-# Weeks that emerging_threats compares with: two months, long enough for a spread to mean something,
+# Weeks that emerging_threats compares with: two months, long enough for counts to show how far they scatter,
 # short enough for the season to be the same.
 REFERENCE_WEEKS = 8
 
-# Risk points, added to nothing: the least spread that a place's weeks are taken to have. Below five
-# routine remarks a difference between two weeks is chance, however even the weeks before were.
-SMALLEST_SPREAD = 5.0
+# Weeks from which on it speaks: one alone does not tell how far counts scatter.
+FEWEST_WEEKS = 2
+
+# Incidents of a cell in all these weeks and the last, from which on it is judged. With fewer no count of the last
+# week can be named among a thousand cells: 9^-4 is above 0.25 / 1,000. The sum says nothing of which week they fell in,
+# so that choosing by it leaves the error rates as they are.
+FEWEST_INCIDENTS = 5
+
+# Share of the named cells that chance alone explains, at most, in the mean of many mornings: the convention for lists
+# of which each entry will be looked at (Subramanian et al., PNAS 102, 2005, 15545-15550). In a steady city this is
+# less than one cell in two mornings; `benchmarks.emerging` prints what other shares would give.
+FALSE_DISCOVERY_RATE = 0.25
+
+# Times Poisson's variance: the most that one cell counts for when the scatter usual for the city is averaged, so that
+# a place that has swelled in the weeks before does not excuse all others. Poisson's own passes it in 2 of 10,000 cells.
+MOST_SCATTER = 4.0
 
 # Whether the server's geoToH3 takes latitude first: what h3.latlng_to_cell(10, 20, 0) returns.
 LATITUDE_FIRST = "geoToH3(10., 20., 0) = 0x806BFFFFFFFFFFF"
@@ -83,7 +99,7 @@ class Terms:
         }
         if self.as_of is not None:
             moment = self.as_of.astimezone(UTC)
-            cuts = [moment - timedelta(weeks=back) for back in range(REFERENCE_WEEKS + 1)]
+            cuts = [moment - timedelta(weeks=back) for back in range(REFERENCE_WEEKS + 2)]
             names["as_of_us"] = (moment - EPOCH) // timedelta(microseconds=1)
             names["cut_nights"] = [shift_date_of(cut, self.zone) for cut in cuts]
         return names
@@ -113,7 +129,10 @@ def view_statement(name: str, fact_table: Table, terms: Terms | None = None, dim
         cell_resolution=CELL_RESOLUTION,
         takes_latitude_first=LATITUDE_FIRST,
         reference_weeks=REFERENCE_WEEKS,
-        smallest_spread=SMALLEST_SPREAD,
+        fewest_weeks=FEWEST_WEEKS,
+        fewest_incidents=FEWEST_INCIDENTS,
+        false_discovery_rate=FALSE_DISCOVERY_RATE,
+        most_scatter=MOST_SCATTER,
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from given_servers import NEEDS_LOCAL_STACK
 from sqlalchemy import Engine
 
-from benchmarks import memory, queries, rerun, switch, throughput
+from benchmarks import emerging, memory, queries, rerun, switch, throughput
 from benchmarks.__main__ import NAMES
 from benchmarks.stand import Stand
 from sentinel_etl.local.stack import LocalStack
@@ -27,6 +27,7 @@ TOYS: dict[str, Callable[[Stand, Engine], None]] = {
     "memory": lambda stand, warehouse: memory.compare(stand, 1, 2, 400, runs=1),
     "rerun": lambda stand, warehouse: rerun.compare(stand, rows=3_000, events=400, runs=1),
     "switch": lambda stand, warehouse: switch.compare(stand, rows=1_200, events=400, runs=1),
+    "emerging": lambda stand, warehouse: emerging.compare(warehouse, mornings=4, cells=60),
     "queries": lambda stand, warehouse: queries.compare(warehouse, rows=1_200, runs=1, rival_runs=1),
 }
 

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from clickhouse_sqlalchemy import Table
+from scipy import stats
 from sqlalchemy import Column, Engine, MetaData, event, false
 
+from benchmarks.emerging import judge_cells
 from sentinel_etl.analyst.questions import (
     emerging_threats,
     fill_in,
@@ -36,7 +38,7 @@ from sentinel_etl.warehouse.provision import add_projections, create_views, prep
 from sentinel_etl.warehouse.query import query_df, run_statement
 from sentinel_etl.warehouse.render import find_templates
 from sentinel_etl.warehouse.tables import create_staging, create_table
-from sentinel_etl.warehouse.views import REFERENCE_WEEKS, SMALLEST_SPREAD, VIEWS, Terms, view_statement
+from sentinel_etl.warehouse.views import FALSE_DISCOVERY_RATE, REFERENCE_WEEKS, VIEWS, Terms, view_statement
 from sentinel_etl.window import CITY_ZONE, NIGHT_STARTS, Window, shift_date_of
 
 FIRST_NIGHT = date(2026, 3, 1)
@@ -56,6 +58,10 @@ INSTANTS = [
     pytest.param(LAST_MORNING, id="after all"),
     pytest.param(datetime(2026, 8, 1, 3, 0, tzinfo=UTC), id="long after all"),
 ]
+
+
+IN_THE_FOURTH_WEEK = datetime(2026, 3, 24, 0, 0, tzinfo=UTC)
+TURNED = [*(each.values[0] for each in INSTANTS[:4]), IN_THE_FOURTH_WEEK]
 
 
 def make_events(rows: int = ROWS, seed: int = 3) -> pd.DataFrame:
@@ -89,9 +95,29 @@ def make_events(rows: int = ROWS, seed: int = 3) -> pd.DataFrame:
     )
 
 
+def place_events(*rows: tuple[datetime, float, float, float]) -> pd.DataFrame:
+    """Make events of (instant, score, latitude, longitude)."""
+    moments, scores, latitudes, longitudes = zip(*rows, strict=True)
+    return make_events(len(moments)).assign(
+        event_timestamp=pd.Series(moments).astype("datetime64[us, UTC]"),
+        shift_date=[shift_date_of(moment, CITY_ZONE) for moment in moments],
+        base_risk_score=scores,
+        latitude=latitudes,
+        longitude=longitudes,
+    )
+
+
+def make_turns() -> pd.DataFrame:
+    """Make the events of three places that turn in the week before each of some instants."""
+    moments = [moment - timedelta(hours=6 * n) for moment in TURNED for n in range(28)]
+    spots = [(12.95, 77.55), (12.99, 77.61), (13.01, 77.51)]
+    rows = [(moment, 30.0, *spots[n % len(spots)]) for n, moment in enumerate(moments)]
+    return place_events(*rows).assign(event_id=[f"REMARK:turned {n}" for n in range(len(rows))])
+
+
 @pytest.fixture(scope="module")
 def events() -> pd.DataFrame:
-    return make_events()
+    return pd.concat([make_events(), make_turns()], ignore_index=True)
 
 
 def fill(warehouse: Engine, events: pd.DataFrame, projections: bool = True) -> Engine:
@@ -268,54 +294,87 @@ def test_cells_do_not_depend_on_the_servers_argument_order(bare_facts: Engine, f
         pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
 
 
+def count_weeks(events: pd.DataFrame, cells: pd.Series, as_of: datetime) -> pd.DataFrame:
+    """Count each cell's incidents in the seven days up to as_of, and in those of the weeks before."""
+    ages = as_of - events["event_timestamp"]
+    back = (ages // pd.Timedelta(days=7)).where(ages >= pd.Timedelta(0), -1)
+    counted = pd.crosstab(cells, back).reindex(columns=range(REFERENCE_WEEKS + 1), fill_value=0)
+    return counted[counted.sum(axis=1) > 0]
+
+
 @pytest.mark.parametrize("as_of", INSTANTS[:4])
 @pytest.mark.parametrize("half_life_hours", [72.0, 100.0, 1.0])
-def test_a_threat_is_measured_against_its_own_weeks_before(
-    facts: Engine, events: pd.DataFrame, as_of: datetime, half_life_hours: float
+@pytest.mark.parametrize("resolution", [7, 9])
+def test_a_threat_is_measured_against_its_own_share_of_the_weeks_before(
+    facts: Engine, events: pd.DataFrame, as_of: datetime, half_life_hours: float, resolution: int
 ) -> None:
     scored = events[events["base_risk_score"] > 0]
-    scored = scored.assign(cell=cells_by_hand(scored, 7))
-    weeks = [
-        risk_by_hand(scored, "cell", as_of - timedelta(days=7 * week), half_life_hours)
-        for week in range(REFERENCE_WEEKS + 1)
-    ]
-    table = pd.DataFrame(dict(enumerate(weeks))).fillna(0.0)
-    before = table.drop(columns=0)
-    expected, spread = before.mean(axis=1), before.std(axis=1)
-    surprise = (table[0] - expected) / spread.clip(lower=SMALLEST_SPREAD)
-    ranked = surprise[surprise > 0].sort_values(ascending=False)
-    found = emerging_threats(facts, as_of, half_life_hours, resolution=7, limit=10_000, pipeline=PIPELINE)
+    scored = scored.assign(cell=cells_by_hand(scored, resolution))
+    weeks = count_weeks(scored, scored["cell"], as_of)
+    judged = judge_cells(weeks.to_numpy("int64"))
+    judged.index = weeks.index[judged.index]
+    named = judged[judged["q_value"] <= FALSE_DISCOVERY_RATE].sort_values("p_value")
+    found = emerging_threats(facts, as_of, half_life_hours, resolution=resolution, limit=10_000, pipeline=PIPELINE)
     assert not found.empty
-    assert dict(zip(found["cell"], found["surprise"], strict=True)) == pytest.approx(dict(ranked), rel=1e-7, abs=1e-9)
-    assert list(found["surprise"]) == sorted(found["surprise"], reverse=True)
+    assert set(found["cell"]) == set(named.index)
+    assert list(found["p_value"]) == sorted(found["p_value"])
     assert set(found["weeks"]) == {REFERENCE_WEEKS}
-    for column, values in (("risk", table[0]), ("expected", expected), ("spread", spread)):
-        by_cell = dict(zip(found["cell"], found[column], strict=True))
-        assert by_cell == pytest.approx({cell: values[cell] for cell in by_cell}, rel=1e-9, abs=1e-9)
+    risk = risk_by_hand(scored, "cell", as_of, half_life_hours)
+    by_cell = found.set_index("cell")
+    assert dict(by_cell["risk"]) == pytest.approx({cell: risk[cell] for cell in by_cell.index}, rel=1e-9, abs=1e-9)
+    assert dict(by_cell["by_chance"]) == pytest.approx(dict(named["p_value"] * len(judged)), rel=1e-6)
+    for column in ("events", "expected", "p_value", "q_value"):
+        assert dict(by_cell[column]) == pytest.approx(dict(named[column]), rel=1e-6)
 
 
-def test_a_quiet_corner_that_turns_is_ahead_of_a_bad_one_that_is_as_bad_as_ever(warehouse: Engine) -> None:
-    nights = [datetime(2026, 6, 20, 18, 0, tzinfo=UTC) - timedelta(days=day) for day in range(70)]
+COUNTS = [1, 2, 3, 5, 8, 13, 30, 60, 150, 400, 1_000, 5_000]
+MEANS = [0.01, 0.126, 0.9, 2.5, 7.3, 29.7, 58.0, 140.0, 970.0, 4_900.0]
+VARIANCES = [1.0002, 1.02, 1.125, 1.5, 2.3, 6.0, 25.0]
+
+
+def test_the_servers_tail_of_the_negative_binomial_is_scipys(facts: Engine) -> None:
+    template = find_templates("sentinel_etl.warehouse").get_template("surprise.sql.j2")
+    tail = template.make_module().upper_tail("count", "mean", "variance")
+    grid = [(k, mean, ratio) for k in COUNTS for mean in MEANS for ratio in VARIANCES]
+    rows = ", ".join(f"({k}, {mean}, {ratio})" for k, mean, ratio in grid)
+    names = "row.1 AS count, row.2 AS mean, row.3 AS variance"
+    asked = f"SELECT {tail} AS tail FROM (SELECT arrayJoin([{rows}]) AS row, {names})"
+    found = query_df(facts, asked)["tail"].to_numpy()
+    for (k, mean, ratio), value in zip(grid, found, strict=True):
+        expected = stats.nbinom.sf(k - 1, mean / (ratio - 1), 1 / ratio) if k > mean else 1.0
+        assert value == pytest.approx(expected, rel=1e-6, abs=1e-290), (k, mean, ratio)
+
+
+def test_a_quiet_corner_that_turns_is_named_and_a_bad_one_that_is_as_bad_as_ever_is_not(warehouse: Engine) -> None:
+    nights = [datetime(2026, 6, 20, 18, 0, tzinfo=UTC) - timedelta(days=day) for day in range(77)]
     bad = [(moment, 80.0, 12.95, 77.55) for moment in nights]
-    turned = [(moment, 30.0, 12.99, 77.61) for moment in nights[:3]]
-    moments, scores, latitudes, longitudes = zip(*bad, *turned, strict=True)
-    rows = make_events(len(moments)).assign(
-        event_timestamp=pd.Series(moments).astype("datetime64[us, UTC]"),
-        shift_date=[shift_date_of(moment, CITY_ZONE) for moment in moments],
-        base_risk_score=scores,
-        latitude=latitudes,
-        longitude=longitudes,
-    )
-    found = emerging_threats(fill(warehouse, rows), nights[0], pipeline=PIPELINE)
-    assert found["cell"].iloc[0] == h3.latlng_to_cell(12.99, 77.61, 9)
-    assert found["surprise"][0] > 10
-    assert (found["surprise"][1:] < 1).all()
+    turned = [(moment, 30.0, 12.99, 77.61) for moment in nights[:5]]
+    found = emerging_threats(fill(warehouse, place_events(*bad, *turned)), nights[0], pipeline=PIPELINE)
+    assert list(found["cell"]) == [h3.latlng_to_cell(12.99, 77.61, 9)]
+    assert (found["events"][0], found["by_chance"][0] < 0.01) == (5, True)
+
+
+def test_a_city_that_gets_busier_everywhere_or_lacks_nights_has_no_emerging_place(warehouse: Engine) -> None:
+    """A place is judged by its share of the city: what happens to all of it is told by the gates on volumes."""
+    start = datetime(2026, 6, 20, 18, 0, tzinfo=UTC)
+    spots = [(12.9 + 0.01 * n, 77.55) for n in range(8)]
+    missing = {*range(8, 14), 30}
+    events = [
+        (start - timedelta(days=day, minutes=n), 30.0, *spot)
+        for day in range(77)
+        if day not in missing
+        for spot in spots
+        for n in range(12 if day < 7 else 6)
+    ]
+    assert emerging_threats(fill(warehouse, place_events(*events)), start, pipeline=PIPELINE).empty
 
 
 def test_nothing_is_a_threat_while_there_is_nothing_to_compare_with(facts: Engine) -> None:
+    """One week alone does not tell how far counts scatter."""
     first_week = datetime(2026, 3, 8, 0, 0, tzinfo=UTC)
     assert emerging_threats(facts, first_week, pipeline=PIPELINE).empty
-    assert set(emerging_threats(facts, first_week + timedelta(days=9), pipeline=PIPELINE)["weeks"]) == {2}
+    assert emerging_threats(facts, first_week + timedelta(days=9), pipeline=PIPELINE).empty
+    assert set(emerging_threats(facts, IN_THE_FOURTH_WEEK, pipeline=PIPELINE)["weeks"]) == {2}
 
 
 def test_projections_follow_rows_through_redo_upon_redo(warehouse: Engine) -> None:

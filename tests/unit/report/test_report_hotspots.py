@@ -126,12 +126,13 @@ EMERGING = pd.DataFrame(
         "cell": [CELL],
         "latitude": [12.971],
         "longitude": [77.59],
-        "risk": [63.45],
-        "expected": [1.234],
-        "spread": [5.0],
-        "surprise": [12.4432],
-        "weeks": [3],
         "events": [5],
+        "expected": [1.234],
+        "p_value": [2.04e-5],
+        "by_chance": [0.0204],
+        "q_value": [0.0204],
+        "weeks": [3],
+        "risk": [63.45],
         "last_event": pd.to_datetime(["2026-11-20T22:21:00Z"]),
     }
 )
@@ -139,7 +140,12 @@ EMERGING = pd.DataFrame(
 
 def test_emerging_cells_are_named_by_the_hotspot_nearest_to_them() -> None:
     page = hotspots.emerging_table(EMERGING, PLACES, KOLKATA)
-    assert cells_of(page, CELL) == ["101, 111 m", "63.45", "1.23", "12.44", "3", "5", "Sat 21 Nov 03:51"]
+    assert cells_of(page, CELL) == ["101, 111 m", "5", "1.23", "0.02", "3", "63.45", "Sat 21 Nov 03:51"]
+
+
+def test_what_chance_hardly_ever_does_is_not_said_to_be_never() -> None:
+    page = hotspots.emerging_table(EMERGING.assign(by_chance=[1e-12]), PLACES, KOLKATA)
+    assert cells_of(page, CELL)[3] == "&lt; 0.0001"
 
 
 def test_where_no_hotspot_has_a_position_a_cell_has_no_neighbour() -> None:
@@ -147,7 +153,10 @@ def test_where_no_hotspot_has_a_position_a_cell_has_no_neighbour() -> None:
 
 
 def test_no_emerging_cell_is_said_to_be_none() -> None:
-    assert "No cell has more risk" in hotspots.emerging_table(EMERGING.head(0), PLACES, KOLKATA).html
+    assert (
+        "No cell has more incidents than chance explains"
+        in hotspots.emerging_table(EMERGING.head(0), PLACES, KOLKATA).html
+    )
 
 
 INCIDENTS = pd.DataFrame(

@@ -47,7 +47,7 @@ def test_a_question_knows_its_instant(name: str) -> None:
     assert "[toDate('2026-06-20')" in written
 
 
-@pytest.mark.parametrize(("name", "nights"), [("station_activity", 1), ("hotspot_risk", 2), ("emerging_threats", 9)])
+@pytest.mark.parametrize(("name", "nights"), [("station_activity", 1), ("hotspot_risk", 2), ("emerging_threats", 10)])
 def test_a_night_is_cut_at_the_instant_and_at_each_week_before_it_that_counts(name: str, nights: int) -> None:
     (listed,) = re.findall(r"\[(.*)\] AS cut_nights", view_statement(name, FACT_TABLE, KNOWN))
     found = re.findall(r"\d{4}-\d\d-\d\d", listed)
