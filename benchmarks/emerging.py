@@ -33,31 +33,33 @@ from sentinel_etl.warehouse.views import FALSE_DISCOVERY_RATE, FEWEST_INCIDENTS,
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Scatter = Callable[[Floats, npt.NDArray[np.bool_], int], Floats]
+Scatter = Callable[[Floats, npt.NDArray[np.bool_], float], Floats]
 
 WEEK = 7
 FIRST_MORNING = WEEK * (REFERENCE_WEEKS + 1)
 SEED = 20_261_122
 
 
-def scatter_of_all_and_own(scatter: Floats, known: npt.NDArray[np.bool_], weeks: int) -> Floats:
+def scatter_of_all_and_own(scatter: Floats, known: npt.NDArray[np.bool_], certainty: float) -> Floats:
     """Give each cell what is usual, and more as far as its own is above that and cells differ in it."""
-    usual = scatter_of_all(scatter, known, weeks)
-    differing = max(0.0, scatter[known].var() / usual[0] ** 2 - 2 / (weeks - 1)) if known.any() else 0.0
-    own = (weeks - 1) * differing / (2 + (weeks - 1) * differing)
-    return usual + own * np.maximum(0, scatter - usual)
+    usual = scatter_of_all(scatter, known, certainty)
+    counted = np.minimum(scatter[known], MOST_SCATTER)
+    differing = max(0.0, counted.var() / usual[0] ** 2 - 2 / certainty) if known.any() else 0.0
+    unsure = 2 * differing / (2 + certainty * differing)
+    own = usual + certainty / 2 * unsure * np.maximum(0, scatter - usual)
+    return own / (1 - min(0.5, unsure))
 
 
-def scatter_of_all(scatter: Floats, known: npt.NDArray[np.bool_], weeks: int) -> Floats:
+def scatter_of_all(scatter: Floats, known: npt.NDArray[np.bool_], certainty: float) -> Floats:
     usual = max(1.0, np.minimum(scatter[known], MOST_SCATTER).mean()) if known.any() else 1.0
     return np.full(len(scatter), usual)
 
 
-def own_scatter(scatter: Floats, known: npt.NDArray[np.bool_], weeks: int) -> Floats:
+def own_scatter(scatter: Floats, known: npt.NDArray[np.bool_], certainty: float) -> Floats:
     return np.maximum(1, scatter)
 
 
-def no_scatter(scatter: Floats, known: npt.NDArray[np.bool_], weeks: int) -> Floats:
+def no_scatter(scatter: Floats, known: npt.NDArray[np.bool_], certainty: float) -> Floats:
     return np.ones(len(scatter))
 
 
@@ -78,15 +80,17 @@ def judge_cells(counts: Ints, scatter_by: Scatter = scatter_of_all_and_own) -> p
     now, past, weeks = counts[:, 0], counts[:, 1:], counts.shape[1] - 1
     before, city = past.sum(axis=1), counts.sum(axis=0)
     usual = np.outer(before, city[1:] / max(1, city[1:].sum()))
-    squares = np.divide((past - usual) ** 2, usual, out=np.zeros_like(usual), where=usual > 0)
+    steps, variances = np.diff(past - usual) ** 2, usual[:, 1:] + usual[:, :-1]
+    scatter = np.divide(steps, variances, out=np.zeros_like(variances), where=variances > 0).mean(axis=1)
+    certainty = 2 * (weeks - 1) ** 2 / (3 * weeks - 4)
     judged = now + before >= FEWEST_INCIDENTS
-    now, before, scatter = now[judged], before[judged], squares.sum(axis=1)[judged] / (weeks - 1)
+    now, before, scatter = now[judged], before[judged], scatter[judged]
     rest_now, rest_before = city[0] - now, city[1:].sum() - before
     alone = rest_before == 0
     share = np.where(alone, 1 / weeks, (rest_now + 1) / np.maximum(1, rest_before))
     mean = (before + 1) * share
     uncertain = share + np.where(alone, 0, (before + 1 + mean) / np.maximum(1, rest_before))
-    variance = scatter_by(scatter, before >= weeks, weeks) * (1 + uncertain)
+    variance = scatter_by(scatter, before >= weeks, certainty) * (1 + uncertain)
     tail = stats.nbinom.sf(now - 1, mean / (variance - 1), 1 / variance)
     p = np.where(now > mean, tail, 1.0)
     q = stats.false_discovery_control(p) if len(p) else p

@@ -158,11 +158,11 @@ def emerging_threats(
 
     ``p_value`` is the chance of so many incidents or more in a steady city, by a gamma-Poisson (negative binomial)
     distribution: Poisson's, whose mean is known from the weeks before only, with a flat prior, and whose variance is
-    multiplied by what the counts of the weeks before were seen to scatter beyond it, in all cells, and in this one
-    where cells differ. ``by_chance`` is what it means in alarms: how many of the cells judged would be as surprising on
-    a morning of a steady city; 0.01 is one such place in a hundred mornings. ``q_value`` is adjusted for all the cells,
-    and the rows are those up to `FALSE_DISCOVERY_RATE`: of the places that are named over many mornings at most one
-    in four is chance. What this gives in alarms and in power is printed by ``benchmarks.emerging``.
+    multiplied by what counts were seen to scatter beyond it from one week before to the next, in all cells, and in
+    this one where cells differ. ``by_chance`` is what it means in alarms: how many of the cells judged would be as
+    surprising on a morning of a steady city; 0.01 is one such place in a hundred mornings. ``q_value`` is adjusted for
+    all the cells, and the rows are those up to `FALSE_DISCOVERY_RATE`: of the places that are named over many mornings
+    at most one in four is chance. What this gives in alarms and in power is printed by ``benchmarks.emerging``.
 
     Sources: the score and the scatter are Farrington's (JRSS A 159, 1996, 547-563) and Noufaily's (Statistics in
     Medicine 32, 2013, 1206-1222) in their negative binomial form; shrinking a cell's scatter to that of all is

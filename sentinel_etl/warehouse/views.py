@@ -63,9 +63,10 @@ FEWEST_INCIDENTS = 5
 # less than one cell in two mornings; `benchmarks.emerging` prints what other shares would give.
 FALSE_DISCOVERY_RATE = 0.25
 
-# Times Poisson's variance: the most that one cell counts for when the scatter usual for the city is averaged, so that
-# a place that has swelled in the weeks before does not excuse all others. Poisson's own passes it in 2 of 10,000 cells.
-MOST_SCATTER = 4.0
+# Times Poisson's variance: the most that one cell counts for when the scatter usual for the city, and how far cells
+# differ in it, are worked out, so that a place that has swelled in the weeks before does not excuse all others. Of
+# cells that scatter as Poisson's or half as far again, hardly one passes it.
+MOST_SCATTER = 8.0
 
 # Whether the server's geoToH3 takes latitude first: what h3.latlng_to_cell(10, 20, 0) returns.
 LATITUDE_FIRST = "geoToH3(10., 20., 0) = 0x806BFFFFFFFFFFF"
