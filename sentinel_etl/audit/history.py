@@ -11,6 +11,7 @@ import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
 
+from sentinel_etl.audit.chance import scatter_of_shares
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df
@@ -27,7 +28,8 @@ class Measures:
     """Three views of a set of rows.
 
     ``counts``  shift_date, event_type, events
-    ``nulls``   event_type, column, share of the type's events in which it is NULL, events
+    ``nulls``   event_type, column, share of the type's events in which it is NULL, events; of nights that were added
+                up also scatter, by how much their shares scatter beyond the binomial variance
     ``scores``  event_type, the station where there is one, base_risk_score where there is one, events
 
     Measured by night, the last two have a shift_date (date), too; `of_nights` gives the measures of some nights.
@@ -62,7 +64,11 @@ def add_up_nulls(nulls: pd.DataFrame) -> pd.DataFrame:
     keys = ["event_type", "column"]
     counted = nulls.assign(unknown=nulls["share"] * nulls["events"])
     added = counted.groupby(keys, as_index=False, sort=False, observed=True)[["events", "unknown"]].sum()
-    return added.assign(share=added["unknown"] / added["events"]).drop(columns="unknown")
+    added = added.assign(share=added["unknown"] / added["events"]).drop(columns="unknown")
+    if added.empty:
+        return added.assign(scatter=1.0)
+    scatter = scatter_of_shares(nulls, keys).rename("scatter")
+    return added.merge(scatter, left_on=keys, right_index=True, how="left")
 
 
 def add_up_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -113,12 +119,15 @@ def measure_rows(
     scores = query_df(warehouse, where(select(*shown, events)).group_by(*scored).order_by(*scored))
     nullable = [column for column in table.columns if is_nullable(column)]
     shares = [func.avg(func.isNull(column)).label(column.name) for column in nullable]
-    kinds = [*night, table.c.event_type]
+    # By night in any case: how far shares scatter from one to the next says what chance does.
+    kinds = [table.c.shift_date, table.c.event_type]
     wide = query_df(warehouse, where(select(*kinds, events, *shares)).group_by(*kinds).order_by(*kinds))
     names_of_keys = [column.name for column in kinds]
     nulls = wide.melt([*names_of_keys, "events"], [column.name for column in nullable], "column", "share")
     nulls = nulls.astype({"events": "int64", "share": "float64"})
-    return Measures(*map(with_dates, (counts, nulls, scores))) if by_night else Measures(counts, nulls, scores)
+    if by_night:
+        return Measures(*map(with_dates, (counts, nulls, scores)))
+    return Measures(counts, add_up_nulls(nulls), scores)
 
 
 def with_dates(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 from sqlalchemy import Select, String, func, select
 
+from sentinel_etl.audit.chance import CHANCE, chance_of_count, chance_of_shares
 from sentinel_etl.audit.checks import TO_MEND, Check, Gate, Severity
 from sentinel_etl.audit.drift import drift_table
 from sentinel_etl.audit.history import Measures
@@ -27,9 +27,7 @@ from sentinel_etl.wording import list_some, plural
 
 __all__ = ["HISTORY_GATES", "RISK_GATES", "check_late", "check_settled", "judge_history", "shifted"]
 
-NULLS_P_VALUE = 0.001
 NIGHTS_OF_NULLS = 7
-KS_P_VALUE = 0.001
 FEW_CHANGES = 5  # counts of late rows that one line can name, by night and event type
 USUAL = GateLimits()
 SETTLED = Settling()
@@ -80,7 +78,8 @@ PRESENCE = Gate(
     "types_present",
     "every event type is there",
     Severity.WARN,
-    "types with events on at least `least` of the nights before: more than `limit` events",
+    "types with events on at least `least` of the nights before, of which chance leaves none in fewer than 1 night of "
+    "1,000: more than `limit` events",
     limit=0,
     least=USUAL.usual_nights,
     evidence=rows_of_past,
@@ -89,11 +88,19 @@ PRESENCE = Gate(
 
 def check_presence(before: pd.DataFrame, tonight: pd.DataFrame, gate: Gate) -> Check:
     usual = before[before["events"] > 0].groupby("event_type")["shift_date"].nunique()
-    expected = sorted(str(kind) for kind in usual[usual >= gate.least].index)
+    kinds = sorted(str(kind) for kind in usual[usual >= gate.least].index)
+    nights = by_night(before)
+    expected = [kind for kind in kinds if chance_of_count(0, nights[kind]) < CHANCE / len(kinds)]
     there = set(tonight.loc[tonight["events"] > gate.limit, "event_type"])
     missing = {kind: f"{kind} has none" for kind in expected if kind not in there}
-    kinds = f"{len(expected)} {plural(len(expected), 'type')}"
-    return gate.check_problems(missing, f"events of each of {kinds}", f"events of {kinds}")
+    told = f"{len(expected)} {plural(len(expected), 'type')}"
+    return gate.check_problems(missing, f"events of each of {told}", f"events of {told}")
+
+
+def by_night(counts: pd.DataFrame) -> dict[str, list[int]]:
+    """List each type's events night by night, 0 where it had none; in: `Measures.counts`."""
+    table = counts.pivot_table(index="shift_date", columns="event_type", values="events", aggfunc="sum", fill_value=0)
+    return {str(kind): table[kind].to_list() for kind in table.columns}
 
 
 def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:
@@ -109,7 +116,8 @@ VOLUMES = Gate(
     "volumes_usual",
     "volumes are as usual",
     Severity.WARN,
-    "a type's events over the median of the nights before: at most `limit`, at least 1/`limit`",
+    "a type's events over the median of the nights before: at most `limit`, at least 1/`limit`, where chance passes it "
+    "in fewer than 1 night of 1,000",
     limit=USUAL.volume_ratio,
     least=USUAL.volume_events,
     evidence=places_of_types,
@@ -118,24 +126,27 @@ VOLUMES = Gate(
 
 def check_volumes(before: pd.DataFrame, tonight: pd.DataFrame, nights: int, gate: Gate) -> Check:
     medians = before.groupby("event_type")["events"].median()
+    past, rare = by_night(before), CHANCE / max(1, len(medians))
     odd = {}
     for kind, events in zip(tonight["event_type"], tonight["events"], strict=True):
         median = float(medians.get(kind, 0))
         if nights >= gate.least and median >= gate.least and events > 0:
             ratio = events / median
-            if ratio > gate.limit or ratio < 1 / gate.limit:
+            beyond = ratio > gate.limit or ratio < 1 / gate.limit
+            if beyond and chance_of_count(int(events), past[str(kind)]) < rare:
                 odd[str(kind)] = f"{kind} {events:,} is {ratio:.1f} times the median {median:,.0f}"
     wanted = f"{1 / gate.limit:.2f} to {gate.limit:g} times the median of {nights} {plural(nights, 'night')}"
     return gate.check_problems(odd, wanted, "all within")
 
 
-# Ten points are more than a night's chance where at least 100 events are counted: three standard
-# deviations of a share of 0.1. The p-value guards the rest.
+# What a column may rise by for good before it is worth a word. Beyond it chance decides, by the size of the group and
+# by how far its nights scatter, and no difference of so many points.
 NULL_SHARES = Gate(
     "null_shares_usual",
     "NULLs are as usual",
     Severity.WARN,
-    "share of NULLs in a column of one event type, less the nights before: at most `limit`",
+    "share of NULLs in a column of one event type: at most `limit` above the nights before, and what chance adds in "
+    "1 night of 1,000",
     limit=USUAL.null_share,
     least=USUAL.null_events,
     evidence=select_unknown,
@@ -151,14 +162,13 @@ def check_null_shares(
     changing = np.array([name in settling.columns.get(kind, ()) for kind, name in pairs], bool)
     left_out = [f"{kind}.{name}" for (kind, name), changes in zip(pairs, changing, strict=True) if changes]
     both = both[~changing]
-    events = both["events"].to_numpy("int64")
-    unknown = (both["share"] * both["events"]).round().to_numpy("float64")
-    # The upper tail of the binomial distribution: so many NULLs or more, by chance.
-    chance = special.bdtrc(unknown - 1, events, both["share_before"].to_numpy("float64"))
-    more = (both["share"] - both["share_before"] > gate.limit) & (chance < NULLS_P_VALUE)
-    odd: dict[str, list[str]] = {}
     enough = (both["events"] >= gate.least) & (nights >= NIGHTS_OF_NULLS)
-    for column, rows in both[more & enough].groupby("column"):
+    both = both[enough & (both["share_before"] < 1 - gate.limit)]
+    if "scatter" not in both:
+        both = both.assign(scatter=1.0)
+    more = chance_of_shares(both, gate.limit) < CHANCE / max(1, len(both))
+    odd: dict[str, list[str]] = {}
+    for column, rows in both[more].groupby("column"):
         shares = zip(rows["event_type"], rows["share"], rows["share_before"], strict=True)
         odd[str(column)] = [f"{kind} {share:.0%} (before {past:.0%})" for kind, share, past in shares]
     columns_by_kinds: dict[str, list[str]] = {}
@@ -166,7 +176,8 @@ def check_null_shares(
         columns_by_kinds.setdefault(list_some(kinds, 3, ", "), []).append(column)
     columns = (" and ".join(some) if len(some) < 4 else list_some(some, 3, ", ") for some in columns_by_kinds.values())
     observed = list_some((f"{some} NULL in {kinds}" for some, kinds in zip(columns, columns_by_kinds, strict=True)), 3)
-    wanted = f"at most {100 * gate.limit:g} {plural(100 * gate.limit, 'point')} more than before"
+    points = f"{100 * gate.limit:g} {plural(100 * gate.limit, 'point')}"
+    wanted = f"at most {points} more than before, beyond chance"
     check = gate.check_problems(dict.fromkeys(odd, ""), wanted, "all within")
     return leaving_out(replace(check, observed=observed or "all within"), left_out)
 
@@ -190,7 +201,8 @@ RISK_GATES = {
         "risk_usual",
         "risk is distributed as usual",
         Severity.WARN,
-        "population stability index of a type's scores, where Kolmogorov–Smirnov's p is below 0.001",
+        "population stability index of a type's scores, where Kolmogorov–Smirnov's p is below 0.001 over the number of "
+        "types",
         limit=USUAL.drift,
         least=USUAL.drift_events,
         evidence=riskiest_of_types,
@@ -199,7 +211,7 @@ RISK_GATES = {
         "station_risk_usual",
         "risk is distributed as usual at each station",
         Severity.WARN,
-        "population stability index of a station's scores, where its p is below 0.001",
+        "population stability index of a station's scores, where its p is below 0.001 over the number of stations",
         limit=USUAL.station_drift,
         least=USUAL.station_events,
         evidence=riskiest_of_stations,
@@ -221,7 +233,8 @@ def check_risk(before: pd.DataFrame, tonight: pd.DataFrame, by: str, gate: Gate,
 def shifted(drift: pd.DataFrame, gate: Gate = RISK_GATES["event_type"]) -> list[str]:
     """Pick the rows of a `drift_table` that the gate warns of."""
     enough = (drift["events"] >= gate.least) & (drift["events before"] >= gate.least)
-    return list(drift.index[enough & (drift["PSI"] > gate.limit) & (drift["KS p"] < KS_P_VALUE)])
+    rare = drift["KS p"] < CHANCE / max(1, int(enough.sum()))
+    return list(drift.index[enough & (drift["PSI"] > gate.limit) & rare])
 
 
 # Phones that were off send a few rows each morning; a night that lacks more was not all there. The rows are the
