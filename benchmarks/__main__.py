@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact", "emerging")
+NAMES = ("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact", "emerging", "gates")
 
 
 def main(names: list[str]) -> int:

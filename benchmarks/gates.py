@@ -16,11 +16,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sqlalchemy import Engine
 
 from benchmarks.stand import LAST_NIGHT, nights_until, open_stand, parse_arguments, plain_settings
 from sentinel_etl.audit import window_gates
+from sentinel_etl.audit.chance import highest_rate
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_rows
@@ -38,11 +38,6 @@ AFTER = datetime(2026, 12, 1, tzinfo=UTC)
 # Event types that are one table's rows, whatever else is asked of them: what is late of them can be counted there.
 TABLES = ("vehicle_checks", "stranger_encounters", "emergency_incidents", "feedback", "geofence_logs", "patrol_logs")
 RUN_TIME_SPREAD = 0.25  # of the logarithm of a run's seconds: one of three on a machine that is shared
-
-
-def highest_rate(alarms: int, nights: int) -> float:
-    """Give the upper limit of a rate, with 95% confidence (Clopper and Pearson, Biometrika 26, 1934, 404-413)."""
-    return float(stats.beta.ppf(0.95, alarms + 1, nights - alarms)) if alarms < nights else 1.0
 
 
 def run_nights(source: Engine, warehouse: Engine, nights: int, say: Callable[[str], None]) -> dict[str, set[date]]:
@@ -200,7 +195,7 @@ def try_late(nights: int, events: int) -> tuple[int, float]:
     alarms, told = 0, 0
     for late in late_rows(LAST_NIGHT, nights, events):
         alarms += not check_late(late).passed
-        row = rng.choice(late.index[late["source"] >= 200])
+        row = rng.choice(late.index[late["source"] >= min(200, late["source"].max())])
         spoiled = late.copy()
         spoiled.loc[row, "warehouse"] -= round(0.05 * spoiled.loc[row, "source"])
         told += not check_late(spoiled).passed

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-__all__ = ["CHANCE", "chance_of_count", "chance_of_shares", "scatter_of_shares"]
+__all__ = ["CHANCE", "chance_of_count", "chance_of_shares", "highest_rate", "scatter_of_shares"]
 
 # Share of ordinary nights on which one gate may warn. Six gates compare with the past, so they and all others stay
 # below one night in a hundred; `benchmarks.gates` measures what they come to.
@@ -71,3 +71,11 @@ def chance_of_shares(tonight: pd.DataFrame, more: float) -> np.ndarray:
     effect = tonight["scatter"].to_numpy("float64") * (1 + events / np.maximum(before, 1))
     tail = special.betainc(np.maximum(unknown, 1) / effect, (events - unknown) / effect + 1, share)
     return np.where(unknown > 0, tail, 1.0)
+
+
+def highest_rate(alarms: int, nights: int) -> float:
+    """Give the upper limit, with 95% confidence, of the rate of alarms of which so many were seen in so many nights.
+
+    Exact for the binomial distribution (C. Clopper and E. Pearson, Biometrika 26, 1934, 404-413).
+    """
+    return float(special.betaincinv(alarms + 1, nights - alarms, 0.95)) if alarms < nights else 1.0

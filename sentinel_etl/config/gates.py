@@ -22,7 +22,7 @@ class GateLimits:
     ``usual_nights``                   nights before with events of a type, from which on it is missed
     ``volume_ratio``                   a type's events over the median of the nights before, or the inverse
     ``volume_events``                  nights before, and events in their median, from which on volumes are judged
-    ``null_share``                     share of NULLs above that of the nights before
+    ``null_share``                     share of NULLs above that of the nights before, to which chance is added
     ``null_events``                    events of a type from which on its NULLs are judged
     ``drift``                          population stability index of a type's scores
     ``drift_events``                   events, tonight and before, from which on its scores are judged

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
-from sentinel_etl.audit.gate_registry import GATES
+from sentinel_etl.audit.chance import highest_rate
+from sentinel_etl.audit.gate_registry import GATES, MEASURED
 from sentinel_etl.cli.main import cli
 from sentinel_etl.config.gates import GATE_FIELDS
 from sentinel_etl.errors import SentinelError
@@ -132,8 +133,19 @@ def write_gates() -> str:
         shown = [f"{value:g}" if value or f"`{word}`" in gate.meaning else "" for word, value in numbers.items()]
         own = ", ".join(f"`{field}`" for field in GATE_FIELDS.get(name, ()) if field)
         meaning = re.sub(r"`(limit|least)`", r"*\1*", gate.meaning)
-        rows.append([gate.name, f"`{name}`", str(gate.severity), *shown, own, meaning])
-    return table(["gate", "identifier", "severity", "*limit*", "*least*", "`GateLimits`", "meaning"], rows)
+        rows.append([gate.name, f"`{name}`", str(gate.severity), *shown, own, meaning, *describe_measured(name)])
+    header = ["gate", "identifier", "severity", "*limit*", "*least*", "`GateLimits`", "meaning"]
+    return table([*header, "false alarms", "faults told"], rows)
+
+
+def describe_measured(name: str) -> tuple[str, str]:
+    """Write a gate's false alarms with their upper limit, and its power."""
+    if name not in MEASURED:
+        return "none, it counts exactly", ""
+    measured = MEASURED[name]
+    highest = highest_rate(measured.alarms, measured.nights)
+    told = "; ".join(f"{fault} {share:.0%}" for fault, share in measured.power.items())
+    return f"{measured.alarms} of {measured.nights} nights, at most {highest:.1%}", told
 
 
 def write_columns(columns_of: Table) -> str:

@@ -15,12 +15,18 @@ import pytest
 from given_servers import NEEDS_LOCAL_STACK
 from sqlalchemy import Engine
 
-from benchmarks import emerging, memory, queries, rerun, switch, throughput
+from benchmarks import emerging, gates, memory, queries, rerun, switch, throughput
 from benchmarks.__main__ import NAMES
 from benchmarks.stand import Stand
 from sentinel_etl.local.stack import LocalStack
 
 CHECKOUT = Path(__file__).parents[2]
+
+
+def compare_gates(stand: Stand, warehouse: Engine) -> None:
+    with stand.city(30, 600) as source:
+        gates.compare(source, warehouse, nights=30, events=600, step=1)
+
 
 TOYS: dict[str, Callable[[Stand, Engine], None]] = {
     "throughput": lambda stand, warehouse: throughput.compare(stand, 2, 400, runs=1, literal_runs=1),
@@ -28,6 +34,7 @@ TOYS: dict[str, Callable[[Stand, Engine], None]] = {
     "rerun": lambda stand, warehouse: rerun.compare(stand, rows=3_000, events=400, runs=1),
     "switch": lambda stand, warehouse: switch.compare(stand, rows=1_200, events=400, runs=1),
     "emerging": lambda stand, warehouse: emerging.compare(warehouse, mornings=4, cells=60),
+    "gates": compare_gates,
     "queries": lambda stand, warehouse: queries.compare(warehouse, rows=1_200, runs=1, rival_runs=1),
 }
 
