@@ -30,6 +30,7 @@ from sentinel_etl.city import City
 from sentinel_etl.city.night import night_tables
 from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.run.run_window import run_window
+from sentinel_etl.warehouse.contract import ranges_of
 from sentinel_etl.window import Window
 
 NIGHTS_A_RUN = 60
@@ -232,7 +233,7 @@ def exact_faults(counts: Mapping[str, int]) -> dict[tuple[str, str], Check]:
         ("rows_accepted", "one row is rejected"): window_gates.check_accepted({name: 1}, {(name, "no key"): 1}, counts),
         ("window_has_events", "no event at all"): window_gates.check_events(0),
         ("values_in_range", "one value lies outside"): window_gates.check_ranges(
-            Counter({"latitude": 1}), SENTINEL.fact_table, SENTINEL.bounds
+            Counter({next(iter(ranges_of(SENTINEL.fact_table))): 1}), SENTINEL.fact_table, SENTINEL.bounds
         ),
     }
 
