@@ -5,7 +5,7 @@
     from sentinel_etl.analyst import query_df, presentation, explain_risk
 """
 
-from sentinel_etl.analyst import presentation, readings, tutorial
+from sentinel_etl.analyst import presentation, ranking, readings, tutorial
 from sentinel_etl.analyst.bench import (
     choose_loaded_nights,
     choose_nights,
@@ -28,6 +28,7 @@ __all__ = [
     "open_sections",
     "presentation",
     "query_df",
+    "ranking",
     "read_scores",
     "readings",
     "sql_parameters",

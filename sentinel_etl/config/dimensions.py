@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 __all__ = ["CITY", "ROLES", "Dimensions"]
 
 # What a report and a question may ask for, by its role; the words of `Dimensions` say which column it is.
-ROLES = ("station", "place", "person", "outing", "latitude", "longitude")
+ROLES = ("station", "place", "person", "outing", "latitude", "longitude", "arrival")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Dimensions:
     ``person``     who reports them
     ``outing``     what people were out on: a patrol, a tour, a shift
     ``latitude``, ``longitude``  degrees, WGS 84
+    ``arrival``    when the row arrived in the source, an instant
     ``words``      column → what people call it; made of the column's name where it is not said: ward_id is a ward
 
     A fact table need have none of them: what would need it is left out, and says so.
@@ -31,6 +32,7 @@ class Dimensions:
     outing: str = "patrol_id"
     latitude: str = "latitude"
     longitude: str = "longitude"
+    arrival: str = "received_at"
     words: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def found_in(self, columns: Container[str]) -> dict[str, str]:

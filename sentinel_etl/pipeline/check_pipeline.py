@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from sentinel_etl.config.check_types import check_engine_types, check_types
 from sentinel_etl.config.dimensions import Dimensions
+from sentinel_etl.config.event_kinds import check_event_kinds
 from sentinel_etl.config.fact_table import ENGINE_COLUMNS
 from sentinel_etl.config.gates import check_gate_limits
 from sentinel_etl.config.risk_weights import check_risk_weights, weight_columns
@@ -48,6 +49,7 @@ def check_pipeline(pipeline: Pipeline) -> None:
     check_text_lengths(pipeline)
     check_gate_limits(pipeline.gate_limits)
     check_dimensions(pipeline)
+    check_event_kinds(pipeline.event_kinds, pipeline.event_types, pipeline.fact_table.columns.keys())
 
 
 def check_engine_columns(pipeline: Pipeline) -> None:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from traceback import extract_tb
 
 from sentinel_etl.config.event_config import BOUNDS, COALESCE, COMMON_COLUMNS, EVENT_CONFIG, PERSONAL, UNKNOWN_VALUES
+from sentinel_etl.config.event_kinds import CITY_KINDS
 from sentinel_etl.config.fact_table import build_patrol_events
 from sentinel_etl.config.risk_weights import RISK_WEIGHTS, read_risk_weights
 from sentinel_etl.env_file import project_home
@@ -30,6 +31,7 @@ SENTINEL = Pipeline(
     text_lengths={"remark_length": "remark_text"},
     bounds=BOUNDS,
     personal=PERSONAL,
+    event_kinds=CITY_KINDS,
 )
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.config.event_config import DEFAULT_TIMESTAMP
+from sentinel_etl.config.event_kinds import EventKinds
 from sentinel_etl.config.event_type import EventType, label_of
 from sentinel_etl.config.fact_table import shown_columns
 from sentinel_etl.config.gates import GateLimits
@@ -55,6 +56,7 @@ class Pipeline:
     zone: ZoneInfo = CITY_ZONE
     gate_limits: GateLimits = field(default_factory=GateLimits)
     dimensions: Dimensions = CITY
+    event_kinds: EventKinds = field(default_factory=EventKinds)
 
     @cached_property
     def event_types(self) -> dict[str, EventType]:
