@@ -60,6 +60,7 @@ def test_the_analysts_names_are_where_notebooks_look_for_them() -> None:
         "open_sections",
         "presentation",
         "query_df",
+        "ranking",
         "read_scores",
         "readings",
         "sql_parameters",
