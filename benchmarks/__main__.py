@@ -8,7 +8,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact", "emerging", "gates")
+NAMES = (
+    *("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact"),
+    *("emerging", "gates", "interval_coverage"),
+)
 
 
 def main(names: list[str]) -> int:

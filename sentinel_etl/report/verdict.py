@@ -30,6 +30,7 @@ from sentinel_etl.report.colours import FAILED, VERDICT_COLOURS
 from sentinel_etl.report.nightly import counts_table, null_changes
 from sentinel_etl.report.pages import Page, lines_page, table_page, with_note
 from sentinel_etl.report.render import render_macro
+from sentinel_etl.report.sections import needs
 from sentinel_etl.run.result import RunResult
 from sentinel_etl.stopwatch import PHASES
 from sentinel_etl.window import Window
@@ -54,15 +55,21 @@ MOST_COLUMNS = 4  # named of those that changed in an event type
 SHORT_LIST = 3  # rows of a side table: the rest stands further down
 
 
-def first_screen(result: RunResult, zone: ZoneInfo) -> Page:
-    """Show everything that the engineer on call needs: verdict, failed checks, counts, changes, the command."""
+@needs(optional=("foretold",))
+def first_screen(result: RunResult, zone: ZoneInfo, foretold: object = None) -> Page:
+    """Show everything that the engineer on call needs: verdict, failed checks, counts, changes, the command.
+
+    ``foretold``: how the ranking did last week, which is written as a line; none where there is nothing to tell.
+    """
+    counts = counts_table(result)
+    main = counts if foretold is None else with_note(counts, f"The ranking: {foretold}")
     side = [rejected_page(result), late_page(result, zone), nulls_page(result), risk_page(result)]
     return stack_pages(
         [
             verdict_page(result, zone),
             *(check_page(check) for check in failures_first(result.checks) if not check.passed),
             *([rerun_page(result.changes, result.verdict)] if result.changes else []),
-            beside(counts_table(result), side),
+            beside(main, side),
             facts_page(result, zone),
         ]
     )

@@ -15,7 +15,7 @@ import pytest
 from given_servers import NEEDS_LOCAL_STACK
 from sqlalchemy import Engine
 
-from benchmarks import emerging, gates, memory, queries, rerun, switch, throughput
+from benchmarks import emerging, gates, interval_coverage, memory, queries, rerun, switch, throughput
 from benchmarks.__main__ import NAMES
 from benchmarks.stand import Stand
 from sentinel_etl.local.stack import LocalStack
@@ -52,6 +52,12 @@ def test_a_benchmark_runs_and_prints_its_ratio(
         monkeypatch.setattr(module, "MONTHS", 3)
     TOYS[name](Stand(stack), warehouse)
     assert re.search(r"ratio \d+\.\d\d", capsys.readouterr().out)
+
+
+def test_the_benchmark_of_intervals_runs_and_prints_its_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    covered = interval_coverage.compare(60, interval_coverage.SETTINGS[:2])
+    assert min(covered.values()) > 0.85
+    assert len(re.findall(r"ratio \d+\.\d\d", capsys.readouterr().out)) == 2
 
 
 def test_every_benchmark_can_be_named_and_no_other(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-import h3
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -211,6 +210,9 @@ def put_at_places(
 
 def name_cells(happened: pd.DataFrame, resolution: int) -> list[str | None]:
     """Name the H3 cell of each position, as the warehouse does; None where there is none on Earth."""
+    # Whoever only ranks places should not wait for this import.
+    import h3
+
     pairs = zip(happened["latitude"], happened["longitude"], strict=True)
     return [
         h3.latlng_to_cell(float(north), float(east), resolution) if abs(north) <= 90 and abs(east) <= 180 else None

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sentinel_etl.analyst.ranking.as_of import RECENT_NIGHTS, count_known, happened, is_known, rank_by_risk
 from sentinel_etl.analyst.ranking.history import check_subject, read_history
 from sentinel_etl.analyst.ranking.measures import take_first
-from sentinel_etl.errors import NothingThere
+from sentinel_etl.errors import NothingThere, SentinelError
 from sentinel_etl.pipeline import Pipeline
 from sentinel_etl.report.sections import needs
 from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS
@@ -56,12 +56,15 @@ def foretold_last_week(end: datetime, pipeline: Pipeline, warehouse: Engine) -> 
     warehouse holds.
 
     Raises:
-        NothingThere: fewer nights than it needs, no emergencies, too few places, or a pipeline that cannot be ranked.
-        WarehouseUnreachable: the server does not answer.
+        NothingThere: fewer nights than it needs, no emergencies, too few places, or a pipeline that cannot be ranked;
+            or the warehouse does not answer, which takes no more from the report than this line.
     """
     check_subject(pipeline, "place")
     period = Window(days_before(end, LEARNT_FROM + WEEK, pipeline.zone), end)
-    history = read_history(warehouse, pipeline, period, half_lives=[DEFAULT_HALF_LIFE_HOURS])
+    try:
+        history = read_history(warehouse, pipeline, period, half_lives=[DEFAULT_HALF_LIFE_HOURS])
+    except SentinelError as error:
+        raise NothingThere(f"How the ranking did last week: left out, {error}") from error
     nights = int(history.risk["night"].nunique())
     known = is_known(history)[-WEEK:]
     if len(history.nights) != LEARNT_FROM + WEEK or nights < LEAST_LEARNT_FROM + WEEK or not len(history.places):

@@ -71,6 +71,7 @@ def test_a_pipeline_s_own_dimensions_are_followed_to_the_last_page(clinic: Setti
     assert "urgency = RED      10.0   20.0" in explorer
     assert "ADMISSION     360  2026-11-19  2026-11-21" in explorer
     assert "left out" not in explorer
+    assert "the pipeline does not say which event types are emergencies" in show("NAMED", "risk_backtest", clinic)
 
 
 def test_a_fact_table_without_scores_or_dimensions_has_a_line_in_their_place(clinic: Settings) -> None:
@@ -80,6 +81,9 @@ def test_a_fact_table_without_scores_or_dimensions_has_a_line_in_their_place(cli
     assert nightly.count("bare_events has no column base_risk_score") == 1
     assert "By station: left out, bare_events has no columns station_id, base_risk_score; a pipeline may" in nightly
     assert "Rank places: left out, bare_events has no columns hotspot_id" in show("BARE", "hotspot_risk", clinic)
+    judged = show("BARE", "risk_backtest", clinic)
+    assert "Evaluate ranking: left out, bare_events has no column base_risk_score" in judged
+    assert "Measure presence: left out, bare_events has no columns hotspot_id, patrol_id" in judged
     assert "ADMISSION     360  2026-11-19  2026-11-21" in show("BARE", "risk_explorer", clinic)
 
 
@@ -96,7 +100,7 @@ def test_every_notebook_opens_on_an_empty_warehouse(clinic: Settings) -> None:
     assert "2026-11-21  ADMISSION     120          0        -120" in quality
     assert "What is unknown: left out, no night of named_events is loaded" in quality
     assert "left out, no table that is read has a column received_at" in quality
-    for notebook in ("hotspot_risk", "risk_explorer"):
+    for notebook in ("hotspot_risk", "risk_explorer", "risk_backtest"):
         assert "expected a published run of named_events" in show("NAMED", notebook, clinic)
     assert re.search(TRIED, show("NAMED", "add_an_event_type", clinic))
 

@@ -13,8 +13,9 @@ from report_reading import cells_of, flagged_rows_of
 from report_samples import HOSTILE, KOLKATA, RESULT, WINDOW, measures
 
 from sentinel_etl import report
-from sentinel_etl.errors import SentinelError, SourceUnreachable, WarehouseUnreachable
+from sentinel_etl.errors import NothingThere, SentinelError, SourceUnreachable, WarehouseUnreachable
 from sentinel_etl.ledger.states import RunState
+from sentinel_etl.pipeline import SENTINEL
 from sentinel_etl.report.figure_style import FAILED
 from sentinel_etl.window import Window
 
@@ -230,3 +231,23 @@ def test_a_run_that_broke_off_says_only_what_is_known(error: SentinelError, reco
     assert lines_of(page)[0] == verdict
     assert lines_of(page)[1] == "no"
     assert lines_of(page)[-1] == f"again: {REDO}"
+
+
+def test_how_the_ranking_did_stands_below_the_counts_and_nowhere_where_nothing_is_to_tell() -> None:
+    line = "last week the top 10 of 120 <hotspots> held 34%"
+    page = report.first_screen(RESULT, KOLKATA, line)
+    told = lines_of(page)
+    place = told.index(f"The ranking: {line}")
+    assert told[place - 1].startswith("total")
+    assert "120 &lt;hotspots&gt; held" in page.html
+    assert "ranking" not in repr(report.first_screen(RESULT, KOLKATA))
+
+
+def test_the_first_screen_is_whole_where_the_line_about_the_ranking_is_left_out() -> None:
+    section = report.Sections(SENTINEL)
+    left_out = section.read(break_off)
+    assert repr(section(report.first_screen, RESULT, KOLKATA, left_out)) == repr(report.first_screen(RESULT, KOLKATA))
+
+
+def break_off() -> str:
+    raise NothingThere("How the ranking did last week: left out, it needs 21 nights")
