@@ -52,6 +52,7 @@ FEEDBACK = [
     ("station_id", pa.int64()),
     ("vehicle_id", pa.int64()),
     ("assigned_to_officer_id", pa.int64()),
+    ("received_at", INSTANT),
     ("feedback_text", pa.string()),
     ("latitude", pa.float64()),
     ("longitude", pa.float64()),
@@ -61,6 +62,7 @@ PATROL_STATUS = [
     *FEEDBACK[:5],
     ("created_by_officer_id", pa.int64()),
     ("assigned_to_officer_id", pa.int64()),
+    ("received_at", INSTANT),
     ("patrol_status_at_event", pa.string()),
     *((name, pa.float64()) for name in ("latitude", "longitude", "accuracy", "speed", "heading")),
     *((name, pa.list_(pa.int64())) for name in ("hotspots_to_visit", "assigned_crew_ids", "visited_hotspots")),
@@ -95,7 +97,7 @@ def test_the_rows_are_the_source_s_with_null_kept_as_null(city: Engine) -> None:
     with city.begin() as connection:
         expected = connection.exec_driver_sql(
             "SELECT f.feedback_id, f.created_at, f.patrol_id, p.station_id, p.vehicle_id, f.assigned_to_officer_id, "
-            "f.feedback_text, f.latitude, f.longitude, f.accuracy FROM feedback f JOIN patrols p USING (patrol_id) "
+            "f.received_at, f.feedback_text, f.latitude, f.longitude, f.accuracy FROM feedback f JOIN patrols p USING (patrol_id) "
             "WHERE created_at >= '2026-11-21 00:30:00+00' AND created_at < '2026-11-22 00:30:00+00' ORDER BY 1"
         ).all()
     frame = extract_data("FEEDBACK", NIGHT, city).sort_values("source_key")
