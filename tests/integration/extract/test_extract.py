@@ -97,7 +97,8 @@ def test_the_rows_are_the_source_s_with_null_kept_as_null(city: Engine) -> None:
     with city.begin() as connection:
         expected = connection.exec_driver_sql(
             "SELECT f.feedback_id, f.created_at, f.patrol_id, p.station_id, p.vehicle_id, f.assigned_to_officer_id, "
-            "f.received_at, f.feedback_text, f.latitude, f.longitude, f.accuracy FROM feedback f JOIN patrols p USING (patrol_id) "
+            "f.received_at, f.feedback_text, f.latitude, f.longitude, f.accuracy "
+            "FROM feedback f JOIN patrols p USING (patrol_id) "
             "WHERE created_at >= '2026-11-21 00:30:00+00' AND created_at < '2026-11-22 00:30:00+00' ORDER BY 1"
         ).all()
     frame = extract_data("FEEDBACK", NIGHT, city).sort_values("source_key")
