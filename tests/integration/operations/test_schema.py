@@ -145,7 +145,7 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     run_window(NIGHT, source=databases.source, warehouse=warehouse, settings=Settings())
     as_it_should_be = columns_of(warehouse)
     before = run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events")
-    for name in ("media_ref", "visited_hotspots"):
+    for name in ("media_ref", "visited_hotspots", "received_at"):
         run_statement(warehouse, f"ALTER TABLE patrol_events DROP COLUMN {name} SETTINGS mutations_sync = 2")
     with pytest.raises(SchemaMismatch, match=r"media_ref Nullable.* is missing.*Run `sentinel-etl schema diff`"):
         run_window(NIGHT, source=databases.source, warehouse=warehouse, settings=Settings())
@@ -156,7 +156,11 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     )
     told = CliRunner().invoke(cli, ["schema", "diff"])
     assert isinstance(told.exception, SchemaMismatch)
+    arrival = "received_at Nullable(DateTime64(6, 'UTC'))"
     assert told.output.splitlines() == [
+        f"to add: patrol_events: {arrival} is missing",
+        '  ALTER TABLE "patrol_events" ADD COLUMN IF NOT EXISTS "received_at" Nullable(DateTime64(6, \'UTC\')) '
+        'AFTER "event_timestamp"',
         "to add: patrol_events: visited_hotspots Array(Int64) is missing",
         '  ALTER TABLE "patrol_events" ADD COLUMN IF NOT EXISTS "visited_hotspots" Array(Int64) '
         'AFTER "new_priority_ranking"',
@@ -166,6 +170,7 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     applied = CliRunner().invoke(cli, ["schema", "apply"])
     assert applied.exception is None
     assert [line for line in applied.output.splitlines() if not line.startswith(" ")] == [
+        f"added: patrol_events: {arrival}",
         "added: patrol_events: visited_hotspots Array(Int64)",
         "added: patrol_events: media_ref Nullable(String)",
     ]
@@ -176,6 +181,8 @@ def test_a_fact_table_that_lags_is_told_grows_and_keeps_its_rows_and_projections
     assert (again.verdict, again.how) == ("PUBLISHED", "exchange 202611")
     assert run_statement(warehouse, "SELECT count(), sum(base_risk_score) FROM patrol_events") == before
     assert run_statement(warehouse, "SELECT count() > 0 FROM patrol_events WHERE notEmpty(visited_hotspots)") == [(1,)]
+    late = "SELECT countIf(received_at IS NULL), countIf(received_at >= event_timestamp) > 0 FROM patrol_events"
+    assert run_statement(warehouse, late) == [(0, 1)]
     names = "SELECT name FROM system.projections WHERE database = currentDatabase() AND table = 'patrol_events'"
     assert {row[0] for row in run_statement(warehouse, names)} == {projection.name for projection in PROJECTIONS}
 
