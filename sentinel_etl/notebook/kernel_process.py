@@ -31,6 +31,7 @@ IMPORTED = (
     "sentinel_etl.run.run_window",
     "sentinel_etl.report.verdict",
     "sentinel_etl.report.risk",
+    "sentinel_etl.analyst.ranking",
 )
 
 # What ipykernel chooses by itself where MPLBACKEND is not set. A server's ``Agg`` would show no figures:
