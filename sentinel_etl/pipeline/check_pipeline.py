@@ -170,6 +170,10 @@ def check_dimensions(pipeline: Pipeline) -> None:
                 f"dimensions.{role}: expected a column of numbers, degrees; found {name} "
                 f"{pipeline.fact_types[name].name}"
             )
+        if role == "arrival" and pipeline.fact_types[name].kind != "instant":
+            raise ConfigurationError(
+                f"dimensions.{role}: expected a DateTime or a DateTime64; found {name} {pipeline.fact_types[name].name}"
+            )
     if strangers := [name for name in dimensions.words if name not in pipeline.roles.values()]:
         raise ConfigurationError(
             f"dimensions.words: expected columns that are dimensions, {', '.join(pipeline.roles.values()) or 'none'}; "

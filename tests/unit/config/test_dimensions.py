@@ -29,10 +29,11 @@ def test_a_pipeline_may_name_its_own_and_need_not_have_any() -> None:
     [
         pytest.param(Dimensions(station="wrad_id"), r"dimensions.station.wrad_id: expected a column of named_events"),
         pytest.param(Dimensions(latitude="urgency"), "dimensions.latitude: expected a column of numbers, degrees"),
+        pytest.param(Dimensions(arrival="urgency"), "dimensions.arrival: expected a DateTime or a DateTime64; found"),
         pytest.param(Dimensions(words={"wrad": "ward"}), "dimensions.words: expected columns that are dimensions"),
         pytest.param({"station": "ward_id"}, "dimensions: expected Dimensions"),
     ],
-    ids=["no column", "no number", "a word of no dimension", "a dictionary"],
+    ids=["no column", "no number", "no instant", "a word of no dimension", "a dictionary"],
 )
 def test_a_dimension_that_cannot_be_is_refused(dimensions: Dimensions, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
