@@ -20,6 +20,7 @@ from sentinel_etl.wording import plural
 __all__ = [
     "calibration_figure",
     "measures_table",
+    "nights_figure",
     "rates_figure",
     "sweep_figure",
     "verdict_page",
@@ -36,6 +37,7 @@ STYLES = {
 HORIZON_WORDS = {"night": "the night that follows", "week": "the week that follows"}
 TENTH = 0.10  # the share of places that sentences speak of
 MOST_WEIGHTS = 10
+RUNNING = 7  # nights that a curve is the mean over: every weekday once
 
 
 class Evaluated(Protocol):
@@ -61,6 +63,8 @@ class Evaluated(Protocol):
     def half_lives(self) -> pd.DataFrame: ...
     @property
     def weights(self) -> pd.DataFrame: ...
+    @property
+    def by_night(self) -> pd.DataFrame: ...
 
 
 def verdict_page(found: Evaluated, dimensions: Dimensions = CITY) -> Page:
@@ -157,6 +161,34 @@ def draw_rates(axis: Axes, rates: pd.DataFrame) -> None:
     axis.set_ylim(0, 102)
     axis.yaxis.set_major_formatter(PercentFormatter(symbol=""))
     axis.grid(axis="y")
+
+
+def nights_figure(found: Evaluated) -> Figure:
+    """Draw night by night which share of the emergencies a tenth of the places held, over seven nights each.
+
+    Raises:
+        NothingThere: fewer nights than that.
+    """
+    rows = found.by_night
+    nights = sorted(set(rows["shift_date"]))
+    if len(nights) < RUNNING:
+        raise NothingThere(f"Night by night: left out, it needs {RUNNING} mornings; {len(nights)} were judged")
+    with house_style():
+        figure, axis = draw_axes(figsize=(WIDTH, 3.2))
+        for ranking, (colour, line, _) in STYLES.items():
+            each = rows[rows["ranking"] == ranking].set_index("shift_date").loc[nights, ["hits", "total"]]
+            sums = each.rolling(RUNNING).sum().dropna()
+            axis.plot(sums.index, 100 * sums["hits"] / sums["total"], color=colour, ls=line, label=ranking)
+        axis.set(xlabel=f"last of the {RUNNING} nights", ylabel="emergencies held, %")
+        axis.set_ylim(bottom=0)
+        axis.grid(axis="y")
+        figure.autofmt_xdate(rotation=0, ha="center")
+        figure.legend(loc="outside upper left", ncols=5)
+    risk = rows[rows["ranking"] == RISK]
+    held = risk["hits"].sum() / max(risk["total"].sum(), 1)
+    return finish_figure(
+        figure, f"What a tenth of the places held, {nights[0]} to {nights[-1]}, {held:.0%} in all by the risk"
+    )
 
 
 def calibration_figure(found: Evaluated) -> Figure:

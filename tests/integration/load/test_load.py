@@ -46,6 +46,7 @@ PLAIN: dict[str, Any] = {
 
 # Every column that does.
 FULL: dict[str, Any] = {
+    "received_at": datetime(2026, 11, 22, 0, 31, 2, 5, UTC),
     "vehicle_id": 102,
     "latitude": 12.9716,
     "longitude": 77.5946,

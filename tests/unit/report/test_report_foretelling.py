@@ -101,6 +101,12 @@ def test_each_figure_is_drawn_and_told_in_words(found: Evaluation, short: Evalua
         assert len(figure.words) > 40  # type: ignore[attr-defined]
 
 
+def test_nights_are_drawn_where_there_are_enough(found: Evaluation, short: Evaluation) -> None:
+    assert "37% in all by the risk" in foretelling.nights_figure(found).words  # type: ignore[attr-defined]
+    with pytest.raises(NothingThere, match="it needs 7 mornings; 2 were judged"):
+        foretelling.nights_figure(short)
+
+
 def test_without_a_sweep_there_is_no_figure_of_it(found: Evaluation) -> None:
     with pytest.raises(NothingThere, match="none was tried"):
         foretelling.sweep_figure(replace(found, half_lives=found.half_lives.iloc[:0]))
