@@ -24,7 +24,8 @@ from sentinel_etl.audit.chance import highest_rate
 from sentinel_etl.audit.checks import Check
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, measure_rows
-from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.history_gates import judge_history
+from sentinel_etl.audit.late_gates import check_late
 from sentinel_etl.audit.time_gates import check_run_time
 from sentinel_etl.city import City
 from sentinel_etl.city.night import night_tables

@@ -3,7 +3,7 @@
 A gate that blocks stops publishing; one that warns is told first in the report. Each stands in one place, with
 its limit, its measure, its words and its evidence: in `window_gates` those on the window itself, in
 `night_gates` those on its events that stand in other nights, in `history_gates` those that compare it with the
-nights before, in `time_gates` those on when it came in.
+nights before, in `late_gates` those on these nights themselves, in `time_gates` those on when it came in.
 """
 
 from __future__ import annotations

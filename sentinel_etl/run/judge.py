@@ -17,7 +17,8 @@ from sentinel_etl.audit.completeness import FEWEST_NIGHTS, Completeness, forecas
 from sentinel_etl.audit.each_night import HeldNights, check_each_accepted, judge_each_night
 from sentinel_etl.audit.evidence import attach_evidence
 from sentinel_etl.audit.history import HISTORY_NIGHTS, Measures, add_up, measure_before, measure_rows
-from sentinel_etl.audit.history_gates import check_late, check_settled, judge_history
+from sentinel_etl.audit.history_gates import judge_history
+from sentinel_etl.audit.late_gates import check_late, check_settled
 from sentinel_etl.audit.night_gates import check_moved, check_one_night
 from sentinel_etl.audit.other_nights import OtherNights, find_other_nights
 from sentinel_etl.audit.preview import read_examples, read_riskiest

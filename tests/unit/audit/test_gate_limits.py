@@ -12,7 +12,8 @@ from sqlalchemy import create_engine
 
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.history import Measures
-from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.history_gates import judge_history
+from sentinel_etl.audit.late_gates import check_late
 from sentinel_etl.audit.window_gates import check_accepted, most_rejected
 from sentinel_etl.config.gates import GATE_FIELDS, GateLimits
 from sentinel_etl.context import Context

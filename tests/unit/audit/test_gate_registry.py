@@ -8,6 +8,7 @@ from scipy import stats
 from sentinel_etl.audit.chance import highest_rate
 from sentinel_etl.audit.gate_registry import GATES, MEASURED, TOGETHER
 from sentinel_etl.audit.history_gates import HISTORY_GATES
+from sentinel_etl.audit.late_gates import LATE_GATES
 from sentinel_etl.audit.window_gates import WINDOW_GATES
 
 # Asked only where there is a dead run, or a TTL.
@@ -15,7 +16,7 @@ ASKED_AT_TIMES = {"nights_settled", "rows_not_expired"}
 
 
 def test_each_gate_on_the_night_s_rows_or_their_past_was_measured() -> None:
-    expected = {gate.id for gate in (*WINDOW_GATES, *HISTORY_GATES)} - ASKED_AT_TIMES
+    expected = {gate.id for gate in (*WINDOW_GATES, *HISTORY_GATES, *LATE_GATES)} - ASKED_AT_TIMES
     assert expected <= set(MEASURED) <= set(GATES)
     assert all(measured.power for name, measured in MEASURED.items() if name in expected)
 

@@ -14,7 +14,8 @@ from sentinel_etl.audit.checks import Severity
 from sentinel_etl.audit.drift import drift_table, population_stability_index
 from sentinel_etl.audit.gate_registry import GATES
 from sentinel_etl.audit.history import Measures
-from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.history_gates import judge_history
+from sentinel_etl.audit.late_gates import check_late
 
 NIGHTS = [date(2026, 11, 21) - timedelta(days=n) for n in range(28, 0, -1)]
 USUAL = {"REMARK": 100, "EMERGENCY_INCIDENT": 60}

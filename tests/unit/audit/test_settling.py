@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import case
 
 from sentinel_etl.audit.history import Measures
-from sentinel_etl.audit.history_gates import check_late, judge_history
+from sentinel_etl.audit.history_gates import judge_history
+from sentinel_etl.audit.late_gates import check_late
 from sentinel_etl.config.event_config import EVENT_CONFIG
 from sentinel_etl.config.gates import GateLimits
 from sentinel_etl.config.source_models import Patrol, PatrolLog, Remark

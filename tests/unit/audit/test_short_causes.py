@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from sentinel_etl.audit.checks import Check, Severity, describe_checks
-from sentinel_etl.audit.history_gates import NULL_SHARES, PRESENCE, check_late, check_null_shares
+from sentinel_etl.audit.history_gates import NULL_SHARES, PRESENCE, check_null_shares
+from sentinel_etl.audit.late_gates import check_late
 from sentinel_etl.audit.window_gates import check_counts, check_nulls
 from sentinel_etl.wording import list_some
 
