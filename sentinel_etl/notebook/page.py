@@ -19,7 +19,7 @@ from sentinel_etl.files import write_atomically
 from sentinel_etl.lineage.collector import NOT_SENT
 from sentinel_etl.notebook.page_markup import Classes, classes_css, is_as_made, rewrite_html
 from sentinel_etl.notebook.page_style import page_style
-from sentinel_etl.report.render import FAILED_SECTION
+from sentinel_etl.report.render import FAILED_SECTION, MAP_KEY
 from sentinel_etl.report.small_image import smaller_png
 from sentinel_etl.wording import without_statement
 
@@ -99,7 +99,17 @@ def export_html(notebook: nbformat.NotebookNode, title: str) -> str:
         if SHOW_CODE not in tags:
             tags.append(HIDE_CODE)
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    return str(page).replace("</head>", f"<style>{page_style(page)}{classes_css(classes)}\n</style>\n</head>", 1)
+    page = str(page).replace("</head>", f"<style>{page_style(page)}{classes_css(classes)}\n</style>\n</head>", 1)
+    return with_map_script(page)
+
+
+def with_map_script(page: str) -> str:
+    """Add the script that lets a map be zoomed, to a page that has one: once, however many there are."""
+    if '<figure class="map ' not in page:
+        return page
+    script = files("sentinel_etl.notebook").joinpath("templates/city_map.js").read_text(encoding="utf-8")
+    before, end, after = page.rpartition("</body>")
+    return f"{before}<script>\n{script}</script>\n{end}{after}"
 
 
 def prepare_output(output: nbformat.NotebookNode, heading: str, classes: Classes) -> str:
@@ -111,6 +121,9 @@ def prepare_output(output: nbformat.NotebookNode, heading: str, classes: Classes
         heading = unescape(made[1]) if made else heading
         data["text/html"] = rewrite_html(html, classes)
         output.metadata.as_made = is_as_made(data["text/html"])
+    if key := output.get("metadata", {}).get("image/svg+xml", {}).get(MAP_KEY):
+        output.metadata.map_key = key
+        data.pop("image/png", None)  # the same map, for where there is no SVG
     if "image/png" in data:
         data["image/png"] = b64encode(smaller_png(b64decode(data["image/png"]))).decode("ascii")
     for kind in IMAGES & data.keys():

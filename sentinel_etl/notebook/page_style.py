@@ -142,6 +142,25 @@ TERMINAL = """
 .ansi-magenta-fg, .ansi-magenta-intense-fg { color: var(--keyword); }
 """
 
+# A map is as wide as the page, and no higher than the screen; its text is as large as the page's.
+MAP = """
+.map { margin: .4rem 0; }
+.map svg { display: block; width: 100%; height: auto; max-width: calc(85vh * var(--wide)); margin: 0 auto;
+  border: 1px solid var(--line); cursor: grab; }
+.map [tabindex]:focus-visible { outline: 3px solid var(--ink); outline-offset: 1px; }
+.map figcaption { color: var(--muted); max-width: 62rem; margin-top: .3rem; }
+.map-tools { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; margin-bottom: .3rem; }
+.map-tools[hidden] { display: none; }
+.map-tools button { font: inherit; font-weight: 600; min-width: 2.75rem; min-height: 2.75rem; padding: 0 .7rem;
+  color: var(--ink); background: var(--code); border: 1px solid var(--edge); border-radius: .3rem; cursor: pointer; }
+.map-told { flex: 1 1 16rem; min-height: 3em; margin: 0; display: flex; align-items: center; }
+@media print {
+  .map { break-inside: avoid; }
+  .map svg { max-width: calc(22cm * var(--wide)); border: 0; }
+  .map .map-tools, .map .map-hint { display: none; }
+}
+"""
+
 
 def page_style(body: str) -> str:
     """Write the styles of a page with this body, by day and by night; on paper it is day."""
@@ -150,6 +169,6 @@ def page_style(body: str) -> str:
         f":root {{ color-scheme: light dark; --text: 0; {day} }}\n"
         f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {night} }} }}"
     )
-    parts = [("<table", TABLES), ('class="highlight', CODE), ("ansi-", TERMINAL)]
+    parts = [("<table", TABLES), ('class="highlight', CODE), ("ansi-", TERMINAL), ('class="map ', MAP)]
     used = [style for mark, style in parts if mark in body]
     return "".join([theme, BASE, *used, SCREENS])

@@ -10,10 +10,13 @@ from sentinel_etl.report.colours import INK, MUTED, WARNED
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["FAILED_SECTION", "render_macro", "render_template"]
+__all__ = ["FAILED_SECTION", "MAP_KEY", "render_macro", "render_template"]
 
 # An output's metadata names by it the section that failed, for whoever executed the notebook.
 FAILED_SECTION = "sentinel_failed_section"
+
+# The metadata of an SVG say by it what the marks of a map mean: a page lets such a one be zoomed.
+MAP_KEY = "sentinel_map_key"
 
 
 def render_template(name: str, /, **values: object) -> str:
