@@ -18,6 +18,7 @@ OF_NOTEBOOKS = {
     "distributed",
     "h3",
     "ipykernel",
+    "ipywidgets",
     "jsonschema",
     "jupyter_client",
     "jupyterlab",

@@ -32,6 +32,11 @@ __all__ = ["archive_notebook", "export_html", "failed_sections", "unsent_lineage
 # A heading that `Sections.heading` has made.
 HEADING = re.compile(r"^<h[1-6]>([^<]+)</h[1-6]>$")
 
+# A control of a live notebook. On a page nobody answers it, and what would draw it comes from a network.
+# https://github.com/jupyter-widgets/ipywidgets/blob/main/packages/schema/jupyterwidgetmodels.latest.md
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NO_CONTROL = "A control stands here in JupyterLab; a page has none."
+
 IMAGES = {"image/png", "image/jpeg", "image/svg+xml"}
 
 # A page shows results; the code of a cell only where the cell says that it is the point.
@@ -115,6 +120,8 @@ def with_map_script(page: str) -> str:
 def prepare_output(output: nbformat.NotebookNode, heading: str, classes: Classes) -> str:
     """Prepare an output for the page, and give the heading that what follows stands under."""
     data = output.get("data", {})
+    if data.pop(WIDGET, None) is not None and data.keys() <= {"text/plain"}:
+        data["text/plain"] = NO_CONTROL  # and not how Python writes the control
     if "text/html" in data:
         html = "".join(data["text/html"])
         made = HEADING.search(html)  # a heading may be made by code, in the pipeline's own words

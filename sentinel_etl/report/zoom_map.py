@@ -83,6 +83,7 @@ def zoom_map(
     return ZoomMap(drawn.svg, drawn.words, drawn.key, figure if isinstance(figure, ShownFigure) else None)
 
 
+@needs("latitude", "longitude", "base_risk_score", optional=("ranking", "hotspots", "stations"))
 def draw_zoom_map(
     incidents: pd.DataFrame,
     ranking: pd.DataFrame | None,

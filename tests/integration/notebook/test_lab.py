@@ -111,6 +111,10 @@ def test_lab_opens_on_the_notebooks_and_its_kernel_asks_the_warehouse(
     listed = {entry["name"] for entry in lab.ask("contents")["content"]}
     assert {path.name for path in (CHECKOUT / "notebooks").glob("*.ipynb")} <= listed
 
+    # What draws the notebooks' controls is served from here, and not from a network.
+    extensions = requests.get(f"{lab.url.removesuffix('api')}lab", params={"token": TOKEN}, timeout=SECONDS).text
+    assert '"@jupyter-widgets/jupyterlab-manager"' in extensions
+
     create_table(databases.warehouse, ETL_RUNS)
     kernel = lab.ask("kernels", "POST", name=lab.ask("kernelspecs")["default"])["id"]
     try:

@@ -89,12 +89,12 @@ def test_a_name_that_the_package_does_not_have_is_an_error() -> None:
         pytest.param("notebook.kernel_process", {"numpy", "pyarrow"}, id="before the kernel's process starts"),
         pytest.param(
             "notebook.execute",
-            HEAVY - {"IPython", "apprise", "matplotlib", "nbconvert", "pandas", "scipy"},
+            HEAVY - {"IPython", "apprise", "ipywidgets", "matplotlib", "nbconvert", "pandas", "scipy"},
             id="before the kernel is told what to run",
         ),
         pytest.param(
             "notebook.conclude_run",
-            HEAVY - {"IPython", "apprise", "matplotlib", "pandas", "scipy"},
+            HEAVY - {"IPython", "apprise", "ipywidgets", "matplotlib", "pandas", "scipy"},
             id="while the kernel works",
         ),
     ],

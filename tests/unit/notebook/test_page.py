@@ -161,3 +161,29 @@ def test_an_image_has_its_words_or_those_of_its_heading(kind: str) -> None:
 def test_an_svg_has_words_too() -> None:
     page = page_of(new_output("display_data", {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"}))
     assert [image["alt"] for image in Tags(page).of("img")] == ["Figure: A night"]
+
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def test_a_control_is_what_stands_beside_it_on_a_page_and_else_a_sentence() -> None:
+    view = {"version_major": 2, "version_minor": 0, "model_id": "abc"}
+    beside = page_of(new_output("display_data", {WIDGET: view, "text/html": "<p>a table</p>", "text/plain": "VBox()"}))
+    alone = page_of(new_output("display_data", {WIDGET: view, "text/plain": "IntSlider(value=3)"}))
+    assert "<p>a table</p>" in beside
+    assert "A control stands here in JupyterLab; a page has none." in alone
+    for page in (beside, alone):
+        assert "IntSlider" not in page
+        assert "VBox" not in page
+        assert "widget-view" not in page
+        assert Tags(page).of("script") == []
+
+
+def test_a_page_of_a_notebook_that_was_saved_with_its_controls_asks_no_network_for_them() -> None:
+    state = {
+        "application/vnd.jupyter.widget-state+json": {"version_major": 2, "version_minor": 0, "state": {"abc": {}}}
+    }
+    notebook = new_notebook(cells=[new_markdown_cell("# A night")], metadata={"widgets": state})
+    page = export_html(notebook, "a night")
+    assert Tags(page).of("script") == []
+    assert "widget" not in page
