@@ -38,7 +38,7 @@ from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.engine import open_warehouse
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df as query_warehouse
-from sentinel_etl.warehouse.query import run_statement
+from sentinel_etl.warehouse.query import read_number, run_statement
 from sentinel_etl.warehouse.rows import in_time_window
 from sentinel_etl.window import Window, night_starts, parse_instant, shift_date_of
 
@@ -214,13 +214,13 @@ def count_nights(period: Window) -> int:
         table = bench.pipeline.fact_table
         if not has_table(bench.warehouse, table.name):
             raise NothingThere(f"as_of: expected a table {table.name} in the warehouse, found none. Load a night first")
-        inside = in_period(table, period, bench.pipeline.zone)
-        nights = func.uniqExactIf(table.c.shift_date, inside)
+        nights = func.uniqExact(table.c.shift_date)
+        inside = select(nights).where(in_period(table, period, bench.pipeline.zone))
+        if found := read_number(bench.warehouse, inside):
+            return found
+        # The whole table is read only where there is something to explain.
         span = (func.toString(func.min(table.c.shift_date)), func.toString(func.max(table.c.shift_date)))
-        # No row: see `read_number`.
-        [(found, first, last)] = run_statement(bench.warehouse, select(nights, *span), repeatable=True) or [(0, "", "")]
-        if found:
-            return int(found)
+        [(first, last)] = run_statement(bench.warehouse, select(*span), repeatable=True) or [("", "")]
         anything = run_statement(bench.warehouse, select(table.c.event_id).limit(1), repeatable=True)
         span_text = f"{first} to {last}" if anything else "none"
         raise (ConfigurationError if anything else NothingThere)(
@@ -240,8 +240,10 @@ def choose_loaded_nights(as_of: str = "", nights: int = 28) -> tuple[Window, int
 
 def in_period(table: Table, period: Window, zone: ZoneInfo) -> ColumnElement[bool]:
     """Build the condition for a period's rows; the night comes first, because the table is in its order."""
+    nights = period.shift_dates(zone)
     return and_(
-        table.c.shift_date >= str(period.shift_dates(zone)[0]),
+        table.c.shift_date >= str(nights[0]),
+        table.c.shift_date <= str(nights[-1]),
         in_time_window(table, period),
     )
 

@@ -16,23 +16,24 @@ from sentinel_etl.analyst.trial import Asked
 from sentinel_etl.config.risk_weights import RiskWeights, WeightedColumn, weighted_columns
 from sentinel_etl.transform.what_if import change_weights
 
-__all__ = ["make_weight_control", "make_widgets"]
+__all__ = ["NO_PLACE", "make_weight_control", "make_widgets"]
 
-WIDE = {"description_width": "9em"}
-LAYOUT = {"width": "34em", "max_width": "100%"}
+WIDE = {"description_width": "13em"}
+LAYOUT = {"width": "40em", "max_width": "100%"}
 LONGEST_HALF_LIFE = 4  # 10^4 hours, more than a year: by then hardly anything fades
+NO_PLACE = -1
 HEAVIEST = 1_000_000.0  # risk points; a weight has no upper limit of its own
 
 
-def make_widgets(
-    first: Asked, zone: ZoneInfo, event_types: Sequence[str], places: Sequence[tuple[str, Any]]
-) -> dict[str, Any]:
+def make_widgets(first: Asked, zone: ZoneInfo, event_types: Sequence[str], places: Sequence[str]) -> dict[str, Any]:
     """Make a control for each thing that may be asked: name in `Asked` → widget.
 
-    A slider tells its value when it is let go: what it passes on the way is no question.
+    A slider tells its value when it is let go: what it passes on the way is no question. A place is told by its number
+    among the names, and `NO_PLACE` is none.
     """
     local = first.as_of.astimezone(zone).replace(tzinfo=None)
     look = {"style": WIDE, "layout": LAYOUT}
+    named = [(name, number) for number, name in enumerate(places)]
     return {
         "as_of": widgets.NaiveDatetimePicker(value=local, description=f"as of, {zone.key}", **look),
         "half_life_hours": widgets.FloatLogSlider(
@@ -49,7 +50,7 @@ def make_widgets(
         "event_types": widgets.SelectMultiple(
             options=list(event_types), value=list(event_types), rows=5, description="event types", **look
         ),
-        "place": widgets.Dropdown(options=[("none", None), *places], value=None, description="a place", **look),
+        "place": widgets.Dropdown(options=[("none", NO_PLACE), *named], value=NO_PLACE, description="a place", **look),
     }
 
 

@@ -186,7 +186,7 @@ def build_controls(choices: Choices, draw: Draw) -> Widget:
 
     from sentinel_etl.analyst.control_widgets import make_weight_control, make_widgets
 
-    made = make_widgets(choices.first, choices.zone, choices.event_types, choices.places)
+    made = make_widgets(choices.first, choices.zone, choices.event_types, [name for name, _ in choices.places])
     answer, status = widgets.HTML(), widgets.HTML()
     first, tried = choices.first, {"after": choices.first.after}
 
@@ -214,12 +214,14 @@ def build_controls(choices: Choices, draw: Draw) -> Widget:
 
 def read_widgets(made: dict[str, Any], choices: Choices) -> Asked:
     """Read where the controls stand; all event types, or none, are no condition."""
+    from sentinel_etl.analyst.control_widgets import NO_PLACE
+
     moment: datetime | None = made["as_of"].value
-    chosen = tuple(made["event_types"].value)
+    chosen, number = tuple(made["event_types"].value), made["place"].value
     return replace(
         choices.first,
         as_of=choices.first.as_of if moment is None else moment.replace(tzinfo=choices.zone),
         half_life_hours=made["half_life_hours"].value,
         event_types=() if len(chosen) == len(choices.event_types) else chosen,
-        place=made["place"].value,
+        place=None if number == NO_PLACE else choices.places[number][1],
     )

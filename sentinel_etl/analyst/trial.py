@@ -1,7 +1,7 @@
 """What a control may ask: the places' risk at any instant and half-life, of some event types, under other weights.
 
-Each question is asked of the warehouse anew. Where nothing but the instant is changed, whole nights come from the
-projection, as in `questions.hotspot_risk`; everything else is summed from the rows of `decay.NEGLIGIBLE_HALF_LIVES`.
+Each question is asked of the warehouse anew. At the default half-life, with nothing else changed, nights come from the
+projection, as in `questions.hotspot_risk`; everything else is summed from the rows that have a score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sentinel_etl.analyst.questions import check_as_of, hotspot_risk
 from sentinel_etl.config.risk_weights import RiskWeights
 from sentinel_etl.report.sections import needs
 from sentinel_etl.transform.what_if import changed_weights
-from sentinel_etl.warehouse.decay import NEGLIGIBLE_HALF_LIVES, check_half_life
+from sentinel_etl.warehouse.decay import DEFAULT_HALF_LIFE_HOURS, check_half_life
 from sentinel_etl.warehouse.key_columns import readable
 from sentinel_etl.warehouse.query import query_df
 from sentinel_etl.warehouse.rows import instant
@@ -30,6 +30,10 @@ __all__ = ["Asked", "explain_place", "rank_places_under"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
+
+# Half-lives after which an event is not read: it adds less than 2^−40 of its points, 1e-12, to what is shown with one
+# digit. `decay.NEGLIGIBLE_HALF_LIVES` would read a third more rows.
+FADED_HALF_LIVES = 40
 MICROSECONDS_AN_HOUR = 3_600_000_000
 
 
@@ -63,7 +67,7 @@ def rank_places_under(asked: Asked) -> pd.DataFrame:
     half_life = check_half_life(asked.half_life_hours)
     moment = check_as_of(asked.as_of)
     with lend_bench() as bench:
-        if not asked.event_types and asked.other_weights.empty:
+        if half_life == DEFAULT_HALF_LIFE_HOURS and not asked.event_types and asked.other_weights.empty:
             ranking = hotspot_risk(bench.warehouse, moment, half_life, pipeline=bench.pipeline)
             return ranking.assign(risk_as_stored=ranking["risk"])
         table, roles = bench.pipeline.fact_table, bench.pipeline.roles
@@ -120,7 +124,7 @@ def of_these_events(
 ) -> Sequence[ColumnElement[bool]]:
     """Build the conditions of the rows: up to the instant, not faded a week before it, of the types asked about."""
     table = bench.pipeline.fact_table
-    days = math.ceil(min((moment - EPOCH).days, NEGLIGIBLE_HALF_LIVES * half_life_hours / 24 + 9))
+    days = math.ceil(min((moment - EPOCH).days, FADED_HALF_LIVES * half_life_hours / 24 + 9))
     first, last = (moment - timedelta(days=days)).date(), moment.date() + timedelta(days=1)
     conditions: list[ColumnElement[bool]] = [
         table.c.shift_date >= str(first),

@@ -34,8 +34,8 @@ def trial_table(ranking: pd.DataFrame, chosen: object = None, most: int = 10, di
         {
             "rank": [f"{before} → {after}" for before, after in pairs],
             "move": [describe_move(*pair) for pair in pairs],
-            "risk as stored": shown["risk_as_stored"].astype("float64").round(1),
-            "would be": shown["risk"].astype("float64").round(1),
+            "risk as stored": [f"{risk:,.1f}" for risk in shown["risk_as_stored"].astype("float64")],
+            "would be": [f"{risk:,.1f}" for risk in shown["risk"].astype("float64")],
             "against the week before": [
                 write_trend(float(risk), float(before))
                 for risk, before in zip(shown["risk"], shown["risk_week_before"], strict=True)
@@ -43,7 +43,8 @@ def trial_table(ranking: pd.DataFrame, chosen: object = None, most: int = 10, di
         }
     )
     table.index = [name_key(place, key, dimensions) for key in shown[place]]
-    return table_page(table, [] if chosen is None else [name_key(place, chosen, dimensions)])
+    flagged = [] if chosen is None else [name_key(place, chosen, dimensions)]
+    return table_page(table, flagged, numbers=["risk as stored", "would be"])
 
 
 @needs("place", "base_risk_score")
@@ -55,11 +56,11 @@ def place_table(parts: pd.DataFrame, chosen: object, zone: ZoneInfo, dimensions:
     total = float(parts["risk"].sum())
     table = pd.DataFrame(
         {
-            f"risk left at {name}": parts["risk"].astype("float64").round(1).to_list(),
+            f"risk left at {name}": [f"{risk:,.1f}" for risk in parts["risk"].astype("float64")],
             "share": [f"{float(risk) / (total or 1.0):.0%}" for risk in parts["risk"]],
             "events with a score": parts["events"].astype("int64").to_list(),
             "last one": [f"{moment.astimezone(zone):%a %d %b %H:%M}" for moment in parts["last_event"]],
         },
         index=[str(name) for name in parts["event_type"]],
     )
-    return table_page(table)
+    return table_page(table, numbers=table.columns[:1])
