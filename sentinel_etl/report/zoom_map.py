@@ -7,6 +7,7 @@ where there is no SVG: on GitHub, and in a notebook that JupyterLab does not tru
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,10 @@ from sentinel_etl.report.sections import needs
 from sentinel_etl.report.words import describe_map, first_of
 
 __all__ = ["ZoomMap", "busiest_cells_table", "draw_zoom_map", "zoom_map"]
+
+
+# Cells, places and stations that are drawn, of each kind: a page of 250 KB has no room for more, nor a reader an eye.
+MOST_MARKS = 400
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,13 @@ def draw_zoom_map(
     Raises: as `zoom_map`.
     """
     risky, known_stations = locate_ranking(ranking, hotspots, dimensions), with_position(stations)
+    note = name_left_out({"cell": incidents, dimensions.place: risky, dimensions.station: known_stations}, dimensions)
+    incidents = incidents.head(MOST_MARKS)
+    if risky is not None:
+        risky = risky[
+            (np.arange(len(risky)) < MOST_MARKS) | (risky[dimensions.place] == chosen).to_numpy(bool, na_value=False)
+        ]
+    known_stations = None if known_stations is None else known_stations.head(MOST_MARKS)
     shade, edges = outlines(incidents["cell"]), outlines(emerging["cell"])
     points = [positions_of(frame) for frame in (risky, known_stations) if frame is not None and len(frame)]
     if not (found := [*shade, *edges, *points]):
@@ -125,7 +137,17 @@ def draw_zoom_map(
         stations=marks,
         legend=list(lay_out(legend_of(counts, risky, dimensions, bool(marks), bool(len(emerging))))),
     )
-    return ZoomMap(svg, words, key_of(counts, risky, dimensions))
+    return ZoomMap(svg, words, f"{key_of(counts, risky, dimensions)}{note}")
+
+
+def name_left_out(marks: Mapping[str, pd.DataFrame | None], dimensions: Dimensions) -> str:
+    """Say of which marks not all are drawn; in: column → all that there are, those that lead first."""
+    told = [
+        f"the first {MOST_MARKS:,} of {len(frame):,} {dimensions.word(column)}s"
+        for column, frame in marks.items()
+        if frame is not None and len(frame) > MOST_MARKS
+    ]
+    return f" Drawn are {' and '.join(told)}." if told else ""
 
 
 def locate_ranking(

@@ -161,6 +161,18 @@ def test_a_map_without_stations_risk_or_emerging_cells_can_be_drawn() -> None:
     assert not [text for text in read(shown).itertext() if "station" in text and "{" not in text]
 
 
+def test_a_map_of_a_large_city_draws_what_leads_and_says_so() -> None:
+    cells = sorted(h3.grid_disk(BUSY, 40))
+    incidents = pd.DataFrame({"cell": cells, "events": range(len(cells), 0, -1)})
+    places = pd.DataFrame({"hotspot_id": range(3_000), "latitude": 12.97, "longitude": 77.59})
+    ranking = pd.DataFrame({"hotspot_id": range(3_000), "risk": 1.0, "risk_week_before": 1.0})
+    shown = draw_zoom_map(incidents, ranking, places, STATIONS, EMERGING, nights=28, chosen=2_999)
+    assert len(shown.svg) < 200_000
+    assert f"Drawn are the first 400 of {len(cells):,} cells and the first 400 of 3,000 hotspots." in shown.key
+    assert titles(read(shown), "cells")[0] == f"cell {cells[0]}: {len(cells) / 28:,.1f} incidents a night"
+    assert titles(read(shown), "places")[-1].startswith("401. hotspot 2999: ")
+
+
 def test_a_map_of_nothing_is_left_out() -> None:
     nothing = (INCIDENTS.head(0), RANKING, PLACES.tail(1), None, EMERGING.head(0))
     with pytest.raises(NothingThere, match="nothing of these nights has a position"):
