@@ -158,7 +158,7 @@ EMERGING_WORDS = {
     "events": "{:,.0f} incidents in 7 days",
     "risk": "risk {:,.0f}",
     "expected": "expected {:,.1f}",
-    "surprise": "surprise {:,.1f}",
+    "by_chance": "{:.2g} as surprising on a steady morning",
 }
 
 
