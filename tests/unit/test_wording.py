@@ -66,6 +66,11 @@ def test_messages_speak_of_one_in_the_singular() -> None:
 
 # What is never one, by how it is counted: limits, constants, and what is only spoken of above one.
 NEVER_ONE = {
+    "{LEAST_LEARNT_FROM + WEEK} nights",
+    "{RUNNING} nights",
+    "{first} nights",
+    "{name} events",
+    "{100 * test['difference']:+.1f} points",
     "{SHORTEST_PII_KEY} bytes",
     "{HISTORY_NIGHTS} nights",
     "{NIGHT_STARTS.hour} hours",

@@ -124,7 +124,7 @@ def evaluate_history(history: History, by: By = "place", warm_up: int | None = N
     if len(history.nights) <= first or not total or not len(history.places):
         raise NothingThere(
             f"Does the ranking foretell: left out, expected more than {first} nights with emergencies at places; found "
-            f"{len(history.nights)} nights, {total:g} emergencies and {len(history.places)} places"
+            f"{len(history.nights)} of them, {total:g} emergencies and {len(history.places)} places"
         )
     scores = rank_by_risk(history)
     followed = {name: Followed.of(history, first, nights) for name, nights in HORIZONS.items()}

@@ -70,7 +70,7 @@ def foretold_last_week(end: datetime, pipeline: Pipeline, warehouse: Engine) -> 
     if len(history.nights) != LEARNT_FROM + WEEK or nights < LEAST_LEARNT_FROM + WEEK or not len(history.places):
         raise NothingThere(
             f"How the ranking did last week: left out, it needs {LEAST_LEARNT_FROM + WEEK} nights of the last "
-            f"{LEARNT_FROM + WEEK}; {nights} have scores at places"
+            f"{LEARNT_FROM + WEEK} that have scores at places; found {nights}"
         )
     counts = count_known(history, RECENT_NIGHTS)[-WEEK:]
     most = np.full(WEEK, FIRST_PLACES)

@@ -312,5 +312,5 @@ def test_a_pipeline_that_cannot_be_ranked_says_why(facts: Engine, changes: dict[
 
 
 def test_a_short_history_has_no_line(facts: Engine) -> None:
-    with pytest.raises(NothingThere, match="it needs 21 nights of the last 35"):
+    with pytest.raises(NothingThere, match="it needs 21 nights of the last 35 that have scores at places; found 20"):
         foretold_last_week(night_starts(FIRST + timedelta(days=20)), PIPELINE, facts)
