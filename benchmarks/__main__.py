@@ -10,7 +10,7 @@ import sys
 
 NAMES = (
     *("throughput", "memory", "nightly", "queries", "rerun", "switch", "backfill", "impact"),
-    *("emerging", "gates", "interval_coverage"),
+    *("emerging", "gates", "interval_coverage", "controls"),
 )
 
 
