@@ -54,6 +54,14 @@ def installed(wheel: Path, tmp_path: Path) -> Path:
     return python
 
 
+def test_the_wheel_holds_every_template_and_script_of_the_pages(wheel: Path) -> None:
+    kept = {
+        str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "sentinel_etl").rglob("templates/*") if path.is_file()
+    }
+    assert {path for path in kept if path.endswith(".js")}
+    assert kept <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_an_installed_package_runs_the_nightly_notebook_from_a_folder_that_has_none(
     installed: Path, settings: Settings, warehouse: Engine, tmp_path: Path
 ) -> None:
