@@ -17,7 +17,7 @@ NAME ?=
 LAB_ARGS ?=
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.ready ## make .venv with the exact versions of constraints.txt
 
