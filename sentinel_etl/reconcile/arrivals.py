@@ -70,7 +70,7 @@ def count_by_lag(kind: EventType, window: Window, early: timedelta, late: timede
     events = loosen_joins(kind)
     night = cast(night_of(kind, pipeline.zone), Text).label("shift_date")
     after = kind.table.columns[RECEIVED] - end_of_night(kind, pipeline)
-    known, by_late = (after <= cast(literal(f"{int(lag.total_seconds())} seconds"), Interval) for lag in (early, late))
+    known, by_late = (after <= literal(lag, Interval()) for lag in (early, late))
     counts = (func.count().filter(known).label("known"), func.count().filter(by_late, ~known).label("came"))
     return (
         select(night, *counts)

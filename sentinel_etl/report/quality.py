@@ -169,7 +169,8 @@ def forecast_table(forecasts: pd.DataFrame, most: int = 14) -> Page:
     held, count = int(forecasts["within"].sum()), len(forecasts)
     more = forecasts["came"].sum() - forecasts["expected"].sum()
     nights = f"{count} {plural(count, 'night')}"
-    note = f"{held} of {nights} within the interval; in all {more:+,.0f} rows beside those expected"
+    rows = f"{more:+,.0f} {plural(round(more), 'row')}"
+    note = f"{held} of {nights} within the interval; in all {rows} beside those expected"
     flagged = [str(night) for night, within in latest["within"].items() if not within]
     return with_note(table_page(table, flagged, ["expected"]), note)
 

@@ -33,6 +33,7 @@ def test_one_is_singular_and_all_else_plural(count: float, word: str) -> None:
     assert plural(count, "row is", "rows are").startswith(word)
 
 
+MANY = pd.DataFrame({"event_type": ["A"], "events": [50], "shift_date": [date(2026, 11, 21)]})
 COUNTED = pd.DataFrame({"event_type": ["A"], "events": [1], "shift_date": [date(2026, 11, 21)]})
 
 
@@ -47,7 +48,7 @@ COUNTED = pd.DataFrame({"event_type": ["A"], "events": [1], "shift_date": [date(
         lambda: check_shrink(1, 0, 0.5, False),
         lambda: check_events(1),
         lambda: check_accepted({}, {("A", f"r{n}"): 1 for n in range(6)}, {"A": 9}),
-        lambda: check_presence(pd.concat([COUNTED.assign(shift_date=n) for n in range(9)]), COUNTED, PRESENCE),
+        lambda: check_presence(pd.concat([MANY.assign(shift_date=n) for n in range(9)]), COUNTED, PRESENCE),
         lambda: check_volumes(COUNTED, COUNTED, 1, VOLUMES),
     ],
 )

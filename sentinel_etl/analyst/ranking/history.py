@@ -130,7 +130,8 @@ def check_subject(pipeline: Pipeline, by: By) -> None:
     title = "Does the ranking foretell: left out"
     roles = ("place",) if by == "place" else ("latitude", "longitude")
     if missing := [pipeline.dimensions.column(role) for role in roles if role not in pipeline.roles]:
-        raise NothingThere(f"{title}, {pipeline.fact_table.name} shows no {' and no '.join(missing)} to rank")
+        names = " and no column ".join(missing)
+        raise NothingThere(f"{title}, {pipeline.fact_table.name} has no column {names} to rank")
     if not pipeline.has_column("base_risk_score"):
         raise NothingThere(f"{title}, {pipeline.fact_table.name} has no base_risk_score to rank by")
     known = [name for name in pipeline.event_kinds.emergencies if name in pipeline.event_types]

@@ -90,7 +90,7 @@ def test_cells_are_ranked_where_no_place_may_be_shown_and_hours_are_counted(load
     period = Window(Window.night(clinics.NIGHTS[0]).start, MORNING)
     bedless = replace(kinds, dimensions=replace(kinds.dimensions, place="no_such_column", words={}))
     assert len(read_history(loaded, bedless, period, "cell", half_lives=[72.0]).places) == 15
-    with pytest.raises(NothingThere, match="named_events shows no no_such_column to rank"):
+    with pytest.raises(NothingThere, match="named_events has no column no_such_column to rank"):
         read_history(loaded, bedless, period, half_lives=[72.0])
     hours = read_hours(loaded, kinds, period)
     assert set(hours["place"]) == {"WINDOW"}  # where all the red ones are

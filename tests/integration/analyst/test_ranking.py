@@ -300,9 +300,9 @@ def test_last_week_is_the_sum_of_its_mornings_each_by_what_it_knew(facts: Engine
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"dimensions": Dimensions(place="corner_id")}, "shows no corner_id to rank"),
+        ({"dimensions": Dimensions(place="corner_id")}, "has no column corner_id to rank"),
         ({"event_kinds": EventKinds()}, "does not say which event types are emergencies"),
-        ({"fact_table": clinics.WITH_STATION}, "shows no hotspot_id to rank"),
+        ({"fact_table": clinics.WITH_STATION}, "has no column hotspot_id to rank"),
     ],
     ids=["no place", "no emergencies", "another fact table"],
 )

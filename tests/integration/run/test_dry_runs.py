@@ -50,7 +50,7 @@ def states(databases: Databases) -> list[str]:
 
 def test_a_dry_run_leaves_one_line_in_the_ledger_and_no_other_table(databases: Databases) -> None:
     assert move(databases, dry_run=True).verdict == "DRY RUN"
-    assert tables(databases) == ["etl_runs"]
+    assert tables(databases) == ["etl_rules", "etl_runs"]
     assert states(databases) == ["DRY RUN"]
     assert move(databases).verdict == "PUBLISHED"
     before = tables(databases)
@@ -76,7 +76,7 @@ def test_a_dry_run_that_fails_leaves_no_table_either(
     monkeypatch.setattr(module, "judge", fail)
     with pytest.raises(type(error)):
         move(databases, dry_run=True)
-    assert tables(databases) == ["etl_runs"]
+    assert tables(databases) == ["etl_rules", "etl_runs"]
     assert states(databases) == ["FAILED"]
 
 
@@ -158,6 +158,6 @@ def test_commands_find_nothing_amiss_after_a_first_dry_run(
         result = CliRunner().invoke(cli, command)
         assert result.exit_code == 0, result.output
     assert "night 2026-11-21: MISSING" in CliRunner().invoke(cli, ["status"]).output
-    assert tables(databases) == ["etl_runs"]
+    assert tables(databases) == ["etl_rules", "etl_runs"]
     assert isinstance(CliRunner().invoke(cli, ["undo"]).exception, ConfigurationError)
     assert CliRunner().invoke(cli, ["reconcile", "--days", "2"]).exit_code == 0

@@ -231,7 +231,10 @@ def test_columns_that_the_role_may_not_read_are_named(city: Engine, make_reader:
         connection.exec_driver_sql(f"REVOKE SELECT ON feedback FROM {role}")
         connection.exec_driver_sql(f"GRANT SELECT {allowed} ON feedback TO {role}")
     [(_, message)] = blocking(reader)
-    assert "(its columns accuracy, assigned_to_officer_id, feedback_text, latitude, longitude of feedback)" in message
+    assert (
+        "(its columns accuracy, assigned_to_officer_id, feedback_text, latitude, longitude, received_at of feedback)"
+        in message
+    )
     with connect_source(city) as connection:
         connection.exec_driver_sql(f"REVOKE ALL {allowed} ON feedback FROM {role}")
 
@@ -260,8 +263,8 @@ OTHER_RIGHTS: dict[str, tuple[tuple[str, ...], str]] = {
             "CREATE FUNCTION quiet(words text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN lower(words); END'",
             "REVOKE EXECUTE ON FUNCTION quiet FROM PUBLIC",
             "CREATE VIEW feedback WITH (security_invoker = on) AS SELECT feedback_id, patrol_id, created_at, "
-            "assigned_to_officer_id, latitude, longitude, accuracy, quiet(feedback_text) AS feedback_text "
-            "FROM all_feedback",
+            "received_at, assigned_to_officer_id, latitude, longitude, accuracy, "
+            "quiet(feedback_text) AS feedback_text FROM all_feedback",
             "GRANT SELECT ON feedback TO {role}",
         ),
         "permission denied for function quiet",
