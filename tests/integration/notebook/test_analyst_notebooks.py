@@ -59,4 +59,4 @@ def test_hotspot_risk_answers_in_the_middle_of_the_first_night_that_there_is(loa
     assert "2026-11-21 02:00 IST, half-life 72 h" in shown
     assert "leads with" in shown
     assert "6 h: rank" in shown
-    assert "No cell has more risk than the weeks before would predict" in shown
+    assert "No cell has more incidents than chance explains" in shown
