@@ -18,51 +18,50 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     They are computed from counts, because `scipy.stats.ks_2samp` takes single events, of which 28 nights
     may hold millions.
     """
-    rows: dict[str, dict[str, float]] = {}
+    names = ["events", "events before", "PSI", "KS", "KS p"]
     if "base_risk_score" not in tonight.columns:
-        tonight = tonight.iloc[:0]
+        return pd.DataFrame(columns=names)
     # There may be thousands of stations, of which few have the events to be compared by.
     enough = set.intersection(*(values_of(frame, by, least) for frame in (tonight, before)))
-    groups = [frame[frame[by].isin(enough)].groupby(by) for frame in (tonight, before)]
-    earlier = dict(iter(groups[1]))
-    for name, group in groups[0]:
-        past = earlier[name]
-        scores = sorted({*group["base_risk_score"], *past["base_risk_score"]})
-        now_counts = counts_at(group, scores)
-        past_counts = counts_at(past, scores)
-        size, past_size = now_counts.sum(), past_counts.sum()
-        if not size or not past_size:
-            continue
-        gap = float(np.abs(np.cumsum(now_counts) / size - np.cumsum(past_counts) / past_size).max())
-        scale = float(np.sqrt(size * past_size / (size + past_size)))
-        rows[str(name)] = {
-            "events": int(size),
-            "events before": int(past_size),
-            "PSI": population_stability_index(now_counts, past_counts),
-            "KS": gap,
-            "KS p": float(special.kolmogorov(gap * scale)),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["events", "events before", "PSI", "KS", "KS p"])
+    counts = [count_scores(frame[frame[by].isin(enough)], by) for frame in (tonight, before)]
+    groups = counts[0].index.intersection(counts[1].index, sort=False)
+    scores = counts[0].columns.union(counts[1].columns)
+    now, past = (each.reindex(index=groups, columns=scores, fill_value=0).to_numpy(np.float64) for each in counts)
+    sizes, past_sizes = now.sum(axis=1), past.sum(axis=1)
+    shares = [np.cumsum(each, axis=1) / size[:, None] for each, size in ((now, sizes), (past, past_sizes))]
+    gaps = np.abs(shares[0] - shares[1]).max(axis=1, initial=0.0)
+    scales = np.sqrt(sizes * past_sizes / (sizes + past_sizes))
+    columns = [
+        sizes.astype(np.int64),
+        past_sizes.astype(np.int64),
+        population_stability_index(now, past),
+        gaps,
+        special.kolmogorov(gaps * scales),
+    ]
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=[str(name) for name in groups])
 
 
 def values_of(scores: pd.DataFrame, by: str, least: int) -> set[object]:
-    """Give the values that at least so many events have."""
+    """Give the values that at least so many events have, and one at the least."""
     events = scores.groupby(by)["events"].sum()
-    return set(events.index[(events >= least).to_numpy(bool)])
+    return set(events.index[(events >= max(least, 1)).to_numpy(bool)])
 
 
-def counts_at(scores: pd.DataFrame, values: list[float]) -> np.ndarray:
-    counted = scores.groupby("base_risk_score")["events"].sum()
-    return np.array([float(counted.get(value, 0)) for value in values])
+def count_scores(scores: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Count the events of each value of ``by`` (rows) and each score (columns), both sorted."""
+    return scores.groupby([by, "base_risk_score"], observed=True)["events"].sum().unstack(fill_value=0)
 
 
-def population_stability_index(tonight: np.ndarray, before: np.ndarray) -> float:
-    """Give the population stability index of two counts over the same values; 0 is no shift.
+def population_stability_index(tonight: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Give the population stability index of each row of two tables of counts over the same values; 0 is no shift.
 
     It is the symmetrized Kullback–Leibler divergence of the shares, Σ (p − q)·ln(p/q), with
     `scipy.special.rel_entr` for each half; the thresholds are N. Siddiqi's (Credit Risk Scorecards, 2006).
-    Half an event is added to every value, so that one never seen before counts as much but not
+    Half an event is added to every value that either has, so that one never seen before counts as much but not
     without bound.
     """
-    now, past = ((counts + 0.5) / (counts + 0.5).sum() for counts in (tonight, before))
-    return float((special.rel_entr(now, past) + special.rel_entr(past, now)).sum())
+    there = (tonight + before) > 0
+    halves = (np.where(there, counts + 0.5, 0.0) for counts in (tonight, before))
+    now, past = (each / each.sum(axis=-1, keepdims=True) for each in halves)
+    found: np.ndarray = (special.rel_entr(now, past) + special.rel_entr(past, now)).sum(axis=-1)
+    return found
