@@ -61,15 +61,14 @@ def first_screen(result: RunResult, zone: ZoneInfo, foretold: object = None) -> 
 
     ``foretold``: how the ranking did last week, which is written as a line; none where there is nothing to tell.
     """
-    counts = counts_table(result)
-    main = counts if foretold is None else with_note(counts, f"The ranking: {foretold}")
     side = [rejected_page(result), late_page(result, zone), nulls_page(result), risk_page(result)]
     return stack_pages(
         [
             verdict_page(result, zone),
             *(check_page(check) for check in failures_first(result.checks) if not check.passed),
             *([rerun_page(result.changes, result.verdict)] if result.changes else []),
-            beside(main, side),
+            beside(counts_table(result), side),
+            *([lines_page([f"The ranking: {foretold}"])] if foretold is not None else []),
             facts_page(result, zone),
         ]
     )

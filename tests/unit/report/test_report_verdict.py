@@ -238,7 +238,7 @@ def test_how_the_ranking_did_stands_below_the_counts_and_nowhere_where_nothing_i
     page = report.first_screen(RESULT, KOLKATA, line)
     told = lines_of(page)
     place = told.index(f"The ranking: {line}")
-    assert told[place - 1].startswith("total")
+    assert next(filter(None, told[place + 1 :])).startswith("seconds")
     assert "120 &lt;hotspots&gt; held" in page.html
     assert "ranking" not in repr(report.first_screen(RESULT, KOLKATA))
 
