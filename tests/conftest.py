@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, date, datetime
@@ -45,8 +46,32 @@ TESTS = Path(__file__).parent
 STACKS_OF_THEIR_OWN = (TESTS / "adversity", TESTS / "integration" / "local", TESTS / "docs" / "test_doc_examples.py")
 
 
-# What `make test` leaves to `make test-long`: faults of every kind, and every example of the pages.
-LONG = (TESTS / "adversity", TESTS / "docs" / "test_doc_examples.py")
+# What `make test` leaves to `make test-long`: faults of every kind, every example of the pages, and what took longest.
+LONG = (
+    TESTS / "adversity",
+    TESTS / "browser" / "test_hostile_texts_in_chromium.py",
+    TESTS / "docs" / "test_doc_examples.py",
+    *(
+        TESTS / "integration" / name
+        for name in (
+            "audit/test_each_night.py",
+            "cli/test_foreign_project.py",
+            "notebook/test_any_pipeline.py",
+            "notebook/test_installed.py",
+            "onboarding/test_init.py",
+            "operations/test_backfill_progress.py",
+            "operations/test_dask.py",
+            "operations/test_dask_faults.py",
+            "operations/test_ends_of_groups.py",
+            "operations/test_nights_of_a_group.py",
+            "operations/test_personal_policies.py",
+            "run/test_dead_runs.py",
+            "run/test_hostile_rows.py",
+            "run/test_typed_values.py",
+            "test_given_servers.py",
+        )
+    ),
+)
 OF_ONE_PROCESS = TESTS / "unit"
 
 
@@ -83,6 +108,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "skipped"
         report.longrepr = (str(item.path), 0, "Skipped: it writes what LATIN1 has no letters for")
     return report
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C again where whoever started the tests has it ignored, as nohup and a shell's ``&`` do.
+
+    What is ignored stays so in the processes that tests start, of which some are stopped by Ctrl-C.
+    https://docs.python.org/3/library/signal.html#signal.SIG_IGN and execve(2)
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SERVERS = pytest.StashKey[list[str]]()
