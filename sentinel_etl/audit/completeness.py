@@ -76,15 +76,13 @@ def forecast(past: Sequence[tuple[int, int]], known: int, at: datetime, until: d
     if len(nights) < FEWEST_NIGHTS:
         return None
     total, came = (sum(each) for each in zip(*nights, strict=True))
+    if not came:  # three rows are what 95% of a Poisson's zeros allow: the "rule of three"
+        return Completeness(at, until, known, 0.0, 0.0, math.ceil(3 / total * known))
     share, freedom = came / total, len(nights) - 1
-    # Where nothing came yet, three rows are what 95% of a Poisson's zeros allow: the "rule of three".
-    most = share if came else 3 / total
-    residuals = sum((after - share * before) ** 2 / (share * before) for before, after in nights) if came else 0.0
+    residuals = sum((after - share * before) ** 2 / (share * before) for before, after in nights)
     dispersion = max(1.0, residuals / freedom)
     expected = share * known
-    spread = math.sqrt(dispersion * most * known * (1 + known / total))
-    if not came:
-        return Completeness(at, until, known, 0.0, 0.0, math.ceil(most * known))
+    spread = math.sqrt(dispersion * expected * (1 + known / total))
     margin = student(freedom) * spread / (2 * math.sqrt(expected)) if expected else 0.0
     low, high = max(0.0, math.sqrt(expected) - margin) ** 2, (math.sqrt(expected) + margin) ** 2
     return Completeness(at, until, known, expected, math.floor(low), math.ceil(high))

@@ -26,6 +26,7 @@ __all__ = [
     "RISK_WEIGHTS",
     "RiskWeights",
     "WeightedColumn",
+    "as_scored",
     "check_risk_weights",
     "read_risk_weights",
     "weight_columns",
@@ -116,6 +117,11 @@ def weighted_columns(weights: RiskWeights) -> list[WeightedColumn]:
         event_type = name if is_of_a_type(values) else ""
         found += [WeightedColumn(event_type, column, each) for column, each in columns.items()]
     return found
+
+
+def as_scored(value: str | bool | int) -> str:
+    """Write a weight's value as scoring compares it: ``1`` and ``'1'`` are the same one."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def weight_columns(weights: RiskWeights) -> list[str]:

@@ -53,9 +53,7 @@ def city_map_figure(
         NothingThere: no incident, place or station has a position.
     """
     place, stations = dimensions.place, with_position(stations)
-    risky, known = None, with_position(hotspots)
-    if ranking is not None and known is not None:
-        risky = ranking.merge(known[[place, "latitude", "longitude"]], on=place)
+    risky = locate_ranking(ranking, hotspots, dimensions)
     if all(frame is None or frame.empty for frame in (incidents, risky, stations, emerging)):
         raise NothingThere("The map: left out, nothing of these nights has a position")
     with house_style():
@@ -80,6 +78,16 @@ def city_map_figure(
     others |= {"emerging cell": len(emerging)}
     leader = None if risky is None else first_of(risky, dimensions)
     return finish_figure(figure, describe_map(incidents["events"].to_numpy(float) / nights, leader, others))
+
+
+def locate_ranking(
+    ranking: pd.DataFrame | None, hotspots: pd.DataFrame | None, dimensions: Dimensions
+) -> pd.DataFrame | None:
+    """Give the ranking's places their positions; None: there is no ranking, or there are no places."""
+    known = with_position(hotspots)
+    if ranking is None or known is None:
+        return None
+    return ranking.merge(known[[dimensions.place, "latitude", "longitude"]], on=dimensions.place)
 
 
 def with_position(places: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sentinel_etl.config.dimensions import CITY, Dimensions
 from sentinel_etl.errors import NothingThere
-from sentinel_etl.report.city_map import city_map_figure, outlines, with_position
+from sentinel_etl.report.city_map import city_map_figure, locate_ranking, outlines, with_position
 from sentinel_etl.report.colours import PALETTE
 from sentinel_etl.report.figure_image import ShownFigure
 from sentinel_etl.report.map_marks import (
@@ -148,15 +148,6 @@ def name_left_out(marks: Mapping[str, pd.DataFrame | None], dimensions: Dimensio
         if frame is not None and len(frame) > MOST_MARKS
     ]
     return f" Drawn are {' and '.join(told)}." if told else ""
-
-
-def locate_ranking(
-    ranking: pd.DataFrame | None, hotspots: pd.DataFrame | None, dimensions: Dimensions
-) -> pd.DataFrame | None:
-    known = with_position(hotspots)
-    if ranking is None or known is None:
-        return None
-    return ranking.merge(known[[dimensions.place, "latitude", "longitude"]], on=dimensions.place)
 
 
 @needs("latitude", "longitude", "base_risk_score")

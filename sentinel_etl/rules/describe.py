@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sentinel_etl.config.event_type import EventType, label_of
-from sentinel_etl.config.risk_weights import weighted_columns
+from sentinel_etl.config.risk_weights import as_scored, weighted_columns
 from sentinel_etl.extract.statements import LARGEST_CHANGE, select_events, source_key
 from sentinel_etl.lineage.trace import from_sql
 from sentinel_etl.pipeline import Pipeline
@@ -46,7 +46,11 @@ def describe_rules(pipeline: Pipeline) -> dict[str, Any]:
             for label, by_type in pipeline.detail_columns.items()
         },
         "risk_weights": [
-            [place.event_type, place.column, {as_text(value): float(weight) for value, weight in place.values.items()}]
+            [
+                place.event_type,
+                place.column,
+                {as_scored(value): float(weight) for value, weight in place.values.items()},
+            ]
             for place in weighted_columns(pipeline.risk_weights)
         ],
         "coalesce": {target: list(sources) for target, sources in pipeline.coalesce.items()},
@@ -71,11 +75,6 @@ def describe_entry(kind: EventType) -> dict[str, Any]:
         "filters": [compile_sql(condition) for condition in kind.filters],
         "columns": {label_of(column): compile_sql(unlabelled(column)) for column in kind.columns},
     }
-
-
-def as_text(value: str | bool | int) -> str:
-    """Write a value as scoring compares it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def mark_bounds(sql: str) -> str:

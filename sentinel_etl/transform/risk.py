@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sentinel_etl.arrow import VALUE_ERRORS
-from sentinel_etl.config.risk_weights import RiskWeights, weighted_columns
+from sentinel_etl.config.risk_weights import RiskWeights, as_scored, weighted_columns
 from sentinel_etl.errors import SchemaMismatch
 
 __all__ = ["score_events"]
@@ -61,7 +61,7 @@ def as_written(weight: float) -> str:
 
 def positions_among(column: pa.ChunkedArray, values: list[str | bool | int]) -> pa.Array:
     """Find each row's value among ``values``; NULL where it is not there."""
-    wanted = pa.array([str(value).lower() if isinstance(value, bool) else str(value) for value in values], pa.string())
+    wanted = pa.array(list(map(as_scored, values)), pa.string())
     found = pc.index_in(column.cast(pa.string()), wanted)
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 

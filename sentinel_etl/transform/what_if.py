@@ -19,6 +19,7 @@ from sentinel_etl.arrow import as_arrow
 from sentinel_etl.config.risk_weights import (
     RiskWeights,
     WeightedColumn,
+    as_scored,
     check_risk_weights,
     weight_columns,
     weighted_columns,
@@ -92,11 +93,6 @@ def read_changes(changes: Mapping[Any, Any] | str) -> Any:
         raise ConfigurationError(
             f"weight changes: expected YAML such as {{emergency_category: {{FIRE: 30}}}}, found {changes!r}: {reason}"
         ) from None
-
-
-def as_scored(value: str | bool | int) -> str:
-    """Write a value as `score_events` compares it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def changed_weights(before: RiskWeights, after: RiskWeights) -> pd.DataFrame:

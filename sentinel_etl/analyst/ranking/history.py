@@ -14,10 +14,9 @@ from sqlalchemy import Engine
 
 from sentinel_etl.analyst.questions import takes_latitude_first
 from sentinel_etl.analyst.ranking.attribution import attribute
-from sentinel_etl.config.risk_weights import weighted_columns
+from sentinel_etl.config.risk_weights import as_scored, weighted_columns
 from sentinel_etl.errors import NothingThere
 from sentinel_etl.pipeline import Pipeline
-from sentinel_etl.transform.what_if import as_scored
 from sentinel_etl.warehouse.ddl import quote_identifier
 from sentinel_etl.warehouse.decay import check_half_life
 from sentinel_etl.warehouse.key_columns import key_columns
