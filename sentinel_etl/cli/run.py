@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -123,13 +124,18 @@ def backfill(
     as_json: bool,
 ) -> None:
     """Move many nights, grouped by partition, with one report a group. Ctrl-C stops after the groups under way."""
-    from sentinel_etl.cli.progress import show_progress
-    from sentinel_etl.context import open_context
-    from sentinel_etl.operations.backfill import backfill_table, raise_for_groups, run_backfill
+    from sentinel_etl.notebook.kernel_process import KernelsAhead
 
     stopped: list[KeyboardInterrupt] = []
     check_nights_asked_for(first, last, stale)
-    with open_context() as context:
+    with ExitStack() as opened:
+        # The first kernel imports its part while this process does, and opens the databases.
+        kernels = None if dask else opened.enter_context(KernelsAhead())
+        from sentinel_etl.cli.progress import show_progress
+        from sentinel_etl.context import open_context
+        from sentinel_etl.operations.backfill import backfill_table, raise_for_groups, run_backfill
+
+        context = opened.enter_context(open_context())
         groups = choose_groups(context, first, last, missing_only, stale)
         if not groups and not as_json:
             rules = "no night was loaded under other rules than today's"
@@ -145,6 +151,7 @@ def backfill(
                 progress=progress,
                 watch=watch,
                 stopped=stopped.append,
+                kernels=kernels,
             )
     table = backfill_table(groups, results)
     with beside_the_verdict():

@@ -101,10 +101,10 @@ class KernelsAhead:
     """Lends kernel processes, the next of which imports while those before it are at work; for use with ``with``.
 
     Each process is lent once, so that nothing of one run is left for the next. ``runs``: how many there will be at
-    most; ``ahead``: how many wait at a time.
+    most, as far as is known; ``ahead``: how many wait at a time.
     """
 
-    def __init__(self, runs: int, ahead: int = 1) -> None:
+    def __init__(self, runs: int = 1, ahead: int = 1) -> None:
         self.left, self.ahead = runs, ahead
         self.waiting: deque[tuple[ExitStack, KernelProcess]] = deque()
         self.lock = threading.Lock()
@@ -120,6 +120,12 @@ class KernelsAhead:
             self.left = 0
             while self.waiting:
                 self.waiting.popleft()[0].close()
+
+    def expect(self, runs: int) -> None:
+        """Say how many runs are still to come, now that it is known."""
+        with self.lock:
+            self.left = max(0, runs - len(self.waiting))
+            self.start_ahead()
 
     def start_ahead(self) -> None:
         while self.left and len(self.waiting) < self.ahead:

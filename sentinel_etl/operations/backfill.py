@@ -17,6 +17,7 @@ from sentinel_etl.ledger.ledger import list_runs
 from sentinel_etl.ledger.standing import read_standing
 from sentinel_etl.ledger.states import RunState
 from sentinel_etl.notebook.interrupts import Termination, stopped_by
+from sentinel_etl.notebook.kernel_process import KernelsAhead
 from sentinel_etl.notebook.stopping import StopSignal
 from sentinel_etl.operations.groups import Group, GroupResult, group_nights
 from sentinel_etl.operations.progress import BackfillProgress, measure_backfill, name_backfill
@@ -89,6 +90,7 @@ def run_backfill(
     stopped: Callable[[KeyboardInterrupt], None] = lambda interrupt: None,
     watch: Callable[[BackfillProgress], None] | None = None,
     watch_seconds: float = 1.0,
+    kernels: KernelsAhead | None = None,
 ) -> list[GroupResult]:
     """Run the groups, ``jobs`` at a time or on a Dask cluster, and return their results in order.
 
@@ -98,6 +100,7 @@ def run_backfill(
     leaves them to the cluster's workers.
 
     ``progress`` is told each result, and ``watch`` every few seconds how far the backfill is.
+    ``kernels``, opened before the databases were, have a process that imports already; a Dask cluster has its own.
 
     Raises:
         ConfigurationError: Dask is asked for and not installed, or its scheduler does not answer.
@@ -109,7 +112,7 @@ def run_backfill(
     results: dict[Window, GroupResult] = {}
     stop, backfill = StopSignal(), name_backfill(groups)
     workers = (
-        local_workers(jobs, groups, context, stop, backfill)
+        local_workers(jobs, groups, context, stop, backfill, kernels)
         if dask is None
         else dask_workers(dask, groups, context, stop, backfill)
     )

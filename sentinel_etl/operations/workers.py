@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sentinel_etl.context import Context
@@ -26,21 +26,29 @@ Work = Callable[[Group, Mapping[str, Any]], GroupResult]
 
 @contextmanager
 def local_workers(
-    jobs: int, groups: Sequence[Group], context: Context, stop: StopSignal, backfill: str
+    jobs: int,
+    groups: Sequence[Group],
+    context: Context,
+    stop: StopSignal,
+    backfill: str,
+    kernels: KernelsAhead | None = None,
 ) -> Iterator[tuple[ThreadPoolExecutor, Work, int]]:
     """Open threads, each of which waits for a group: what moves it is the notebook's kernel, a process apart.
 
-    The next group's kernel has imported by the time that its turn comes.
+    The next group's kernel has imported by the time that its turn comes. ``kernels``: opened by the caller, the first
+    of which imports already.
     """
 
     def work(group: Group, parameters: Mapping[str, Any]) -> GroupResult:
         try:
-            with kernels.lend() as kernel:
+            with lender.lend() as kernel:
                 return run_group(group, parameters, context.settings, context, stop, backfill, kernel)
         except Exception as error:  # noqa: BLE001 - no process can be started, say
             return failed_result(group, error)
 
-    with KernelsAhead(len(groups)) as kernels, ThreadPoolExecutor(jobs) as executor:
+    opened = nullcontext(kernels) if kernels else KernelsAhead()
+    with opened as lender, ThreadPoolExecutor(jobs) as executor:
+        lender.expect(len(groups))
         yield executor, work, jobs
 
 

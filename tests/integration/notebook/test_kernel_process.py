@@ -135,3 +135,16 @@ def test_no_more_processes_are_started_than_there_are_runs() -> None:
             assert one_more.process.poll() is None
     with KernelsAhead(0) as kernels:
         assert not kernels.waiting
+
+
+def test_where_the_runs_are_told_of_later_the_first_process_is_there_before() -> None:
+    with KernelsAhead() as kernels:
+        [first] = [process for _, process in kernels.waiting]
+        kernels.expect(2)
+        with kernels.lend() as lent:
+            assert lent is first
+            assert len(kernels.waiting) == 1
+    with KernelsAhead() as kernels:
+        kernels.expect(0)
+        with kernels.lend():
+            assert not kernels.waiting
