@@ -41,20 +41,23 @@ def chance_of_count(events: int, before: Sequence[float]) -> float:
     return float(special.betainc(size, events + 1, 1 / variance))
 
 
-def scatter_of_shares(shares: pd.DataFrame, by: Sequence[str]) -> pd.Series:
-    """Give how far shares scatter from night to night, as a multiple of the binomial variance; at least 1.
+def scatter_of_shares(groups: np.ndarray, shares: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Give how far each group's shares scatter from night to night, as a multiple of the binomial variance; at least 1.
 
-    In: ``by``, the group; shift_date, share, events. Out: the groups as index. What is unknown comes in runs, of one
-    phone or one patrol, so a night has fewer independent events than rows.
+    In: an entry for each group and night, group by group, their nights in order; ``groups``: int, 0 to n - 1, each of
+    which has an entry. Out: float64[n]. What is unknown comes in runs, of one phone or one patrol, so a night has fewer
+    independent events than rows.
     """
-    nights = shares.sort_values("shift_date", kind="stable")
-    nights = nights.assign(weight=1 / nights["events"], unknown=nights["share"] * nights["events"])
-    groups = nights.groupby(list(by), sort=False, observed=True)
-    steps = groups["share"].diff() ** 2 / (nights["weight"] + groups["weight"].shift())
-    mean_step = steps.groupby([nights[name] for name in by], sort=False, observed=True).mean()
-    share = groups["unknown"].sum() / groups["events"].sum()
-    scatter = mean_step / (share * (1 - share))
-    return scatter.where((share > 0) & (share < 1)).fillna(1.0).clip(lower=1.0).astype("float64")
+    sizes = np.bincount(groups, events)
+    share = np.bincount(groups, shares * events) / sizes
+    later = groups[1:] == groups[:-1]
+    steps = np.diff(shares)[later] ** 2 / (1 / events[1:] + 1 / events[:-1])[later]
+    of_group = groups[1:][later]
+    count = np.bincount(of_group, minlength=len(sizes))
+    known = (share > 0) & (share < 1) & (count > 0)
+    mean_step = np.bincount(of_group, steps, len(sizes)) / np.maximum(count, 1)
+    scatter = mean_step / np.where(known, share * (1 - share), 1.0)
+    return np.where(known, np.maximum(scatter, 1.0), 1.0)
 
 
 def chance_of_shares(tonight: pd.DataFrame, more: float) -> np.ndarray:

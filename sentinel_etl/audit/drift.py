@@ -21,12 +21,7 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     names = ["events", "events before", "PSI", "KS", "KS p"]
     if "base_risk_score" not in tonight.columns:
         return pd.DataFrame(columns=names)
-    # There may be thousands of stations, of which few have the events to be compared by.
-    enough = set.intersection(*(values_of(frame, by, least) for frame in (tonight, before)))
-    counts = [count_scores(frame[frame[by].isin(enough)], by) for frame in (tonight, before)]
-    groups = counts[0].index.intersection(counts[1].index, sort=False)
-    scores = counts[0].columns.union(counts[1].columns)
-    now, past = (each.reindex(index=groups, columns=scores, fill_value=0).to_numpy(np.float64) for each in counts)
+    groups, (now, past) = count_scores(tonight, before, by, least)
     sizes, past_sizes = now.sum(axis=1), past.sum(axis=1)
     shares = [np.cumsum(each, axis=1) / size[:, None] for each, size in ((now, sizes), (past, past_sizes))]
     gaps = np.abs(shares[0] - shares[1]).max(axis=1, initial=0.0)
@@ -41,15 +36,30 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=[str(name) for name in groups])
 
 
-def values_of(scores: pd.DataFrame, by: str, least: int) -> set[object]:
-    """Give the values that at least so many events have, and one at the least."""
-    events = scores.groupby(by)["events"].sum()
-    return set(events.index[(events >= max(least, 1)).to_numpy(bool)])
+def count_scores(
+    tonight: pd.DataFrame, before: pd.DataFrame, by: str, least: int
+) -> tuple[pd.Index, tuple[np.ndarray, np.ndarray]]:
+    """Count the events of each value of ``by`` (rows) and each score (columns), both sorted, tonight and before.
 
+    There may be thousands of stations, of which few have the events to be compared by: the others have no row.
+    """
+    both = pd.concat([frame[[by, "base_risk_score", "events"]] for frame in (tonight, before)], ignore_index=True)
+    side = np.repeat([0, 1], [len(tonight), len(before)])
+    group, groups = pd.factorize(both[by], sort=True)  # -1: NULL
+    score, scores = pd.factorize(both["base_risk_score"], sort=True)
+    events = both["events"].to_numpy("float64")
 
-def count_scores(scores: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Count the events of each value of ``by`` (rows) and each score (columns), both sorted."""
-    return scores.groupby([by, "base_risk_score"], observed=True)["events"].sum().unstack(fill_value=0)
+    def count(rows: np.ndarray, *, shape: tuple[int, ...], at: tuple[np.ndarray, ...]) -> np.ndarray:
+        places = np.ravel_multi_index(tuple(each[rows] for each in at), shape)
+        return np.bincount(places, events[rows], int(np.prod(shape))).reshape(shape)
+
+    sizes = count(group >= 0, shape=(2, len(groups)), at=(side, group))
+    scored = count((group >= 0) & (score >= 0), shape=(2, len(groups)), at=(side, group))
+    enough: np.ndarray = np.all((sizes >= max(least, 1)) & (scored > 0), axis=0)
+    place = np.where(enough, np.cumsum(enough) - 1, -1)[group]
+    rows = (group >= 0) & (place >= 0) & (score >= 0)
+    now, past = count(rows, shape=(2, int(enough.sum()), len(scores)), at=(side, place, score))
+    return groups[enough], (now, past)
 
 
 def population_stability_index(tonight: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Self
 
+import numpy as np
 import pandas as pd
 from clickhouse_sqlalchemy import Table
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
@@ -61,14 +62,23 @@ def add_up(measured: Measures) -> Measures:
 
 
 def add_up_nulls(nulls: pd.DataFrame) -> pd.DataFrame:
-    keys = ["event_type", "column"]
-    counted = nulls.assign(unknown=nulls["share"] * nulls["events"])
-    added = counted.groupby(keys, as_index=False, sort=False, observed=True)[["events", "unknown"]].sum()
-    added = added.assign(share=added["unknown"] / added["events"]).drop(columns="unknown")
-    if added.empty:
-        return added.assign(scatter=1.0)
-    scatter = scatter_of_shares(nulls, keys).rename("scatter")
-    return added.merge(scatter, left_on=keys, right_index=True, how="left")
+    columns, names = pd.factorize(nulls["column"])
+    kinds, types = pd.factorize(nulls["event_type"])
+    nights, _ = pd.factorize(nulls["shift_date"], sort=True)
+    groups = columns * len(types) + kinds
+    in_order = np.lexsort((nights, groups))
+    there, groups = np.unique(groups[in_order], return_inverse=True)
+    shares, events = (nulls[name].to_numpy("float64")[in_order] for name in ("share", "events"))
+    added = np.bincount(groups, events, len(there))
+    return pd.DataFrame(
+        {
+            "event_type": types.take(there % max(1, len(types))),
+            "column": names.take(there // max(1, len(types))),
+            "events": added.astype("int64"),
+            "share": np.bincount(groups, shares * events, len(there)) / added,
+            "scatter": scatter_of_shares(groups, shares, events),
+        }
+    )
 
 
 def add_up_scores(scores: pd.DataFrame) -> pd.DataFrame:

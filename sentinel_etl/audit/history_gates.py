@@ -98,8 +98,11 @@ def check_presence(before: pd.DataFrame, tonight: pd.DataFrame, gate: Gate) -> C
 
 def by_night(counts: pd.DataFrame) -> dict[str, list[int]]:
     """List each type's events night by night, 0 where it had none; in: `Measures.counts`."""
-    table = counts.pivot_table(index="shift_date", columns="event_type", values="events", aggfunc="sum", fill_value=0)
-    return {str(kind): table[kind].to_list() for kind in table.columns}
+    positions = {night: position for position, night in enumerate(sorted(set(counts["shift_date"])))}
+    found: dict[str, list[int]] = {}
+    for night, kind, events in zip(counts["shift_date"], counts["event_type"], counts["events"], strict=True):
+        found.setdefault(str(kind), [0] * len(positions))[positions[night]] += int(events)
+    return found
 
 
 def places_of_types(scene: Scene, subjects: Sequence[str]) -> Select[Any]:

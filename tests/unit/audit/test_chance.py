@@ -53,15 +53,39 @@ def test_shares_that_come_in_runs_scatter_further_than_single_rows() -> None:
     random, events = np.random.default_rng(3), np.full(28, 400)
     single = random.binomial(400, 0.2, 28) / 400
     in_runs = 20 * random.binomial(20, 0.2, 28) / 400
-    scatters = [float(scatter_of_shares(nulls_of(each, events), ["column"]).iloc[0]) for each in (single, in_runs)]
+    scatters = [add_up_nulls(nulls_of(each, events))["scatter"][0] for each in (single, in_runs)]
     assert scatters[0] < 1.7
     assert 12 < scatters[1] < 32
-    assert add_up_nulls(nulls_of(in_runs, events))["scatter"][0] == scatters[1]
+
+
+def test_each_group_scatters_by_its_own_nights() -> None:
+    shares = np.array([0.1, 0.3, 0.1, 0.5, 0.5, 0.2])
+    groups, events = np.array([0, 0, 0, 1, 1, 2]), np.full(6, 1_000.0)
+    share = 0.5 / 3
+    first = 0.2**2 / (2 / 1_000) / (share * (1 - share))
+    assert scatter_of_shares(groups, shares, events) == pytest.approx([first, 1.0, 1.0])
+
+
+def test_nulls_are_added_up_by_type_and_column_whatever_the_order_of_rows() -> None:
+    rows = [
+        (night, kind, column, share, events)
+        for night, events in zip(NIGHTS[:3], (10, 0, 30), strict=True)
+        for kind, share in (("A", 0.5), ("B", 0.0))
+        for column in ("x", "y")
+        if events
+    ]
+    nulls = pd.DataFrame(rows, columns=["shift_date", "event_type", "column", "share", "events"])
+    for order in (nulls, nulls[::-1]):
+        added = add_up_nulls(order.reset_index(drop=True)).set_index(["event_type", "column"])
+        assert set(added.index) == {(kind, column) for kind in "AB" for column in "xy"}
+        assert added.loc[("A", "x"), ["events", "share"]].tolist() == [40, 0.5]
+        assert added.loc[("B", "y"), ["events", "share", "scatter"]].tolist() == [40, 0.0, 1.0]
+    assert add_up_nulls(nulls[:0]).empty
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0], ids=["never NULL", "always NULL"])
 def test_what_never_differs_has_the_least_scatter(share: float) -> None:
-    assert list(scatter_of_shares(nulls_of(np.full(28, share), np.full(28, 50)), ["column"])) == [1.0]
+    assert list(add_up_nulls(nulls_of(np.full(28, share), np.full(28, 50)))["scatter"]) == [1.0]
 
 
 def tonight(share: float, events: int, scatter: float = 1.0) -> pd.DataFrame:
