@@ -159,7 +159,10 @@ def preview_table(result: RunResult, zone: ZoneInfo) -> Page:
 @needs("base_risk_score")
 def riskiest_table(result: RunResult, zone: ZoneInfo) -> Page:
     """The ten events with the highest scores, and the weights that made them; without personal data."""
-    return events_page(result, result.riskiest, zone)
+    rows = result.riskiest
+    if not rows.empty and not rows["base_risk_score"].any():
+        raise NothingThere("The ten highest scores: left out, no event of this window has a score")
+    return events_page(result, rows, zone)
 
 
 def events_page(result: RunResult, rows: pd.DataFrame, zone: ZoneInfo) -> Page:

@@ -10,6 +10,7 @@ from report_reading import cells_of, flagged_rows_of, rows_of
 from report_samples import KOLKATA, PERSONAL, RESULT, WINDOW, measures
 
 from sentinel_etl import report
+from sentinel_etl.errors import NothingThere
 from sentinel_etl.pipeline import SENTINEL
 
 
@@ -79,6 +80,12 @@ def test_the_highest_scores_are_shown_with_their_reasons_and_without_personal_da
     assert rows_of(page) == ["STRANGER_ENCOUNTER:4", "GEOFENCE:9"]
     assert cells_of(page, "STRANGER_ENCOUNTER:4")[-2:] == ["6.00", "event_type=STRANGER_ENCOUNTER +6"]
     assert not [value for value in PERSONAL.values() if value in page.html]
+
+
+def test_where_no_event_has_a_score_none_is_shown_as_the_riskiest() -> None:
+    unscored = replace(RESULT, riskiest=RESULT.preview.assign(base_risk_score=0.0))
+    with pytest.raises(NothingThere, match="no event of this window has a score"):
+        report.riskiest_table(unscored, KOLKATA)
 
 
 def test_a_preview_shows_when_where_and_how_risky_on_the_citys_clocks() -> None:
