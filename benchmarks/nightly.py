@@ -2,8 +2,8 @@
 
 `sentinel-etl run` is started as cron starts it, over a warehouse that holds the nights before. Start-up
 is what passes until the run has its row in the ledger: interpreter, imports, kernel, checks. The report
-is what passes after the run is over: figures, page, archive. The rival is papermill on a notebook that
-does nothing.
+is what passes after the run is over: figures, page, archive. The CPU seconds are the whole machine's, both databases
+included, so nothing else may run on it. The rival is papermill on a notebook that does nothing.
 
     python -m benchmarks.nightly --runs 3
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import nbformat
+import psutil
 from sqlalchemy import Engine
 
 from benchmarks.measure import ratio_line
@@ -32,9 +33,9 @@ BARS = {"pipeline": 2.5, "whole": 15.0}
 
 
 def time_night(source: Engine, warehouse: Engine, window: Window, folder: Path) -> dict[str, float]:
-    """Run one night's command and return seconds: start-up, each phase, pipeline, report, whole."""
+    """Run one night's command and return seconds: start-up, each phase, pipeline, report, whole, CPU."""
     settings = {"runs_dir": folder, "notebooks_dir": CHECKOUT / "notebooks", "now": window.end.isoformat()}
-    started, clock = time.time(), time.perf_counter()
+    started, clock, spent = time.time(), time.perf_counter(), cpu_of_machine()
     done = subprocess.run(
         [sys.executable, "-m", "sentinel_etl", "run"],
         env=environment(source, warehouse, **settings),
@@ -42,7 +43,7 @@ def time_night(source: Engine, warehouse: Engine, window: Window, folder: Path) 
         text=True,
         check=False,
     )
-    whole = time.perf_counter() - clock
+    whole, spent = time.perf_counter() - clock, cpu_of_machine() - spent
     if done.returncode:
         raise SystemExit(done.stderr)
     record = read_runs(warehouse)[0]
@@ -50,7 +51,13 @@ def time_night(source: Engine, warehouse: Engine, window: Window, folder: Path) 
     pipeline = record["timings"]["total"]
     busy = {phase: record["timings"].get(phase, 0.0) for phase in PHASES}
     split = {"start-up": start_up, **busy, "pipeline": pipeline, "report": whole - start_up - pipeline}
-    return {"rows": float(record["published_rows"]), **split, "whole": whole}
+    return {"rows": float(record["published_rows"]), **split, "whole": whole, "CPU": spent}
+
+
+def cpu_of_machine() -> float:
+    """Give the CPU seconds that all processes have had since the machine started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def empty_papermill(folder: Path) -> None:
