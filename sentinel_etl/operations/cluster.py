@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sentinel_etl.errors import ConfigurationError, SentinelError, Stopped
@@ -149,15 +150,13 @@ def connect_cluster(address: str, settings: Settings) -> Iterator[Cluster]:
     Raises:
         ConfigurationError: Dask is not installed; no scheduler answers there, or none of its workers.
     """
-    try:
-        from distributed import Client
-    except ImportError:
+    if find_spec("distributed") is None:
         raise ConfigurationError(
             "--dask: expected the package distributed; install it with pip install 'sentinel-warehouse-etl[dask]'"
-        ) from None
+        )
     seconds = settings.worker_wait_seconds
     try:
-        client: Any = Client(address, timeout=settings.connect_timeout_seconds)
+        client = start_client(address, settings.connect_timeout_seconds)
     except Exception as error:  # noqa: BLE001 - an address that it cannot read, TLS without certificates, and no answer
         hint = " Name the certificates (distributed.comm.tls)" if address.startswith("tls") else ""
         raise ConfigurationError(
@@ -172,6 +171,25 @@ def connect_cluster(address: str, settings: Settings) -> Iterator[Cluster]:
                 raise ConfigurationError(f"--dask: {no_workers(address, seconds)}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
         yield cluster
+
+
+def start_client(address: str, seconds: float) -> Any:
+    """Start Dask's client; one that does not start is closed before its error is raised.
+
+    Left to the garbage collector it would be closed whenever that comes: while another client starts, too, and then
+    both would wait for one lock (`LoopRunner`'s, distributed 2026.8) for ever.
+    """
+    from distributed import Client
+
+    class ClosedClient(Client):  # type: ignore[misc]  # distributed has no types
+        def start(self, **options: Any) -> None:
+            try:
+                super().start(**options)
+            except BaseException:
+                self.close()
+                raise
+
+    return ClosedClient(address, timeout=seconds)
 
 
 def check_workers(cluster: Cluster, errand: Mapping[str, Any]) -> None:

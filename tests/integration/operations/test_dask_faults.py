@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import threading
@@ -226,6 +227,15 @@ def test_an_address_that_cannot_be_is_one_sentence(context: Context, address: st
             backfill(hasty, address)
         assert words in str(found.value)
         assert "\n" not in str(found.value)
+    assert unclosed_clients() == []
+
+
+def unclosed_clients() -> list[str]:
+    """Tell which of Dask's clients are left to the garbage collector, which closes them whenever it comes."""
+    from distributed import Client
+
+    clients = [each for each in gc.get_objects() if issubclass(type(each), Client)]
+    return [each.status for each in clients if each.status != "closed"]
 
 
 def runs_so_far(warehouse: Engine) -> list[dict[str, Any]]:
