@@ -25,7 +25,7 @@ demo: .venv/.ready ## databases, a sample night, its run; prints verdict, counts
 	@$(BIN)/sentinel-etl demo
 
 # In random order; a file's tests stay together, and so do a notebook's cells. Each process has databases of its own.
-test: .venv/.ready ## run every test, with one case of those that need databases; ARGS="-k window" picks some
+test: .venv/.ready ## run the tests, within ten minutes; ARGS="-k window" picks some
 	@$(PYTEST) -m "not long" $(TESTS) $(ARGS)
 
 test-long: .venv/.ready ## run what `make test` leaves out: all other cases, faults of every kind, the pages' examples

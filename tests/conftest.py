@@ -46,7 +46,8 @@ TESTS = Path(__file__).parent
 STACKS_OF_THEIR_OWN = (TESTS / "adversity", TESTS / "integration" / "local", TESTS / "docs" / "test_doc_examples.py")
 
 
-# What `make test` leaves to `make test-long`: faults of every kind, every example of the pages, and what took longest.
+# What `make test` leaves to `make test-long`: faults of every kind, every example of the pages, and what takes longest,
+# so that it ends within ten minutes. `.ci/run` runs both.
 LONG = (
     TESTS / "adversity",
     TESTS / "browser" / "test_hostile_texts_in_chromium.py",
@@ -54,20 +55,53 @@ LONG = (
     *(
         TESTS / "integration" / name
         for name in (
+            "analyst/test_as_of_run.py",
+            "analyst/test_named_dimensions.py",
+            "analyst/test_ranked_city.py",
             "audit/test_each_night.py",
             "cli/test_foreign_project.py",
+            "ledger/test_presence.py",
+            "ledger/test_vanished_nights.py",
+            "lineage/test_told_runs.py",
             "notebook/test_any_pipeline.py",
+            "notebook/test_beside_the_verdict.py",
             "notebook/test_installed.py",
+            "notebook/test_lab.py",
+            "notebook/test_runs.py",
+            "notebook/test_stopped_runs.py",
             "onboarding/test_init.py",
             "operations/test_backfill_progress.py",
             "operations/test_dask.py",
             "operations/test_dask_faults.py",
+            "operations/test_diff.py",
             "operations/test_ends_of_groups.py",
+            "operations/test_heal_repeated_keys.py",
             "operations/test_nights_of_a_group.py",
+            "operations/test_notifications.py",
+            "operations/test_open_nights.py",
+            "operations/test_operations.py",
             "operations/test_personal_policies.py",
+            "operations/test_recreate.py",
+            "operations/test_replay.py",
+            "operations/test_stale_nights.py",
+            "operations/test_undo.py",
+            "publish/test_exchange.py",
+            "publish/test_lost_locks.py",
+            "publish/test_other_nights.py",
+            "reconcile/test_changes_later.py",
+            "run/test_completeness_of_nights.py",
             "run/test_dead_runs.py",
+            "run/test_dropped_event_types.py",
+            "run/test_fact_tables.py",
             "run/test_hostile_rows.py",
+            "run/test_reruns.py",
+            "run/test_time_of_the_night.py",
             "run/test_typed_values.py",
+            "source/test_gentle_guest.py",
+            "source/test_time_limits.py",
+            "transform/test_personal_data.py",
+            "warehouse/test_profiles.py",
+            "test_controls_benchmark.py",
             "test_given_servers.py",
         )
     ),
