@@ -109,7 +109,7 @@ def risks(ranking: pd.DataFrame, column: str = "risk") -> dict[int, float]:
     return {int(place): float(risk) for place, risk in pairs if risk}
 
 
-@pytest.mark.parametrize("half_life", [6.0, 72.0, 500.0])
+@pytest.mark.parametrize("half_life", [0.5, 6.0, 72.0, 72.3, 500.0])
 @pytest.mark.parametrize("types", [(), ("REMARK",), ("REMARK", "SUSPICIOUS_VEHICLE")])
 def test_any_half_life_and_event_types_are_summed_as_by_hand(half_life: float, types: tuple[str, ...]) -> None:
     ranking = rank_places_under(Asked(AS_OF, half_life, types))
