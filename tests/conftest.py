@@ -59,7 +59,6 @@ LONG = (
             "analyst/test_named_dimensions.py",
             "analyst/test_ranked_city.py",
             "audit/test_each_night.py",
-            "cli/test_foreign_project.py",
             "ledger/test_presence.py",
             "ledger/test_vanished_nights.py",
             "lineage/test_told_runs.py",
@@ -106,7 +105,8 @@ LONG = (
         )
     ),
 )
-OF_ONE_PROCESS = TESTS / "unit"
+# Of these `make test` has all cases: they need no database, or share one run of it all.
+WHOLE = (TESTS / "unit", TESTS / "integration" / "cli" / "test_foreign_project.py")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -119,9 +119,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     mark_long_tail(items)
     yield
     for item in items:
-        if any(item.path.is_relative_to(path) for path in STACKS_OF_THEIR_OWN):
+        if is_among(item.path, STACKS_OF_THEIR_OWN):
             item.add_marker(NEEDS_LOCAL_STACK)
     items.sort(key=lambda item: "unit" in item.path.parts)
+
+
+def is_among(path: Path, places: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 def mark_long_tail(items: list[pytest.Item]) -> None:
@@ -129,8 +133,8 @@ def mark_long_tail(items: list[pytest.Item]) -> None:
     seen = set[str]()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        again = test in seen and hasattr(item, "callspec") and not item.path.is_relative_to(OF_ONE_PROCESS)
-        if again or any(item.path.is_relative_to(path) for path in LONG):
+        again = test in seen and hasattr(item, "callspec") and not is_among(item.path, WHOLE)
+        if again or is_among(item.path, LONG):
             item.add_marker("long")
         seen.add(test)
 
