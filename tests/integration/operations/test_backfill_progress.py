@@ -149,7 +149,7 @@ def test_a_second_terminal_follows_a_backfill_to_its_end(context: Context) -> No
         "SENTINEL_NOW": "2026-11-22T06:10:00+05:30",
         "SENTINEL_NOTEBOOKS_DIR": str(context.settings.notebooks_dir),
     }
-    slow = variables | {"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND": "100", "SENTINEL_PARTITION_BY": "day"}
+    slow = variables | {"SENTINEL_SOURCE_MAX_ROWS_PER_SECOND": "50", "SENTINEL_PARTITION_BY": "day"}
     watch = [sys.executable, "-m", "sentinel_etl", "status", "--watch"]
     with subprocess.Popen(COMMAND, env=slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as backfill:
         deadline = time.monotonic() + 120

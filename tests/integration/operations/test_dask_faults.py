@@ -285,7 +285,7 @@ def test_a_group_whose_worker_is_killed_is_a_failed_row_with_its_report_and_the_
 def test_when_the_last_worker_is_gone_the_rest_is_told_and_not_waited_for(
     context: Context, scheduler: str, tmp_path: Path
 ) -> None:
-    throttled = context.settings.model_copy(update={"source_max_rows_per_second": 400})
+    throttled = context.settings.model_copy(update={"source_max_rows_per_second": 100})
     with (
         completed_context(throttled, None, *pair(context.databases)) as slow,
         workers(scheduler, tmp_path, urls(context.databases)) as [only],
