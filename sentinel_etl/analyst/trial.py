@@ -32,7 +32,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 
 # Half-lives after which an event is not read: it adds less than 2^−30 of its points. All that a place has left out, of
-# ten million points, is less than the digit that is shown. `decay.NEGLIGIBLE_HALF_LIVES` would read two thirds more.
+# ten million points, is less than the digit that is shown. `decay.NEGLIGIBLE_HALF_LIVES` reads three quarters more.
 FADED_HALF_LIVES = 30
 MICROSECONDS_AN_HOUR = 3_600_000_000
 

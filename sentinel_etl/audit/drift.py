@@ -36,30 +36,25 @@ def drift_table(tonight: pd.DataFrame, before: pd.DataFrame, by: str = "event_ty
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index=[str(name) for name in groups])
 
 
-def count_scores(
-    tonight: pd.DataFrame, before: pd.DataFrame, by: str, least: int
-) -> tuple[pd.Index, tuple[np.ndarray, np.ndarray]]:
+def count_scores(tonight: pd.DataFrame, before: pd.DataFrame, by: str, least: int) -> tuple[pd.Index, np.ndarray]:
     """Count the events of each value of ``by`` (rows) and each score (columns), both sorted, tonight and before.
 
     There may be thousands of stations, of which few have the events to be compared by: the others have no row.
     """
     both = pd.concat([frame[[by, "base_risk_score", "events"]] for frame in (tonight, before)], ignore_index=True)
-    side = np.repeat([0, 1], [len(tonight), len(before)])
     group, groups = pd.factorize(both[by], sort=True)  # -1: NULL
     score, scores = pd.factorize(both["base_risk_score"], sort=True)
-    events = both["events"].to_numpy("float64")
+    side, events = np.repeat([0, 1], [len(tonight), len(before)]), both["events"].to_numpy("float64")
+    side, group, score, events = (each[group >= 0] for each in (side, group, score, events))
 
-    def count(rows: np.ndarray, *, shape: tuple[int, ...], at: tuple[np.ndarray, ...]) -> np.ndarray:
-        places = np.ravel_multi_index(tuple(each[rows] for each in at), shape)
-        return np.bincount(places, events[rows], int(np.prod(shape))).reshape(shape)
-
-    sizes = count(group >= 0, shape=(2, len(groups)), at=(side, group))
-    scored = count((group >= 0) & (score >= 0), shape=(2, len(groups)), at=(side, group))
-    enough: np.ndarray = np.all((sizes >= max(least, 1)) & (scored > 0), axis=0)
-    place = np.where(enough, np.cumsum(enough) - 1, -1)[group]
-    rows = (group >= 0) & (place >= 0) & (score >= 0)
-    now, past = count(rows, shape=(2, int(enough.sum()), len(scores)), at=(side, place, score))
-    return groups[enough], (now, past)
+    sizes = np.zeros((2, len(groups)))
+    np.add.at(sizes, (side, group), events)
+    enough: np.ndarray = np.all(sizes >= max(least, 1), axis=0)
+    rows, place = enough[group] & (score >= 0), np.cumsum(enough) - 1
+    counts = np.zeros((2, enough.sum(), len(scores)))
+    np.add.at(counts, (side[rows], place[group[rows]], score[rows]), events[rows])
+    scored: np.ndarray = np.all(counts.any(axis=2), axis=0)
+    return groups[enough][scored], counts[:, scored]
 
 
 def population_stability_index(tonight: np.ndarray, before: np.ndarray) -> np.ndarray:

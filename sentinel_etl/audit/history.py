@@ -70,10 +70,11 @@ def add_up_nulls(nulls: pd.DataFrame) -> pd.DataFrame:
     there, groups = np.unique(groups[in_order], return_inverse=True)
     shares, events = (nulls[name].to_numpy("float64")[in_order] for name in ("share", "events"))
     added = np.bincount(groups, events, len(there))
+    column, kind = np.divmod(there, max(1, len(types)))
     return pd.DataFrame(
         {
-            "event_type": types.take(there % max(1, len(types))),
-            "column": names.take(there // max(1, len(types))),
+            "event_type": types.take(kind),
+            "column": names.take(column),
             "events": added.astype("int64"),
             "share": np.bincount(groups, shares * events, len(there)) / added,
             "scatter": scatter_of_shares(groups, shares, events),

@@ -46,7 +46,7 @@ def local_workers(
         except Exception as error:  # noqa: BLE001 - no process can be started, say
             return failed_result(group, error)
 
-    opened = nullcontext(kernels) if kernels else KernelsAhead()
+    opened = nullcontext(kernels) if kernels else KernelsAhead(len(groups))
     with opened as lender, ThreadPoolExecutor(jobs) as executor:
         lender.expect(len(groups))
         yield executor, work, jobs
